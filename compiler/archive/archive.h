@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* A .pt2 archive as torch.export.save wrote it (torch 2.5 to 2.13, three layouts): its programs as JSON and its
+ * tensors as views of raw storages.  Nothing here interprets the graph.  Everything that the file says is checked
+ * where it is read: member names, sizes, methods, CRCs, extents of tensors, pickles.  Wrong is EXIT_INPUT, well-formed
+ * but not ours (TorchScript, .pte, AOTInductor only, torch <= 2.4, a plain checkpoint) is EXIT_UNSUPPORTED. */
+#ifndef AOTC_ARCHIVE_H
+#define AOTC_ARCHIVE_H
+#include "../base/job.h"
+#include "../graph/dtype.h"
+#include "json.h"
+
+enum { MAX_RANK = 12 };
+
+/* Raw bytes of one torch storage; several tensors may share it. Mapped or in the heap until the job ends. */
+typedef struct Storage {
+    const uint8_t *bytes; /* 16-byte aligned where the archive allows, else any alignment */
+    uint64_t size;        /* in bytes */
+    uint32_t id;          /* distinct within the archive: equal ids are one storage */
+} Storage;
+
+/* A tensor of the archive: element i0,i1,.. is at offset + sum(i*stride), counted in elements; extents are checked. */
+typedef struct Tensor {
+    Sym name; /* fully qualified: "features.0.weight" */
+    DType dtype;
+    int rank;
+    int64_t size[MAX_RANK], stride[MAX_RANK], offset;
+    const Storage *storage;
+} Tensor;
+
+typedef struct Archive Archive;
+
+/* Opens and sniffs the file.  Keeps nothing of the file unmapped. */
+Archive *archive_open(Job *job, const char *path);
+/* The names of the programs in it, in archive order ("model"; or "enc", "dec.v2"); at least one. */
+size_t archive_model_count(const Archive *archive);
+Sym archive_model_name(const Archive *archive, size_t i);
+/* The ExportedProgram object of one program. */
+const Json *archive_program(Archive *archive, size_t i);
+/* Tensor of one program by its *_name in the signature: parameters and persistent buffers (weights), non-persistent
+ * buffers and constants.  NULL: the archive has none of that name.  A tensor subclass, sparse or "absent" (fake)
+ * weight that is asked for is refused by name. */
+const Tensor *archive_tensor(Archive *archive, size_t model, const char *name);
+/* Schema version "8.20" and torch version ("2.13.0"; "" when not recorded), for messages and metadata. */
+const char *archive_schema(const Archive *archive);
+/* SHA-256 of the archive file, computed on first use. */
+const uint8_t *archive_sha256(Archive *archive);
+/* Torch version of the first program read: "2.13.0"; "" when not recorded. */
+const char *archive_torch(Archive *archive);
+/* A tensor inside a tensor subclass: attribute "qdata", or "impl.scale" through a nested subclass.  NULL: the weight
+ * is not there, is no subclass, or has no such tensor. */
+const Tensor *archive_inner_tensor(Archive *archive, size_t model, const char *name,
+                                   const char *attribute);
+/* archive_open over bytes in memory that outlive the job; `where` names them in messages. */
+Archive *archive_read(Job *job, const char *where, const uint8_t *bytes, size_t size);
+#endif
