@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* From the archive's JSON to a Graph.
+ *
+ * The importer reads a program's nodes in order.  A name of the exported graph is an Entry: a tensor, an integer (an
+ * index expression), a list of tensors, or nothing.  Tensor entries know their storage, so that in-place operators
+ * become functions: writing to a view rebuilds the base it views, and reading any other view of that base replays its
+ * call on the new version.  ATen overloads are rows of aten.def; a row names a decode function, which reads arguments
+ * by their schema names (missing ones have the schema's default) and builds graph nodes. */
+#ifndef AOTC_IMPORT_H
+#define AOTC_IMPORT_H
+#include "../graph/graph.h"
+#include "expr.h"
+
+/* What the driver asks of the importer. */
+typedef struct ImportOptions {
+    /* --dim NAME=8 or NAME=1..64: narrows a symbol; NAME is the symbol or input.dim ("x.0"). */
+    struct DimOption {
+        const char *name;
+        int64_t lo, hi;
+        bool used;
+    } *dims;
+    size_t dim_count;
+} ImportOptions;
+
+/* Reads program `model` of the archive as a graph called `name`. */
+Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, const ImportOptions *options);
+
+/* `aotc check`: every operator of the program that has no row, each once with its first source line.  Returns how
+ * many; prints one line each. */
+size_t import_check(Job *job, Archive *archive, size_t model, FILE *out);
+
+/* ---- for the decode functions (aten.c) --------------------------------------------------------------- */
+
+typedef enum EntryKind { ENTRY_NONE, ENTRY_TENSOR, ENTRY_INT, ENTRY_SCALAR /* 0-d tensor: SymFloat, SymBool */ } EntryKind;
+
+typedef struct Memory {  /* what in-place operators write: one per distinct storage */
+    Value *value;        /* its current contents, as the tensor that owns it */
+    uint32_t version;
+    Sym placeholder;     /* an input, parameter or buffer of the program: writes to it are state; else NULL */
+} Memory;
+
+typedef struct Entry Entry;
+struct Entry {
+    Sym name;
+    EntryKind kind;
+    const Idx *number;      /* INT */
+    Value *value;           /* TENSOR, SCALAR: valid for `version` of the memory */
+    Memory *memory;         /* TENSOR */
+    uint32_t version;
+    Entry *base;            /* a view: of which entry, by which call */
+    const Json *call;
+    uint32_t result;        /* which result of the call */
+    Entry *next;            /* hash chain */
+};
+
+typedef struct Import Import;
+typedef struct Row Row;
+
+/* One call of an operator while it is decoded. */
+typedef struct Call {
+    Import *m;
+    const Json *node;
+    const char *target;     /* "aten.add.Tensor" */
+    const Row *row;
+    Build b;
+    Type meta[64];          /* types recorded for the results */
+    uint32_t result_count;
+    Value *result[64];      /* the decode function's product */
+} Call;
+
+struct Row {
+    const char *name;       /* "add": every overload, and with a trailing underscore the in-place form */
+    void (*decode)(Call *c);
+    Op op;                  /* for decode functions that serve several rows */
+    const char *flags;      /* "v": the result views `self`; "i": it may be self itself; "t": of tier interest to nobody */
+};
+const Row *aten_row(const char *target);  /* NULL: none */
+/* "(Tensor self, ...) -> Tensor", up to the end of its line; NULL: no such target. */
+const char *aten_schema(const char *target);
+extern const Row aten_rows[];
+extern const size_t aten_row_count;
+
+const Json *arg_json(Call *c, const char *name);              /* the Argument union; NULL: left out or None */
+bool arg_given(Call *c, const char *name);                    /* neither left out with default None nor None */
+Value *arg_tensor(Call *c, const char *name);
+Value *arg_tensor_or_null(Call *c, const char *name);
+size_t arg_tensors(Call *c, const char *name, Value ***out);
+/* A Scalar, SymInt or Tensor operand as a tensor: Python numbers become 0-d constants. *number: it was one. */
+Value *arg_operand(Call *c, const char *name, bool *number);
+const Idx *arg_idx(Call *c, const char *name);
+int64_t arg_int(Call *c, const char *name);
+double arg_float(Call *c, const char *name);
+bool arg_bool(Call *c, const char *name);
+const char *arg_text(Call *c, const char *name);              /* strings; "" when None */
+/* Integer list; a single number stands for `want` equal ones (want 0: as many as there are).  Returns the count. */
+size_t arg_ints(Call *c, const char *name, int64_t *out, size_t room, size_t want);
+bool arg_is_float_number(Call *c, const char *name);
+int arg_dim(Call *c, const char *name, int rank);             /* negative from the end, checked */
+/* Refuses the call: exit 3 with operator, line and reason. */
+_Noreturn void call_refuse(Call *c, const char *format, ...) PRINTF_LIKE(2, 3);
+#endif
