@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* Takes and leaves core graphs.  Behind a tiled contraction with one reader, an added bias, an added tensor of the
+ * same type (residual) and an activation become operands and the attribute `act` of the contraction, in this order:
+ * the kernel does them in registers.  Operand numbers stand in the attributes `bias` and `residual`. */
+#include "passes.h"
+
+static Node *single_reader(Graph *g, Value *v)
+{
+    if (v->uses != 1)
+        return NULL;
+    for (Node *n = v->def->next; n; n = n->next)
+        for (uint32_t i = 0; i < n->in_count; i++)
+            if (n->in[i] == v)
+                return n;
+    (void)g;
+    return NULL;
+}
+
+/* `v` varies along the columns of the contraction only: [N], or [C, 1, 1] behind a convolution. */
+static bool is_bias(const Node *n, const Value *v)
+{
+    const Type *t = &v->type, *out = &n->out[0]->type;
+    int axis = n->op == OP_conv ? 1 : out->rank - 1;
+    for (int i = 1; i <= t->rank; i++)
+        if (out->rank - i != axis && !idx_is(t->dim[t->rank - i], 1))
+            return false;
+    return t->rank >= out->rank - axis && t->rank <= out->rank && t->dim[t->rank - out->rank + axis] == out->dim[axis];
+}
+
+static void attach(Graph *g, Node *c, const char *name, Value *v)
+{
+    VEC(Value *) in = { 0 };
+    for (uint32_t i = 0; i < c->in_count; i++)
+        *vec_push(g->job, &in) = c->in[i];
+    *vec_push(g->job, &in) = v;
+    node_set_in(g->job, c, in.at, (uint32_t)in.n);
+    node_set_attr(g->job, c, attr_int(g->job, name, (int64_t)in.n - 1));
+}
+
+/* Moves c to where `at` stands and lets it define at's result. */
+static void absorb(Graph *g, Node *c, Node *at)
+{
+    Value *old = c->out[0];
+    graph_remove(g, c);
+    c->prev = at->prev;
+    c->next = at;
+    *(at->prev ? &at->prev->next : &g->first) = c;
+    at->prev = c;
+    graph_replace(g, at->out[0], old);
+    old->type = at->out[0]->type;
+    graph_remove(g, at);
+    c->origin = c->origin.file ? c->origin : at->origin;
+    graph_count_uses(g);
+}
+
+static bool fuse_add(Graph *g, Node *c, Node *add)
+{
+    bool first = add->in[0] == c->out[0];
+    Value *other = add->in[first ? 1 : 0];
+    if (other == c->out[0] || !type_same(&add->out[0]->type, &c->out[0]->type))
+        return false;
+    if (is_bias(c, other) && !contract_bias(c) && !contract_residual(c)) {
+        Build b = { g, add, add->origin, other->name };
+        const Idx *n = c->out[0]->type.dim[c->op == OP_conv ? 1 : c->out[0]->type.rank - 1];
+        attach(g, c, "bias", build_reshape(&b, other, 1, &n));
+        absorb(g, c, add);
+        return true;
+    }
+    if (!type_same(&other->type, &c->out[0]->type) || contract_residual(c))
+        return false;
+    attach(g, c, "residual", other);
+    absorb(g, c, add);
+    return true;
+}
+
+static const char *act_of(const Node *n)
+{
+    switch (n->op) {
+    case OP_relu: return "relu";
+    case OP_gelu: return "gelu";
+    case OP_gelu_tanh: return "gelu_tanh";
+    case OP_silu: return "silu";
+    case OP_sigmoid: return "sigmoid";
+    case OP_tanh: return "tanh";
+    default: return NULL;
+    }
+}
+
+/* min(max(x, lo), hi) with numbers lo and hi. */
+static bool fuse_clamp(Graph *g, Node *c, Node *max)
+{
+    double lo, hi;
+    Node *min = max->op == OP_max ? single_reader(g, max->out[0]) : NULL;
+    if (!min || min->op != OP_min || !value_is_full(max->in[1], &lo) || !value_is_full(min->in[1], &hi))
+        return false;
+    if (!type_same(&min->out[0]->type, &c->out[0]->type))
+        return false;
+    absorb(g, c, max);
+    absorb(g, c, min);
+    node_set_attr(g->job, c, attr_text(g->job, "act", "clamp"));
+    node_set_attr(g->job, c, attr_float(g->job, "lo", lo));
+    node_set_attr(g->job, c, attr_float(g->job, "hi", hi));
+    return true;
+}
+
+static void fuse(Graph *g, Node *c)
+{
+    for (Node *next; (next = single_reader(g, c->out[0]));) {
+        if (next->op == OP_add && fuse_add(g, c, next))
+            continue;
+        const char *act = act_of(next);
+        if (act) {
+            absorb(g, c, next);
+            node_set_attr(g->job, c, attr_text(g->job, "act", act));
+        } else {
+            fuse_clamp(g, c, next);
+        }
+        return;
+    }
+}
+
+void pass_fuse_epilogue(Graph *g)
+{
+    graph_count_uses(g);
+    VEC(Node *) todo = { 0 };
+    for each_node (n, g) {
+        for (uint32_t i = 0; i < n->region_count; i++)
+            pass_fuse_epilogue(n->region[i]);
+        if (op_info[n->op].kind == CONTRACT && contract_is_tiled(n))
+            *vec_push(g->job, &todo) = n;
+    }
+    for (size_t i = todo.n; i-- > 0;) /* last first: of two convolutions that are added, the later one takes the sum */
+        fuse(g, todo.at[i]);
+}

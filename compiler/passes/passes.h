@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The passes over graphs: one file each, one signature, talking through the graph alone.  passes_run verifies after
+ * each, dumps and times them as asked. */
+#ifndef AOTC_PASSES_H
+#define AOTC_PASSES_H
+#include "../graph/graph.h"
+
+#define GRAPH_PASS(name, doc) void pass_##name(Graph *g);
+#include "pipeline.def"
+#undef GRAPH_PASS
+
+typedef struct PassInfo {
+    const char *name, *doc;
+    void (*run)(Graph *g);
+} PassInfo;
+extern const PassInfo graph_passes[];
+extern const size_t graph_pass_count;
+
+/* What to show while passes run. */
+typedef struct PassOptions {
+    const char *dump;  /* NULL: nothing; "all"; "after:NAME" */
+    bool time;         /* one line a pass */
+    FILE *out;
+} PassOptions;
+
+/* Runs all passes; a graph that breaks a rule after one is a bug, named with the pass. */
+void passes_run(Graph *g, const PassOptions *options);
+/* Runs one pass by name; false: none has it. */
+bool passes_run_one(Graph *g, const char *name);
+/* Prints "== NAME" and the text, when `options` asks for a dump of that stage. */
+void pass_dump(const PassOptions *options, const char *stage, const char *text);
+
+/* How fold_constants computes: runs a graph without dynamic sizes on row-major data.  Installed by the driver in
+ * JOB_SLOT_EVALUATE, so that compiler/ does not include codegen/.  NULL there: nothing is folded. */
+typedef void (*Evaluate)(Job *job, Graph *g, const void *const *in, void *const *out);
+typedef struct Evaluator {
+    Evaluate run;
+} Evaluator;
+
+/* ---- shared by passes and lowering ------------------------------------------------------------------ */
+
+/* The value is a constant or computed from constants only. */
+bool value_is_constant(const Value *v);
+/* A 0-d or broadcast `full`: its number. */
+bool value_is_full(const Value *v, double *number);
+/* Row-major copy of a constant's elements, `type_static` many; 64-byte aligned; cached per tensor by the caller. */
+void *tensor_dense(Job *job, const Tensor *t, size_t *bytes);
+/* A constant seen through views as strided elements of its storage; false: it is none, or the views merge axes. */
+bool const_view(const Value *v, Tensor *out);
+/* Whether a CONTRACT node runs as tiled kernels (f32, constant convolution weights); else lowering makes loops. */
+bool contract_is_tiled(const Node *n);
+/* Operands of a CONTRACT node after fuse_epilogue; NULL: none. */
+Value *contract_bias(const Node *n);
+Value *contract_residual(const Node *n);
+#endif
