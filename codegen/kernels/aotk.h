@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* aotk: the prebuilt kernels of an artifact, and the manual of this folder.
+ *
+ * The sources are freestanding C: no globals, no allocation, no libc or libm, no helper of the
+ * compiler except memcpy and memset, which rt.c brings. One body serves several instruction sets;
+ * the build chooses
+ *
+ *   AOTK_VL       floats in a vector: 16 (x86-64-v4), 8 (x86-64-v3), 4 (SSE2, NEON), 1 (strict C11)
+ *   AOTK_SUFFIX   what AOTK_NAME appends to every exported name: _v4, _v3, _generic, _host
+ *   AOTK_STATIC   the sources are pasted into one translation unit, in the order of AOTK_SOURCES
+ *                 and without their #include lines: all is static, nothing is suffixed
+ *
+ * This header, without AOTK_VL and AOTK_SUFFIX, is all that a caller needs; tcc can read it. A
+ * caller declares the functions of the levels it calls with AOTK_DECLARE(_v3) AOTK_DECLARE(_v4).
+ *
+ * Conventions. Sizes and strides count elements (floats), never bytes. Pointers need the alignment
+ * of a float only, unless said. Structs are read, never written, so calls on several threads may
+ * share one; but `task` differs, so each thread has its own copy. A call with `tasks` > 1 does part
+ * `task` of the work: 0 <= task < tasks, the parts write disjoint elements, may run at once, in any
+ * order, and give the bits that one call with task = 0, tasks = 1 gives. Outputs never overlap
+ * inputs, except where said.
+ */
+#ifndef AOTK_H
+#define AOTK_H
+
+typedef long long aotk_i64;
+typedef int aotk_i32;
+typedef unsigned aotk_u32;
+typedef unsigned short aotk_u16;
+typedef unsigned long long aotk_u64;
+_Static_assert(sizeof(aotk_i64) == 8, "long long has 64 bits");
+_Static_assert(sizeof(aotk_i32) == 4 && sizeof(float) == 4, "int and float have 32 bits");
+_Static_assert(sizeof(aotk_u16) == 2, "short has 16 bits");
+
+/* ------------------------------------------------------------------------------------- names */
+
+#if defined(__GNUC__) || defined(__TINYC__)
+#define AOTK_UNUSED __attribute__((unused))
+#else
+#define AOTK_UNUSED
+#endif
+
+#define AOTK_PASTE_(x, y) x##y
+#define AOTK_PASTE(x, y) AOTK_PASTE_(x, y)
+#if defined(AOTK_SUFFIX) && !defined(AOTK_STATIC)
+#define AOTK_NAME(x) AOTK_PASTE(x, AOTK_SUFFIX)
+#else
+#define AOTK_NAME(x) x
+#endif
+
+#ifdef AOTK_STATIC
+#define AOTK_API static AOTK_UNUSED
+#else
+#define AOTK_API
+#endif
+
+/* ------------------------------------------------------------------- packed right-hand sides */
+
+/* B[k][n] is cut into panels of NR columns, and each panel is stored row after row: [panel][k][NR].
+ * The last panel is as narrow as its columns allow, a multiple of 16, filled up with zeros. Panel p
+ * begins at p * k * NR. Neither NR nor the layout depends on the instruction set. */
+
+/* NR for n columns: n rounded up to 16 if n <= 64, else 64 or 48, whichever leaves no narrow last
+ * panel or the wider one. */
+static inline AOTK_UNUSED aotk_i64 aotk_panel_nr(aotk_i64 n) {
+    aotk_i64 r = n > 0 ? (n + 15) / 16 * 16 : 16;
+    if (r <= 64) return r;
+    if (r % 64 == 0 || r % 48 == 0) return r % 64 == 0 ? 64 : 48;
+    return r % 64 >= r % 48 ? 64 : 48;
+}
+
+/* Floats of the packed form of B[k][n]. The buffer should be 64-byte aligned. */
+static inline AOTK_UNUSED aotk_i64 aotk_packed_size(aotk_i64 k, aotk_i64 n) {
+    return k * ((n + 15) / 16 * 16);
+}
+
+/* aotk_pack_f32(dst, src, k, n, sk, sn): packs B[kk][j] = src[kk * sk + j * sn]; fast when sk or sn
+ * is 1.
+ *
+ * aotk_pack_conv_f32(dst, src, n, cin, kh, kw, s_n, s_c, s_h, s_w): packs the convolution weight
+ * w[j][c][y][x] = src[j * s_n + c * s_c + y * s_h + x * s_w], its K axis in the order (y, x, c). */
+
+/* -------------------------------------------------------- aotk_igemm_f32: GEMM and convolution */
+
+enum {
+    AOTK_ACT_NONE,
+    AOTK_ACT_RELU,      /* max(x, 0); a NaN stays */
+    AOTK_ACT_CLAMP,     /* min(max(x, lo), hi); a NaN stays */
+    AOTK_ACT_GELU_ERF,
+    AOTK_ACT_GELU_TANH,
+    AOTK_ACT_SILU,
+    AOTK_ACT_SIGMOID,
+    AOTK_ACT_TANH
+};
+
+/* c[m][j] = act(bias[j] + sum over k of a[m, k] * b[k][j] + residual[m][j])
+ *
+ * Row m is the triple (i0, i1, i2), m = (i0 * m1 + i1) * m2 + i2; say batch, output row, output
+ * column. It reads a at i0 * a0 + i1 * a1 + i2 * a2 and writes c at i0 * c0 + i1 * c1 + i2 * c2,
+ * columns adjacent. Its K values are taps_h * taps_w segments of `seg` adjacent floats, segment (y,
+ * x) being displaced by y * tap_h + x * tap_w. Hence
+ *
+ *   GEMM a[M][K]             m0 = m1 = 1, m2 = M, a2 = lda, c2 = ldc, taps 1 x 1, seg = K
+ *   NHWC conv, undilated     taps_h = KH, taps_w = 1, seg = KW * Cin, a2 = stride * Cin, if pixels
+ *                            are adjacent
+ *   any other NHWC conv      taps_h = KH, taps_w = KW, seg = Cin, tap_w = dilation * pixel stride
+ *   grouped                  one call per group, on slices of a, b, c
+ *
+ * There is no bounds check on a: the buffer holds its own zero halo. K = 0 leaves bias and
+ * residual. The residual may be c itself. Sums begin with bias + residual and run over k in
+ * ascending order, one rounding per step where the machine has FMA; only M = 1 uses several partial
+ * sums. Where K is larger than 1536, C serves to hold sums during the call. Strides may be 0 or
+ * negative, but rows of C must not overlap. */
+typedef struct aotk_igemm {
+    const float *a;
+    const float *b;                        /* packed, 64-byte aligned */
+    const float *bias;                     /* n floats, or NULL */
+    const float *residual;                 /* added before the activation, or NULL */
+    float *c;
+    aotk_i64 m0, m1, m2;                   /* extents of the rows; M = m0 * m1 * m2, may be 0 */
+    aotk_i64 a0, a1, a2;                   /* strides of a for i0, i1, i2 */
+    aotk_i64 c0, c1, c2;                   /* the same for c */
+    aotk_i64 r0, r1, r2;                   /* the same for residual */
+    aotk_i64 n;                            /* columns: output channels */
+    aotk_i64 taps_h, taps_w, tap_h, tap_w; /* number and displacement of the segments */
+    aotk_i64 seg;                          /* floats in a segment; K = taps_h * taps_w * seg */
+    float lo, hi;                          /* for AOTK_ACT_CLAMP */
+    int act;
+    aotk_i64 task, tasks;
+} aotk_igemm;
+
+/* ------------------------------------------------------------------ aotk_pool_f32: NHWC pooling */
+
+enum { AOTK_POOL_MAX, AOTK_POOL_AVG };
+
+/* y[b][oy][ox][ch] = max or mean of x[b][oy * stride_h - pad_h + ky * dil_h][...][ch] over the
+ * window, clipped to the image. The output size is the caller's, so that it decides on ceil_mode; a
+ * NaN in a window is its maximum. The mean divides by `divisor` if that is not 0, else, with
+ * count_include_pad, by the window clipped to the padded image, else by the elements summed
+ * (PyTorch's rules). */
+typedef struct aotk_pool {
+    const float *x;                        /* at pixel (0, 0), inside any halo */
+    float *y;
+    aotk_i64 n, h, w, c;                   /* of the input; h and w without halo */
+    aotk_i64 x_n, x_h, x_w;                /* strides of x; channels are adjacent */
+    aotk_i64 oh, ow;
+    aotk_i64 y_n, y_h, y_w;                /* strides of y */
+    aotk_i64 kh, kw, stride_h, stride_w;
+    aotk_i64 pad_h, pad_w, dil_h, dil_w;
+    aotk_i64 divisor;                      /* divisor_override, or 0 */
+    int op;                                /* AOTK_POOL_... */
+    int count_include_pad;
+    aotk_i64 task, tasks;
+} aotk_pool;
+
+/* --------------------------------------------------- aotk_copy4_f32, aotk_zero_halo_f32: layout */
+
+/* dst[i0 * d[0] + i1 * d[1] + i2 * d[2] + i3 * d[3]] = src[i0 * s[0] + ...] for all i < n. Any
+ * strides; fast when each side has an axis of stride 1, be it the same one (copy) or not
+ * (transposition), so NCHW to NHWC, into or out of a halo, is one call. */
+typedef struct aotk_copy4 {
+    const float *src;
+    float *dst;
+    aotk_i64 n[4], s[4], d[4];
+    aotk_i64 task, tasks;
+} aotk_copy4;
+
+/* Zeroes the border of an NHWC buffer, and only the border. */
+typedef struct aotk_halo {
+    float *x;                              /* the first float of the buffer, halo included */
+    aotk_i64 n, h, w, c;                   /* the interior; c floats per pixel are written */
+    aotk_i64 top, bottom, left, right;     /* widths of the border, in pixels */
+    aotk_i64 x_n, x_h, x_w;                /* strides */
+    aotk_i64 task, tasks;
+} aotk_halo;
+
+/* ------------------------------------------------------------------------------- declarations */
+
+/* All kernels of one level, for instance AOTK_DECLARE(_v4). */
+#define AOTK_DECLARE(suffix)                                                                       \
+    void AOTK_PASTE(aotk_pack_f32, suffix)(float *dst, const float *src, aotk_i64 k, aotk_i64 n,   \
+                                           aotk_i64 sk, aotk_i64 sn);                              \
+    void AOTK_PASTE(aotk_pack_conv_f32, suffix)(float *dst, const float *src, aotk_i64 n,          \
+                                                aotk_i64 cin, aotk_i64 kh, aotk_i64 kw,            \
+                                                aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_h,          \
+                                                aotk_i64 s_w);                                     \
+    void AOTK_PASTE(aotk_igemm_f32, suffix)(const aotk_igemm *p);                                  \
+    void AOTK_PASTE(aotk_pool_f32, suffix)(const aotk_pool *p);                                    \
+    void AOTK_PASTE(aotk_copy4_f32, suffix)(const aotk_copy4 *p);                                  \
+    void AOTK_PASTE(aotk_zero_halo_f32, suffix)(const aotk_halo *p);
+
+#if defined(AOTK_SUFFIX) && !defined(AOTK_STATIC)
+AOTK_DECLARE(AOTK_SUFFIX)
+#endif
+
+/* rt.c: one copy per artifact, no suffix, hidden. It also defines memcpy, memmove, memset, memcmp
+ * and the conversions __fixunssfdi, __fixunsdfdi, __floatundisf, __floatundidf that tcc's code
+ * calls. With AOTK_STATIC those stay out (the compiler in use has its own). */
+#ifndef AOTK_STATIC
+int aotk_cpu_level(void);                  /* 4: x86-64-v4, 3: x86-64-v3, 0: less, or not an x86 */
+float aotk_f16_to_f32(aotk_u16 h);         /* IEEE half precision, exact */
+aotk_u16 aotk_f32_to_f16(float x);         /* to nearest, ties to even; NaNs stay NaNs */
+float aotk_bf16_to_f32(aotk_u16 h);
+aotk_u16 aotk_f32_to_bf16(float x);
+float aotk_sqrtf(float x);                 /* correctly rounded, like all below */
+double aotk_sqrt(double x);
+float aotk_floorf(float x);
+float aotk_ceilf(float x);
+float aotk_truncf(float x);
+float aotk_rintf(float x);                 /* ties to even */
+float aotk_fabsf(float x);
+float aotk_copysignf(float x, float sign);
+float aotk_fmodf(float x, float y);        /* exact, the sign of x */
+float aotk_fmaf(float x, float y, float z);
+double aotk_floor(double x);
+double aotk_ceil(double x);
+double aotk_trunc(double x);
+double aotk_rint(double x);
+double aotk_fabs(double x);
+double aotk_copysign(double x, double sign);
+double aotk_fmod(double x, double y);
+double aotk_fma(double x, double y, double z);
+#endif
+
+#endif

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT */
+/* One implicit GEMM for matrix products and NHWC convolutions.
+ *
+ * A tile of MR rows by one panel part of NV vectors stays in registers over the whole of K: one
+ * rounding per step, no pass over C but the last. Why it is fast:
+ *
+ *   - 24 accumulators of AVX-512 (8x48, 6x64), 12 of AVX2 (6x16, 4x24) hide the latency of FMA
+ *     twice over, and each vector of B that is loaded meets MR rows, so loads never bound it.
+ *   - Rows are MR independent pointers under one running index: all fit the general registers,
+ *     nothing is copied or gathered (no im2col), and a tile may wrap around the edge of an image.
+ *     MR <= 8, because rows 4 KiB apart share one set of the L1 cache, which has 8 to 12 ways.
+ *   - B is packed, read in one stream, and while the tiles of one panel run, each step of k
+ *     prefetches a line of the next panel: cold weights cost next to nothing. During the first
+ *     panel of a large A it prefetches the rows of the next tile instead.
+ *   - Rows are taken in blocks that stay in the L2 cache for all panels, and a long K in pieces, C
+ *     holding the sum in between.
+ *   - M is cut into tiles of two neighbouring sizes, never into full tiles and a small rest.
+ *   - M = 1 is a stream over B: several steps of k at once in separate sums, and a prefetch ahead.
+ *
+ * A tail of n narrower than a part is computed in a temporary, with the same code.
+ */
+#include "vec.h"
+
+/* The most rows and vectors of a register tile, and the floats of A that shall stay in the L2 cache
+ * (a quarter of 2 MiB, three quarters of 256 KiB). */
+#if AOTK_VL == 16
+enum { AOTK_MR = 8, AOTK_NV = 4, AOTK_L2_FLOATS = 128 << 10 };
+#elif AOTK_VL == 8
+enum { AOTK_MR = 6, AOTK_NV = 3, AOTK_L2_FLOATS = 48 << 10 };
+#elif AOTK_VL == 4
+enum { AOTK_MR = 4, AOTK_NV = 4, AOTK_L2_FLOATS = 48 << 10 };
+#else
+enum { AOTK_MR = 2, AOTK_NV = 4, AOTK_L2_FLOATS = 16 << 10 };
+#endif
+
+enum { AOTK_KC = 1024 };    /* K beyond one and a half of this is cut into pieces */
+enum { AOTK_AHEAD = 1024 }; /* floats by which M = 1 prefetches ahead of its stream */
+
+/* What a tile needs: pointers to its rows, and the walk over K. */
+typedef struct aotk_tile {
+    const float *a[AOTK_MR];
+    float *c[AOTK_MR];
+    const float *r[AOTK_MR];
+    const float *b, *bias;
+    aotk_i64 ldb;                    /* width of the panel that the part belongs to */
+    const float *next;               /* prefetch: from here, `step` floats further with every k */
+    aotk_i64 step;
+    aotk_i64 taps_h, taps_w, tap_h, tap_w, seg;
+    int residual, clamp;
+    float lo, hi;
+} aotk_tile;
+
+/* ------------------------------------------------------------------------------- register tiles */
+
+/* acc[i][j] += a[i][k] * b[k][j] over all segments. */
+AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr, int nv) {
+    const float *b = t->b, *next = t->next, *a[AOTK_MR];
+    aotk_i64 ldb = t->ldb, step = t->step;
+    AOTK_UNROLL
+    for (int i = 0; i < mr; i++) a[i] = t->a[i];
+    for (aotk_i64 y = 0; y < t->taps_h; y++) {
+        for (aotk_i64 x = 0; x < t->taps_w; x++) {
+            aotk_i64 k = y * t->tap_h + x * t->tap_w;
+            for (aotk_i64 end = k + t->seg; k < end; k++) {
+                aotk_vf row[AOTK_NV];
+                AOTK_PREFETCH(next);
+                next += step;
+                AOTK_UNROLL
+                for (int j = 0; j < nv; j++) row[j] = aotk_load(b + j * AOTK_VL);
+                b += ldb;
+                AOTK_UNROLL
+                for (int i = 0; i < mr; i++) {
+                    float s = a[i][k];
+                    AOTK_UNROLL
+                    for (int j = 0; j < nv; j++) acc[i][j] += s * row[j];
+                }
+            }
+        }
+    }
+}
+
+/* Bias and residual. */
+AOTK_INLINE void aotk_tile_start(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr,
+                                 int nv) {
+    AOTK_UNROLL
+    for (int i = 0; i < mr; i++) {
+        AOTK_UNROLL
+        for (int j = 0; j < nv; j++) acc[i][j] = aotk_load(t->bias + j * AOTK_VL);
+    }
+    if (t->residual) {
+        AOTK_UNROLL
+        for (int i = 0; i < mr; i++) {
+            AOTK_UNROLL
+            for (int j = 0; j < nv; j++) acc[i][j] += aotk_load(t->r[i] + j * AOTK_VL);
+        }
+    }
+}
+
+/* Activation and store. */
+AOTK_INLINE void aotk_tile_finish(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr,
+                                  int nv) {
+    if (t->clamp) {
+        AOTK_UNROLL
+        for (int i = 0; i < mr; i++) {
+            AOTK_UNROLL
+            for (int j = 0; j < nv; j++) acc[i][j] = aotk_clamp(acc[i][j], t->lo, t->hi);
+        }
+    }
+    AOTK_UNROLL
+    for (int i = 0; i < mr; i++) {
+        AOTK_UNROLL
+        for (int j = 0; j < nv; j++) aotk_store(t->c[i] + j * AOTK_VL, acc[i][j]);
+    }
+}
+
+AOTK_INLINE void aotk_tile_run(const aotk_tile *t, int mr, int nv) {
+    aotk_vf acc[AOTK_MR][AOTK_NV];
+    aotk_tile_start(t, acc, mr, nv);
+    aotk_tile_sum(t, acc, mr, nv);
+    aotk_tile_finish(t, acc, mr, nv);
+}
+
+#define AOTK_TILE(mr, nv)                                                                          \
+    AOTK_NOINLINE void aotk_tile_##mr##x##nv(const aotk_tile *t) {                                 \
+        aotk_tile_run(t, mr, nv);                                                                  \
+    }
+
+#if AOTK_VL == 16
+#define AOTK_TILES(X)                                                                              \
+    X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1)                                \
+    X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(7, 2) X(8, 2)                                \
+    X(1, 3) X(2, 3) X(3, 3) X(4, 3) X(5, 3) X(6, 3) X(7, 3) X(8, 3)                                \
+    X(1, 4) X(2, 4) X(3, 4) X(4, 4) X(5, 4) X(6, 4)
+#elif AOTK_VL == 8
+#define AOTK_TILES(X)                                                                              \
+    X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)                                                \
+    X(1, 3) X(2, 3) X(3, 3) X(4, 3)
+#elif AOTK_VL == 4
+#define AOTK_TILES(X) X(1, 4) X(2, 4) X(3, 4) X(4, 4)
+#else
+#define AOTK_TILES(X) X(1, 4) X(2, 4)
+#endif
+
+AOTK_TILES(AOTK_TILE)
+
+#define AOTK_TILE_CASE(mr, nv)                                                                     \
+    case nv * 16 + mr: aotk_tile_##mr##x##nv(t); break;
+
+AOTK_INLINE void aotk_tile_any(const aotk_tile *t, int mr, int nv) {
+    switch (nv * 16 + mr) { AOTK_TILES(AOTK_TILE_CASE) default: break; }
+}
+
+/* Vectors in a part of a panel `width` columns wide, and the most rows of such a tile. */
+AOTK_INLINE int aotk_part_vectors(aotk_i64 width) {
+#if AOTK_VL == 16
+    return (int)(width / 16);
+#elif AOTK_VL == 8
+    return width == 48 ? 3 : 2;
+#else
+    (void)width;
+    return 4;
+#endif
+}
+
+AOTK_INLINE int aotk_part_rows(int nv) {
+#if AOTK_VL == 16
+    return nv == 4 ? 6 : 8;
+#elif AOTK_VL == 8
+    return nv == 3 ? 4 : 6;
+#elif AOTK_VL == 4 && !defined(__aarch64__)
+    (void)nv;
+    return 3; /* sixteen registers */
+#else
+    (void)nv;
+    return AOTK_MR;
+#endif
+}
+
+/* ------------------------------------------------------------------------------ one row: M = 1 */
+
+#if AOTK_VL > 1
+/* `ku` steps of k at a time into sums of their own, nv vectors wide. */
+AOTK_INLINE void aotk_row_run(const aotk_tile *t, int nv, int ku) {
+    aotk_vf acc[8][8];
+    const float *b = t->b;
+    aotk_i64 ldb = t->ldb;
+    AOTK_UNROLL
+    for (int u = 0; u < ku; u++) {
+        AOTK_UNROLL
+        for (int j = 0; j < nv; j++) acc[u][j] = aotk_splat(0);
+    }
+    for (aotk_i64 tap = 0; tap < t->taps_h * t->taps_w; tap++) {
+        const float *a = t->a[0] + tap / t->taps_w * t->tap_h + tap % t->taps_w * t->tap_w;
+        aotk_i64 k = 0;
+        for (; k + ku <= t->seg; k += ku) {
+            AOTK_UNROLL
+            for (int u = 0; u < ku; u++) {
+                AOTK_UNROLL
+                for (int j = 0; j < nv; j++) {
+                    if (j * AOTK_VL % 16 == 0) AOTK_PREFETCH(b + AOTK_AHEAD + j * AOTK_VL);
+                    acc[u][j] += a[k + u] * aotk_load(b + j * AOTK_VL);
+                }
+                b += ldb;
+            }
+        }
+        for (; k < t->seg; k++, b += ldb) {
+            AOTK_UNROLL
+            for (int j = 0; j < nv; j++) acc[0][j] += a[k] * aotk_load(b + j * AOTK_VL);
+        }
+    }
+    AOTK_UNROLL
+    for (int j = 0; j < nv; j++) {
+        aotk_vf sum = aotk_load(t->bias + j * AOTK_VL);
+        if (t->residual) sum += aotk_load(t->r[0] + j * AOTK_VL);
+        AOTK_UNROLL
+        for (int u = 0; u < ku; u++) sum += acc[u][j];
+        if (t->clamp) sum = aotk_clamp(sum, t->lo, t->hi);
+        aotk_store(t->c[0] + j * AOTK_VL, sum);
+    }
+}
+
+#define AOTK_ROW(nv, ku)                                                                           \
+    AOTK_NOINLINE void aotk_row_##nv(const aotk_tile *t) {                                         \
+        aotk_row_run(t, nv, ku);                                                                   \
+    }
+#if AOTK_VL == 16
+#define AOTK_ROWS(X) X(1, 8) X(2, 6) X(3, 4) X(4, 4)
+#elif AOTK_VL == 8
+#define AOTK_ROWS(X) X(2, 5) X(4, 3) X(6, 2) X(8, 1)
+#else
+#define AOTK_ROWS(X) X(4, 3) X(8, 1)
+#endif
+AOTK_ROWS(AOTK_ROW)
+
+#define AOTK_ROW_CASE(nv, ku) case nv: aotk_row_##nv(t); break;
+
+AOTK_INLINE void aotk_row_any(const aotk_tile *t, int nv) {
+    switch (nv) { AOTK_ROWS(AOTK_ROW_CASE) default: break; }
+}
+
+/* The row kernel takes the widest part it can, so that B is one stream. */
+AOTK_INLINE int aotk_row_vectors(aotk_i64 width) {
+#if AOTK_VL >= 8
+    return (int)(width / AOTK_VL);
+#else
+    return width % 32 == 0 ? 8 : 4;
+#endif
+}
+#else
+AOTK_INLINE void aotk_row_any(const aotk_tile *t, int nv) {
+    aotk_tile_any(t, 1, nv);
+}
+
+AOTK_INLINE int aotk_row_vectors(aotk_i64 width) {
+    return aotk_part_vectors(width);
+}
+#endif
+
+/* ------------------------------------------------------------ activations beyond the registers */
+
+#define AOTK_ACT_LOOP(f)                                                                           \
+    for (aotk_i64 j = 0; j < n; j += AOTK_VL) aotk_store(x + j, f(aotk_load(x + j)))
+
+/* x[j] = act(x[j]), j < n, n a multiple of AOTK_VL. */
+AOTK_NOINLINE void aotk_act_row(float *x, aotk_i64 n, int act) {
+    switch (act) {
+    case AOTK_ACT_GELU_ERF: AOTK_ACT_LOOP(aotk_gelu_erf); break;
+    case AOTK_ACT_GELU_TANH: AOTK_ACT_LOOP(aotk_gelu_tanh); break;
+    case AOTK_ACT_SILU: AOTK_ACT_LOOP(aotk_silu); break;
+    case AOTK_ACT_SIGMOID: AOTK_ACT_LOOP(aotk_sigmoid); break;
+    case AOTK_ACT_TANH: AOTK_ACT_LOOP(aotk_tanh); break;
+    default: break;
+    }
+}
+
+/* ------------------------------------------------------------------------------- walk over rows */
+
+/* A row's place in a, c and the residual; stepping to the next row carries into i1 and i0. */
+typedef struct aotk_cursor {
+    aotk_i64 i1, i2;
+    const float *a, *r;
+    float *c;
+} aotk_cursor;
+
+AOTK_INLINE aotk_cursor aotk_cursor_at(const aotk_igemm *p, aotk_i64 m) {
+    aotk_i64 i2 = m % p->m2, i1 = m / p->m2 % p->m1, i0 = m / p->m2 / p->m1;
+    aotk_cursor w;
+    w.i1 = i1;
+    w.i2 = i2;
+    w.a = p->a + (i0 * p->a0 + i1 * p->a1 + i2 * p->a2);
+    w.c = p->c + (i0 * p->c0 + i1 * p->c1 + i2 * p->c2);
+    w.r = p->residual ? p->residual + (i0 * p->r0 + i1 * p->r1 + i2 * p->r2) : p->a;
+    return w;
+}
+
+AOTK_INLINE void aotk_cursor_step(const aotk_igemm *p, aotk_cursor *w) {
+    aotk_i64 a = p->a2, c = p->c2, r = p->r2;
+    if (++w->i2 == p->m2) {
+        w->i2 = 0;
+        a += p->a1 - p->m2 * p->a2;
+        c += p->c1 - p->m2 * p->c2;
+        r += p->r1 - p->m2 * p->r2;
+        if (++w->i1 == p->m1) {
+            w->i1 = 0;
+            a += p->a0 - p->m1 * p->a1;
+            c += p->c0 - p->m1 * p->c1;
+            r += p->r0 - p->m1 * p->r1;
+        }
+    }
+    w->a += a;
+    w->c += c;
+    if (p->residual) w->r += r;
+}
+
+/* Points the tile at mr rows from the cursor on, columns from col on, and steps behind them. */
+AOTK_INLINE void aotk_cursor_rows(const aotk_igemm *p, aotk_cursor *w, aotk_tile *t, int mr,
+                                  aotk_i64 col) {
+    const float *a = w->a, *r = w->r + col;
+    float *c = w->c + col;
+    if (w->i2 + mr < p->m2) { /* within one line of rows */
+        aotk_i64 r2 = p->residual ? p->r2 : 0;
+        for (int q = 0; q < mr; q++, a += p->a2, c += p->c2, r += r2) {
+            t->a[q] = a;
+            t->c[q] = c;
+            t->r[q] = r;
+        }
+        w->i2 += mr;
+        w->a = a;
+        w->c = c - col;
+        w->r = r - col;
+        return;
+    }
+    for (int q = 0; q < mr; q++) {
+        t->a[q] = w->a;
+        t->c[q] = w->c + col;
+        t->r[q] = w->r + col;
+        aotk_cursor_step(p, w);
+    }
+}
+
+/* --------------------------------------------------------------------------------- depth blocks */
+
+/* A piece of K: taps and segments from the k-th value on, at `offset` in each row of a. */
+typedef struct aotk_depth {
+    aotk_i64 k, offset, taps_h, taps_w, seg, length;
+} aotk_depth;
+
+/* The piece of at most about AOTK_KC values that begins at k, cut at the coarsest level that allows
+ * it: lines of taps, else taps, else within a segment. It depends on the shape alone, so sums do
+ * not depend on tasks. */
+AOTK_INLINE aotk_depth aotk_depth_at(const aotk_igemm *p, aotk_i64 k) {
+    aotk_i64 line = p->taps_w * p->seg, all = p->taps_h * line;
+    aotk_depth d = {k, 0, p->taps_h, p->taps_w, p->seg, all};
+    if (all <= AOTK_KC + AOTK_KC / 2) return d;
+    aotk_i64 y = k / line, x = k % line / p->seg, inside = k % p->seg;
+    d.offset = y * p->tap_h + x * p->tap_w + inside;
+    d.taps_h = AOTK_KC / line < p->taps_h - y ? AOTK_KC / line : p->taps_h - y;
+    if (d.taps_h == 0) {
+        d.taps_h = 1;
+        d.taps_w = AOTK_KC / p->seg < p->taps_w - x ? AOTK_KC / p->seg : p->taps_w - x;
+        if (d.taps_w == 0) {
+            aotk_i64 pieces = (p->seg + AOTK_KC - 1) / AOTK_KC;
+            aotk_i64 length = (p->seg + pieces - 1) / pieces;
+            d.taps_w = 1;
+            d.seg = length < p->seg - inside ? length : p->seg - inside;
+        }
+    }
+    d.length = d.taps_h * d.taps_w * d.seg;
+    return d;
+}
+
+/* Floats of a that a row adds to those of its neighbour: rows of a convolution overlap. */
+AOTK_INLINE aotk_i64 aotk_fresh(const aotk_igemm *p, const aotk_depth *d) {
+    return p->a2 > 0 && p->a2 < d->length ? p->a2 : d->length;
+}
+
+/* ----------------------------------------------------------------------------------- the driver */
+
+/* Columns [col, col + width) of C, `valid` of them real: one part of a panel. */
+typedef struct aotk_part {
+    aotk_i64 col, width, valid;
+    int nv, single; /* single: M = 1 */
+    int act;        /* of this pass over the part */
+} aotk_part;
+
+/* Copies w of 64 columns between two rows; the compiler must not call memcpy for a handful. */
+AOTK_INLINE void aotk_copy_columns(float *to, const float *from, aotk_i64 w) {
+    for (aotk_i64 j = 0; j < w; j++) to[j] = from[j];
+}
+
+AOTK_INLINE void aotk_tile_call(const aotk_tile *t, const aotk_part *part, int mr) {
+    if (part->single) aotk_row_any(t, part->nv);
+    else aotk_tile_any(t, mr, part->nv);
+}
+
+/* The last columns of C: in and out through a temporary of the part's full width. */
+AOTK_NOINLINE void aotk_tile_tail(aotk_tile *t, const aotk_part *part, int mr) {
+    AOTK_ALIGNED float out[AOTK_MR][64], in[AOTK_MR][64];
+    float *c[AOTK_MR];
+    for (int i = 0; i < mr; i++) {
+        if (t->residual) {
+            for (aotk_i64 j = 0; j < part->width; j++) in[i][j] = 0;
+            aotk_copy_columns(in[i], t->r[i], part->valid);
+            t->r[i] = in[i];
+        }
+        c[i] = t->c[i];
+        t->c[i] = out[i];
+    }
+    aotk_tile_call(t, part, mr);
+    for (int i = 0; i < mr; i++) {
+        aotk_act_row(out[i], part->width, part->act);
+        aotk_copy_columns(c[i], out[i], part->valid);
+    }
+}
+
+/* Rows [begin, end) of one part of a panel, tile by tile. While they run, what lies from t->next on
+ * is prefetched, spread over all tiles; or, if that is NULL, the rows of the tile that follows. */
+AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_part *part,
+                               const aotk_depth *d, aotk_i64 begin, aotk_i64 end) {
+    aotk_i64 rows = end - begin, most = aotk_part_rows(part->nv), tiles = (rows + most - 1) / most;
+    aotk_i64 size = rows / tiles, larger = rows % tiles;
+    aotk_cursor w = aotk_cursor_at(p, begin);
+    w.a += d->offset;
+    const float *next = t->next;
+    t->step = (part->width + tiles - 1) / tiles;
+    for (aotk_i64 i = 0; i < tiles; i++) {
+        int mr = (int)(size + (i < larger));
+        aotk_cursor_rows(p, &w, t, mr, part->col);
+        t->next = next ? next + i * t->step * d->length : w.a;
+        if (!next) t->step = aotk_fresh(p, d) * mr / (d->length + 1) + 1;
+        if (d->k > 0) {
+            for (int q = 0; q < mr; q++) t->r[q] = t->c[q];
+        }
+        if (part->valid < part->width) {
+            aotk_tile_tail(t, part, mr);
+        } else {
+            aotk_tile_call(t, part, mr);
+            for (int q = 0; q < mr && part->act > AOTK_ACT_CLAMP; q++) {
+                aotk_act_row(t->c[q], part->width, part->act);
+            }
+        }
+    }
+}
+
+/* Rows [begin, end) of panel `panel`, part by part, over one piece of K. After the first piece C
+ * holds the sum so far and takes the place of bias and residual; only the last one applies the
+ * activation. */
+AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_depth *d,
+                                aotk_i64 panel, aotk_i64 begin, aotk_i64 end, int fetch_a) {
+    AOTK_ALIGNED float bias[64];
+    aotk_i64 k = p->taps_h * p->taps_w * p->seg, nr = aotk_panel_nr(p->n), col = panel * nr;
+    aotk_i64 valid = p->n - col < nr ? p->n - col : nr;
+    const float *b = p->b + col * k;
+    aotk_part part;
+    part.act = d->k + d->length == k ? p->act : AOTK_ACT_NONE;
+    part.single = p->m0 * p->m1 * p->m2 == 1;
+    t->ldb = (valid + 15) / 16 * 16;
+    t->residual = p->residual != (void *)0 || d->k > 0;
+    t->clamp = part.act == AOTK_ACT_RELU || part.act == AOTK_ACT_CLAMP;
+    part.nv = part.single ? aotk_row_vectors(t->ldb) : aotk_part_vectors(t->ldb);
+    part.width = part.nv * AOTK_VL;
+    for (aotk_i64 at = 0; at < valid; at += part.width) {
+        part.col = col + at;
+        part.valid = valid - at < part.width ? valid - at : part.width;
+        t->b = b + d->k * t->ldb + at;
+        t->next = fetch_a ? (const float *)0 : b + (k + d->k) * t->ldb + at * d->length;
+        t->bias = bias;
+        if (p->bias && d->k == 0 && part.valid == part.width) {
+            t->bias = p->bias + part.col;
+        } else {
+            for (aotk_i64 j = 0; j < part.width; j++) bias[j] = 0;
+            if (p->bias && d->k == 0) aotk_copy_columns(bias, p->bias + part.col, part.valid);
+        }
+        aotk_part_run(p, t, &part, d, begin, end);
+    }
+}
+
+/* Cuts m rows x n panels into `tasks` = (row cuts) x (column cuts) such that the largest piece is
+ * the smallest; among equals by columns, so that B is read once, or by rows if A is larger than B.
+ * */
+AOTK_INLINE aotk_i64 aotk_row_cuts(const aotk_igemm *p, aotk_i64 m, aotk_i64 panels) {
+    aotk_depth d = aotk_depth_at(p, 0);
+    aotk_i64 best = p->tasks, least = -1;
+    int by_rows = m * aotk_fresh(p, &d) > p->n * d.length;
+    for (aotk_i64 cuts = 1; cuts <= p->tasks; cuts++) {
+        if (p->tasks % cuts) continue;
+        aotk_i64 by = p->tasks / cuts;
+        aotk_i64 piece = ((m + cuts - 1) / cuts) * ((panels + by - 1) / by);
+        if (least < 0 || piece < least || (piece == least && by_rows)) {
+            least = piece;
+            best = cuts;
+        }
+    }
+    return best;
+}
+
+/* Rows whose part of a fits AOTK_L2_FLOATS. */
+AOTK_INLINE aotk_i64 aotk_block_rows(const aotk_igemm *p, const aotk_depth *d) {
+    aotk_i64 rows = AOTK_L2_FLOATS / (aotk_fresh(p, d) + 1);
+    return rows < 96 ? 96 : rows;
+}
+
+/* Rows [begin, end) of panels [first, last): row blocks, then pieces of K, then panels. */
+AOTK_INLINE void aotk_igemm_part(const aotk_igemm *p, aotk_tile *t, aotk_i64 begin, aotk_i64 end,
+                                 aotk_i64 first, aotk_i64 last) {
+    aotk_depth d = aotk_depth_at(p, 0);
+    aotk_i64 most = aotk_block_rows(p, &d), blocks = (end - begin + most - 1) / most;
+    aotk_i64 all = p->taps_h * p->taps_w * p->seg, size = (end - begin) * aotk_fresh(p, &d);
+    int fetch_a = p->a2 <= d.length && (size > AOTK_L2_FLOATS || last - first == 1);
+    for (aotk_i64 i = 0; i < blocks; i++) {
+        aotk_i64 from = begin + (end - begin) * i / blocks;
+        aotk_i64 to = begin + (end - begin) * (i + 1) / blocks;
+        aotk_i64 k = 0;
+        do {
+            d = aotk_depth_at(p, k);
+            t->taps_h = d.taps_h;
+            t->taps_w = d.taps_w;
+            t->seg = d.seg;
+            for (aotk_i64 panel = first; panel < last; panel++) {
+                aotk_panel_run(p, t, &d, panel, from, to, fetch_a && panel == first);
+            }
+            k += d.length;
+        } while (k < all);
+    }
+}
+
+AOTK_API void AOTK_NAME(aotk_igemm_f32)(const aotk_igemm *p) {
+    aotk_i64 m = p->m0 * p->m1 * p->m2, nr = aotk_panel_nr(p->n), panels = (p->n + nr - 1) / nr;
+    if (m <= 0 || panels <= 0) return;
+    aotk_i64 cuts = aotk_row_cuts(p, m, panels), by = p->tasks / cuts;
+    aotk_i64 row = p->task / by, column = p->task % by;
+    aotk_tile t;
+    t.tap_h = p->tap_h;
+    t.tap_w = p->tap_w;
+    t.lo = p->act == AOTK_ACT_RELU ? 0.0f : p->lo;
+    t.hi = p->act == AOTK_ACT_RELU ? 3.402823466e38f * 2.0f : p->hi; /* infinity */
+    aotk_igemm_part(p, &t, m * row / cuts, m * (row + 1) / cuts, panels * column / by,
+                    panels * (column + 1) / by);
+}

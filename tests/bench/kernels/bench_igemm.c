@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/* How near aotk_igemm_f32 comes to the machine: GFLOP/s and percent of the measured FMA peak.
+ *
+ *   bench_igemm [level [word]]     level _v4, _v3, _generic, _strict; only shapes whose name has
+ *   the word
+ *
+ * Times are the minimum of many runs, 0.25 s for each shape; the percentage is of the best peak
+ * measured between those runs, because clocks and neighbours change. Buffers stay warm as far as
+ * the caches allow. M = 1 also shows GB/s of weights read. "cold" uses a new copy of B in every
+ * run, as the layers of a model do.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <time.h>
+
+#include "check.h"
+
+enum { COPIES = 24 };
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Twelve chains of multiply-adds that never leave the registers. */
+#define CHAINS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+#define START(i) vec c##i = (vec){0} + (float)i;
+#define STEP(i) c##i = c##i * a + b; __asm__ volatile("" : "+v"(c##i));
+#define PEAK(name, bytes, isa)                                                                     \
+    __attribute__((target(isa), noinline)) static void name(long n) {                              \
+        typedef float vec __attribute__((vector_size(bytes)));                                     \
+        vec a = (vec){0} + 0.999f, b = (vec){0} + 0.001f;                                          \
+        CHAINS(START)                                                                              \
+        while (n--) { CHAINS(STEP) }                                                               \
+    }
+#if defined(__x86_64__)
+PEAK(chains16, 64, "avx512f,fma")
+PEAK(chains8, 32, "avx2,fma")
+
+/* Seconds for 10^6 floating point operations at full rate. */
+static double peak_time(const level *l) {
+    long n = l->needs == 4 ? 2604 : 5208;
+    double t = now();
+    l->needs == 4 ? chains16(n) : chains8(n);
+    return now() - t;
+}
+#else
+static double peak_time(const level *l) {
+    (void)l;
+    return 1;
+}
+#endif
+
+typedef struct {
+    double seconds, percent;
+} speed;
+
+/* The least time over many runs, and its share of the best peak seen between those runs. */
+static speed measure(const level *l, aotk_igemm *p, aotk_i64 b_size, int copies, double flops) {
+    const float *b = p->b;
+    double best = 1e9, top = 1e9, stop = now() + 0.25;
+    for (int n = 0; n < 5 || now() < stop; n++) {
+        p->b = b + n % copies * b_size;
+        double t = peak_time(l);
+        if (t < top) top = t;
+        t = now();
+        l->igemm(p);
+        t = now() - t;
+        if (t < best) best = t;
+    }
+    p->b = b;
+    return (speed){best, 100 * flops / best * top * 1e-6};
+}
+
+static void report(const char *name, speed s, double flops, double bytes) {
+    printf("%-34s %9.1f us %7.1f GFLOP/s %5.1f %%", name, s.seconds * 1e6, flops / s.seconds * 1e-9,
+           s.percent);
+    if (bytes > 0) printf(" %6.1f GB/s", bytes / s.seconds * 1e-9);
+    putchar('\n');
+    fflush(stdout);
+}
+
+typedef struct {
+    aotk_i64 m, n, k;
+    int copies, act;
+} product;
+
+static const product products[] = {
+    {128, 128, 128, 1, 0},       {512, 512, 512, 1, 0},
+    {1024, 1024, 1024, 1, 0},    {128, 768, 768, 1, 0},
+    {128, 768, 768, COPIES, 0},  {128, 3072, 768, 1, 0},
+    {128, 3072, 768, COPIES, 0}, {128, 3072, 768, 1, AOTK_ACT_GELU_ERF},
+    {128, 768, 3072, 1, 0},      {128, 768, 3072, COPIES, 0},
+    {512, 768, 768, 1, 0},       {197, 768, 768, 1, 0},
+    {49, 512, 2048, 1, 0},       {16, 3072, 768, 1, 0},
+    {16, 3072, 768, COPIES, 0},  {384, 1024, 4096, 1, 0},
+    {2048, 2048, 2048, 1, 0},    {8, 3072, 768, 1, 0},
+    {8, 3072, 768, COPIES, 0},   {4, 3072, 768, 1, 0},
+    {4, 3072, 768, COPIES, 0},   {2, 3072, 768, 1, 0},
+    {1, 3072, 768, 1, 0},        {1, 3072, 768, COPIES, 0},
+    {1, 4096, 4096, 1, 0},       {1, 4096, 4096, 4, 0},
+    {1, 1000, 2048, 1, 0},       {1, 1000, 2048, COPIES, 0},
+    {128, 10, 512, 1, 0},        {1, 10, 512, 1, 0},
+    {1, 64, 64, 1, 0},           {32, 32, 32, 1, 0},
+    {64, 64, 64, 1, 0},
+};
+
+static void bench_product(const level *l, const product *s, const char *word) {
+    char name[80];
+    snprintf(name, sizeof name, "gemm %lldx%lldx%lld%s%s", s->m, s->n, s->k,
+             s->copies > 1 ? " cold" : "", s->act ? " gelu" : "");
+    if (word && !strstr(name, word)) return;
+    aotk_i64 b_size = (aotk_packed_size(s->k, s->n) + 15) / 16 * 16;
+    float *a = buffer(s->m * s->k, 0), *c = buffer(s->m * s->n, 0),
+          *b = buffer(b_size * s->copies, 0);
+    fill_unit(a, s->m * s->k);
+    fill_unit(b, b_size * s->copies);
+    aotk_igemm p = {
+        .a = a,
+        .b = b,
+        .c = c,
+        .bias = a,
+        .m0 = 1,
+        .m1 = 1,
+        .m2 = s->m,
+        .a2 = s->k,
+        .c2 = s->n,
+        .n = s->n,
+        .taps_h = 1,
+        .taps_w = 1,
+        .seg = s->k,
+        .act = s->act,
+        .tasks = 1,
+    };
+    double flops = 2.0 * (double)(s->m * s->n * s->k);
+    report(name, measure(l, &p, b_size, s->copies, flops), flops,
+           s->m <= 4 ? 4.0 * (double)b_size : 0);
+    free(a), free(b), free(c);
+}
+
+typedef struct {
+    aotk_i64 out, cin, n, kernel, stride; /* out x out pixels */
+} conv;
+
+static const conv convs[] = {
+    {56, 64, 64, 3, 1}, {28, 128, 128, 3, 1}, {14, 256, 256, 3, 1}, {7, 512, 512, 3, 1},
+    {56, 64, 256, 1, 1}, {56, 256, 64, 1, 1}, {28, 512, 128, 1, 1}, {28, 128, 512, 1, 1},
+    {14, 1024, 256, 1, 1}, {14, 256, 1024, 1, 1}, {7, 2048, 512, 1, 1}, {7, 512, 2048, 1, 1},
+    {28, 128, 128, 3, 2}, {112, 3, 64, 7, 2}, {112, 3, 32, 3, 2},
+};
+
+static void bench_conv(const level *l, const conv *s, const char *word) {
+    char name[80];
+    snprintf(name, sizeof name, "conv %lld^2 %lld->%lld %lldx%lld s%lld", s->out, s->cin, s->n,
+             s->kernel, s->kernel, s->stride);
+    if (word && !strstr(name, word)) return;
+    aotk_i64 w = (s->out - 1) * s->stride + s->kernel, k = s->kernel * s->kernel * s->cin;
+    aotk_i64 b_size = aotk_packed_size(k, s->n);
+    float *a = buffer(w * w * s->cin, 0), *b = buffer(b_size, 0),
+          *c = buffer(s->out * s->out * s->n, 0);
+    fill_unit(a, w * w * s->cin);
+    fill_unit(b, b_size);
+    aotk_igemm p = {
+        .a = a,
+        .b = b,
+        .c = c,
+        .bias = a,
+        .m0 = 1,
+        .m1 = s->out,
+        .m2 = s->out,
+        .a1 = s->stride * w * s->cin,
+        .a2 = s->stride * s->cin,
+        .c1 = s->out * s->n,
+        .c2 = s->n,
+        .n = s->n,
+        .taps_h = s->kernel,
+        .taps_w = 1,
+        .tap_h = w * s->cin,
+        .seg = s->kernel * s->cin,
+        .act = AOTK_ACT_RELU,
+        .tasks = 1,
+    };
+    double flops = 2.0 * (double)(s->out * s->out * s->n * k);
+    report(name, measure(l, &p, b_size, 1, flops), flops, 0);
+    free(a), free(b), free(c);
+}
+
+static void bench_pack(const level *l) {
+    aotk_i64 k = 4096, n = 6400;
+    float *src = buffer(k * n, 0), *dst = buffer(k * n, 0);
+    fill_unit(src, k * n);
+    for (int turned = 0; turned < 2; turned++) {
+        double best = 1e9;
+        for (int i = 0; i < 5; i++) {
+            double t = now();
+            l->pack(dst, src, k, n, turned ? 1 : n, turned ? k : 1);
+            t = now() - t;
+            if (t < best) best = t;
+        }
+        printf("pack %s 105 MB %29.1f ms\n", turned ? "n x k" : "k x n", best * 1e3);
+    }
+    double best = 1e9;
+    for (int i = 0; i < 200; i++) {
+        double t = now();
+        l->pack(dst, src, 64, 512, 1, 64);
+        t = now() - t;
+        if (t < best) best = t;
+    }
+    printf("pack 512 keys of 64, turned %24.1f us\n", best * 1e6);
+    for (int back = 0; back < 2; back++) {
+        static const aotk_i64 sizes[][2] = {{3, 224}, {64, 56}, {512, 7}};
+        for (int s = 0; s < 3; s++) {
+            aotk_i64 c = sizes[s][0], w = sizes[s][1];
+            aotk_copy4 p = {.src = src, .dst = dst, .n = {1, c, w, w}, .s = {0, w * w, w, 1},
+                            .d = {0, 1, (w + 2) * c, c}, .tasks = 1};
+            if (back) {
+                memcpy(p.d, p.s, sizeof p.d);
+                memcpy(p.s, (aotk_i64[4]){0, 1, (w + 2) * c, c}, sizeof p.s);
+            }
+            best = 1e9;
+            for (int i = 0; i < 200; i++) {
+                double t = now();
+                l->copy4(&p);
+                t = now() - t;
+                if (t < best) best = t;
+            }
+            printf("%s %lld channels %lld^2 %*.1f us\n", back ? "NHWC to NCHW" : "NCHW to NHWC", c,
+                   w, 20, best * 1e6);
+        }
+    }
+    aotk_pool pool = {.x = src,
+                      .y = dst,
+                      .n = 1,
+                      .h = 112,
+                      .w = 112,
+                      .c = 64,
+                      .x_h = 112 * 64,
+                      .x_w = 64,
+                      .oh = 56,
+                      .ow = 56,
+                      .y_h = 56 * 64,
+                      .y_w = 64,
+                      .kh = 3,
+                      .kw = 3,
+                      .stride_h = 2,
+                      .stride_w = 2,
+                      .pad_h = 1,
+                      .pad_w = 1,
+                      .dil_h = 1,
+                      .dil_w = 1,
+                      .tasks = 1};
+    best = 1e9;
+    for (int i = 0; i < 200; i++) {
+        double t = now();
+        l->pool(&pool);
+        t = now() - t;
+        if (t < best) best = t;
+    }
+    printf("max pool 3x3 s2 112^2 x 64 %25.1f us\n", best * 1e6);
+}
+
+int main(int argc, char **argv) {
+    const char *word = argc > 2 ? argv[2] : NULL;
+    for (int i = LEVELS; i-- > 0;) {
+        const level *l = &levels[i];
+        if (argc > 1 ? strcmp(argv[1], l->name) != 0 : l->needs < 3) continue;
+        if (aotk_cpu_level() < l->needs) continue;
+        double least = 1;
+        for (int n = 0; n < 10000; n++) {
+            double t = peak_time(l);
+            if (t < least) least = t;
+        }
+        printf("level %s, FMA peak %.1f GFLOP/s\n", l->name, 1e-3 / least);
+        for (size_t s = 0; s < sizeof products / sizeof *products; s++)
+            bench_product(l, &products[s], word);
+        for (size_t s = 0; s < sizeof convs / sizeof *convs; s++) bench_conv(l, &convs[s], word);
+        if (!word || strstr("pack", word)) bench_pack(l);
+    }
+    return 0;
+}

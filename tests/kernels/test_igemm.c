@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* aotk_igemm_f32 and the packing against a naive sum in double, at every level this processor runs.
+ *
+ * Operands are small whole numbers, so every order of summation is exact and results are compared
+ * bit by bit, together with every float around C. Only the transcendental activations get a
+ * tolerance.
+ */
+#include "check.h"
+
+enum { ROOM = 1 << 20 };
+
+static float *a_room, *b_room, *c_room, *want_room, *plain, *bias_room, *res_room;
+
+static double act(double x, const aotk_igemm *p) {
+    switch (p->act) {
+    case AOTK_ACT_RELU: return x < 0 ? 0 : x;
+    case AOTK_ACT_CLAMP: return x < p->lo ? p->lo : x > p->hi ? p->hi : x;
+    case AOTK_ACT_GELU_ERF: return 0.5 * x * (1 + erf(x * sqrt(0.5)));
+    case AOTK_ACT_GELU_TANH:
+        return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+    case AOTK_ACT_SILU: return x / (1 + exp(-x));
+    case AOTK_ACT_SIGMOID: return 1 / (1 + exp(-x));
+    case AOTK_ACT_TANH: return tanh(x);
+    default: return x;
+    }
+}
+
+/* plain is B as [k][n], K in the order of the taps. */
+static void reference(const aotk_igemm *p, float *c) {
+    for (aotk_i64 m = 0; m < p->m0 * p->m1 * p->m2; m++) {
+        aotk_i64 i2 = m % p->m2, i1 = m / p->m2 % p->m1, i0 = m / p->m2 / p->m1;
+        const float *a = p->a + i0 * p->a0 + i1 * p->a1 + i2 * p->a2;
+        for (aotk_i64 j = 0; j < p->n; j++) {
+            const float *b = plain + j;
+            double s = p->bias ? p->bias[j] : 0;
+            for (aotk_i64 y = 0; y < p->taps_h; y++)
+                for (aotk_i64 x = 0; x < p->taps_w; x++)
+                    for (aotk_i64 k = 0; k < p->seg; k++, b += p->n)
+                        s += (double)a[y * p->tap_h + x * p->tap_w + k] * *b;
+            if (p->residual) s += p->residual[i0 * p->r0 + i1 * p->r1 + i2 * p->r2 + j];
+            c[i0 * p->c0 + i1 * p->c1 + i2 * p->c2 + j] = (float)act(s, p);
+        }
+    }
+}
+
+static void compare(const level *l, const aotk_igemm *p, const float *want, const float *got,
+                    aotk_i64 size) {
+    float tolerance = p->act > AOTK_ACT_CLAMP ? 1e-6f : 0;
+    for (aotk_i64 i = 0; i < size; i++) {
+        if (same(want[i], got[i])) continue;
+        if (fabsf(want[i] - got[i]) <= tolerance * (1 + fabsf(want[i]))) continue;
+        FAIL("igemm%s m %lldx%lldx%lld n %lld taps %lldx%lld seg %lld act %d task %lld/%lld: "
+             "[%lld] %g, not %g",
+             l->name, p->m0, p->m1, p->m2, p->n, p->taps_h, p->taps_w, p->seg, p->act, p->task,
+             p->tasks, i, (double)got[i], (double)want[i]);
+        return;
+    }
+}
+
+/* c_size: floats from p->c on that belong to C and its surroundings; 64 canaries lie before p->c.
+ * */
+static void check(aotk_igemm *p, aotk_i64 c_size) {
+    aotk_i64 k = p->taps_h * p->taps_w * p->seg, tasks = p->tasks;
+    float *c = p->c;
+    aotk_i64 offset = c - c_room, size = offset + c_size + 64;
+    if (size > ROOM || k * p->n > ROOM) abort();
+    fill_canary(want_room, size);
+    reference(p, want_room + offset);
+    for (int i = 0; i < LEVELS; i++) {
+        const level *l = &levels[i];
+        if (aotk_cpu_level() < l->needs) continue;
+        l->pack(b_room, plain, k, p->n, p->n, 1);
+        p->b = b_room;
+        fill_canary(c_room, size);
+        for (p->task = 0; p->task < tasks; p->task++) l->igemm(p);
+        compare(l, p, want_room, c_room, size);
+    }
+}
+
+static aotk_igemm gemm(aotk_i64 m, aotk_i64 n, aotk_i64 k) {
+    aotk_igemm p = {
+        .a = a_room, .c = c_room + 64, .m0 = 1, .m1 = 1, .m2 = m, .a2 = k, .c2 = n, .n = n,
+        .taps_h = 1, .taps_w = 1, .seg = k, .tasks = 1,
+    };
+    return p;
+}
+
+static void test_shapes(void) {
+    static const aotk_i64 more[] = {144, 160, 191, 192, 208, 255, 256, 1000};
+    static const aotk_i64 depths[] = {0, 1, 2, 3, 5, 8, 17, 33, 70};
+    for (aotk_i64 m = 1; m <= 20; m++) {
+        for (aotk_i64 n = 1; n <= 138; n++) {
+            aotk_i64 wide = n <= 130 ? n : more[n - 131];
+            aotk_i64 k = depths[(m + n) % 9];
+            aotk_igemm p = gemm(m, wide, k);
+            p.bias = (m + n) % 3 ? bias_room + n % 2 : NULL;
+            p.act = n % 5 == 0 ? AOTK_ACT_RELU : AOTK_ACT_NONE;
+            p.c += m % 3;
+            check(&p, m * wide);
+        }
+    }
+    for (aotk_i64 k = 0; k <= 70; k++) {
+        for (aotk_i64 m = 1; m <= 3; m++) {
+            aotk_igemm p = gemm(m, 30 * m, k);
+            check(&p, m * p.n);
+        }
+    }
+    for (aotk_i64 m = 21; m < 200; m += 13) {
+        aotk_igemm p = gemm(m, 96 + m % 5 * 8, 300);
+        check(&p, m * p.n);
+    }
+    aotk_igemm none = gemm(0, 20, 5);
+    check(&none, 0);
+}
+
+/* Random convolutions: batches, strides, dilation, halos, padded pixels, residuals, tasks. */
+static void test_convolutions(void) {
+    for (int round = 0; round < 400; round++) {
+        aotk_i64 kh = random_in(1, 4), kw = random_in(1, 4), stride = random_in(1, 2),
+                 dil = random_in(1, 2);
+        aotk_i64 cin = random_in(1, 9), pixel = cin + (random_u32() % 2 ? 0 : random_in(1, 3));
+        aotk_i64 oh = random_in(1, 7), ow = random_in(1, 11), batch = random_in(1, 3);
+        aotk_i64 w = (ow - 1) * stride + (kw - 1) * dil + 1,
+                 h = (oh - 1) * stride + (kh - 1) * dil + 1;
+        aotk_i64 n = random_in(1, 100), c_pixel = n + random_in(0, 3),
+                 r_pixel = n + random_in(0, 2);
+        int joined = dil == 1 && pixel == cin;
+        aotk_igemm p = {
+            .a = a_room + random_in(0, 5), .c = c_room + 64 + random_in(0, 5),
+            .bias = round % 2 ? bias_room + 1 : NULL, .residual = round % 3 ? NULL : res_room + 3,
+            .m0 = batch, .m1 = oh, .m2 = ow,
+            .a0 = h * w * pixel, .a1 = stride * w * pixel, .a2 = stride * pixel,
+            .c0 = (oh + 1) * (ow + 2) * c_pixel, .c1 = (ow + 2) * c_pixel, .c2 = c_pixel,
+            .r0 = oh * ow * r_pixel, .r1 = ow * r_pixel, .r2 = r_pixel, .n = n,
+            .taps_h = kh, .taps_w = joined ? 1 : kw, .tap_h = dil * w * pixel, .tap_w = dil * pixel,
+            .seg = joined ? kw * cin : cin, .lo = -3, .hi = 5, .act = (int)random_in(0, 2),
+            .tasks = random_in(1, 5),
+        };
+        check(&p, batch * p.c0);
+    }
+}
+
+/* K so long that it is summed in pieces: cut within a segment, between taps, between lines of taps.
+ * */
+static void test_long_sums(void) {
+    static const aotk_i64 taps[][3] = {{1, 1, 1536}, {1, 1, 1537}, {1, 1, 4099}, {2, 2, 1025},
+                                       {3, 3, 400},  {3, 3, 200},  {3, 1, 600},  {5, 1, 777},
+                                       {1, 4, 1023}, {2, 3, 1600}};
+    for (int i = 0; i < 40; i++) {
+        const aotk_i64 *tap = taps[i % 10];
+        aotk_i64 k = tap[0] * tap[1] * tap[2], n = random_in(1, ROOM / k < 100 ? ROOM / k : 100);
+        aotk_igemm p = gemm(random_in(1, 11), n, k);
+        p.taps_h = tap[0];
+        p.taps_w = tap[1];
+        p.seg = tap[2];
+        p.tap_w = p.seg + 3;
+        p.tap_h = p.taps_w * p.tap_w + 1;
+        p.a2 = random_in(1, 20) * 7;
+        p.act = i % (AOTK_ACT_GELU_ERF + 1);
+        p.lo = -20;
+        p.hi = 9;
+        p.tasks = random_in(1, 3);
+        if (i % 3 == 0) p.bias = bias_room;
+        if (i % 2 == 0) p.residual = res_room;
+        p.r2 = n + 1;
+        check(&p, p.m2 * n);
+    }
+}
+
+static void test_activations(void) {
+    for (int kind = AOTK_ACT_NONE; kind <= AOTK_ACT_TANH; kind++) {
+        for (aotk_i64 n = 1; n <= 130; n += 43) {
+            for (aotk_i64 m = 1; m <= 9; m += 4) {
+                aotk_igemm p = gemm(m, n, 3);
+                p.act = kind;
+                p.lo = -2;
+                p.hi = 2;
+                p.residual = res_room;
+                p.r2 = n;
+                p.bias = bias_room;
+                check(&p, m * n);
+            }
+        }
+    }
+}
+
+/* Each activation on a fine grid from -12 to 12: K = 0, so that the bias is the argument. */
+static void test_activation_values(void) {
+    float *grid = buffer(2401, 0);
+    for (int i = 0; i < 2401; i++) grid[i] = (float)(i - 1200) / 100.0f;
+    for (int kind = AOTK_ACT_NONE; kind <= AOTK_ACT_TANH; kind++) {
+        aotk_igemm p = gemm(1, 2401, 0);
+        p.bias = grid;
+        p.act = kind;
+        p.lo = -5;
+        p.hi = 6;
+        check(&p, 2401);
+    }
+}
+
+/* A NaN or an infinity in A reaches its row of C, and no other, through every activation. */
+static void test_special_values(void) {
+    for (int kind = AOTK_ACT_NONE; kind <= AOTK_ACT_TANH; kind++) {
+        for (aotk_i64 n = 10; n <= 64; n += 54) {
+            aotk_igemm p = gemm(5, n, 4);
+            float *a = buffer(20, 0), keep = plain[0];
+            fill_whole(a, 20);
+            a[8] = NAN;
+            a[4] = 1e30f;
+            a[12] = -INFINITY;
+            for (aotk_i64 j = 0; j < n; j++) plain[j] = j % 2 ? 1.0f : -1.0f;
+            p.a = a;
+            p.act = kind;
+            p.lo = -1;
+            p.hi = 1;
+            check(&p, 5 * n);
+            plain[0] = keep;
+        }
+    }
+}
+
+static void test_in_place_residual(void) {
+    aotk_igemm p = gemm(13, 50, 20);
+    p.residual = p.c;
+    p.r2 = p.c2;
+    for (int i = 0; i < LEVELS; i++) {
+        if (aotk_cpu_level() < levels[i].needs) continue;
+        fill_canary(want_room, 700);
+        reference(&(aotk_igemm){.a = p.a,
+                                .residual = want_room,
+                                .m0 = 1,
+                                .m1 = 1,
+                                .m2 = 13,
+                                .a2 = 20,
+                                .c2 = 50,
+                                .r2 = 50,
+                                .n = 50,
+                                .taps_h = 1,
+                                .taps_w = 1,
+                                .seg = 20},
+                  want_room);
+        levels[i].pack(b_room, plain, 20, 50, 50, 1);
+        fill_canary(p.c, 700);
+        p.b = b_room;
+        levels[i].igemm(&p);
+        compare(&levels[i], &p, want_room, p.c, 700);
+    }
+}
+
+/* The split into tasks changes no bit, also where sums round. */
+static void test_tasks(void) {
+    static const aotk_i64 sizes[][3] = {{1, 300, 257}, {3, 100, 99}, {50, 130, 64}, {97, 64, 333}};
+    fill_unit(a_room, ROOM);
+    fill_unit(plain, ROOM);
+    for (int s = 0; s < 4; s++) {
+        aotk_igemm p = gemm(sizes[s][0], sizes[s][1], sizes[s][2]);
+        aotk_i64 size = p.m2 * p.n;
+        for (int i = 0; i < LEVELS; i++) {
+            if (aotk_cpu_level() < levels[i].needs) continue;
+            levels[i].pack(b_room, plain, p.seg, p.n, p.n, 1);
+            p.b = b_room;
+            p.c = want_room;
+            p.task = 0;
+            p.tasks = 1;
+            levels[i].igemm(&p);
+            p.c = c_room;
+            for (p.tasks = 2; p.tasks <= 9; p.tasks++) {
+                fill_canary(c_room, size);
+                for (p.task = p.tasks; p.task-- > 0;) levels[i].igemm(&p);
+                compare(&levels[i], &p, want_room, c_room, size);
+            }
+        }
+    }
+}
+
+static void test_pack(void) {
+    for (int round = 0; round < 300; round++) {
+        aotk_i64 n = random_in(1, 200), cin = random_in(1, 40), kh = random_in(1, 3),
+                 kw = random_in(1, 3);
+        aotk_i64 k = cin * kh * kw, nr = aotk_panel_nr(n), size = aotk_packed_size(k, n);
+        fill_canary(want_room, size + 16);
+        for (aotk_i64 col = 0; col < n; col += nr) {
+            aotk_i64 width = n - col < nr ? (n - col + 15) / 16 * 16 : nr;
+            for (aotk_i64 y = 0; y < kh; y++)
+                for (aotk_i64 x = 0; x < kw; x++)
+                    for (aotk_i64 c = 0; c < cin; c++)
+                        for (aotk_i64 j = 0; j < width; j++)
+                            want_room[col * k + ((y * kw + x) * cin + c) * width + j] =
+                                col + j < n ? a_room[(((col + j) * cin + c) * kh + y) * kw + x] : 0;
+        }
+        for (int i = 0; i < LEVELS; i++) {
+            if (aotk_cpu_level() < levels[i].needs) continue;
+            fill_canary(c_room, size + 16);
+            levels[i].pack_conv(c_room, a_room, n, cin, kh, kw, k, kh * kw, kw, 1);
+            if (memcmp(want_room, c_room, (size_t)(size + 16) * 4))
+                FAIL("pack_conv%s %lldx%lldx%lldx%lld", levels[i].name, n, cin, kh, kw);
+            fill_canary(c_room, size + 16);
+            if (kh * kw > 1) continue;
+            levels[i].pack(c_room, a_room, k, n, 1, k);
+            if (memcmp(want_room, c_room, (size_t)(size + 16) * 4))
+                FAIL("pack%s %lldx%lld transposed", levels[i].name, k, n);
+        }
+    }
+}
+
+int main(void) {
+    a_room = buffer(ROOM, 0);
+    b_room = buffer(ROOM, 0);
+    c_room = buffer(ROOM, 0);
+    want_room = buffer(ROOM, 0);
+    plain = buffer(ROOM, 0);
+    bias_room = buffer(2048, 1);
+    res_room = buffer(ROOM, 0);
+    fill_whole(a_room, ROOM);
+    fill_whole(plain, ROOM);
+    fill_whole(bias_room, 2048);
+    fill_whole(res_room, ROOM);
+    test_shapes();
+    test_convolutions();
+    test_long_sums();
+    test_activations();
+    test_activation_values();
+    test_special_values();
+    test_in_place_residual();
+    test_pack();
+    test_tasks();
+    printf("igemm: %d failures\n", failures);
+    return failures != 0;
+}
