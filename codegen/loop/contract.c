@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/* Contractions and pooling as calls of tiled kernels: addresses, strides, packed weights and epilogues for
+ * aotk_igemm_f32 and aotk_pool_f32 (codegen/kernels/aotk.h). */
+#include "../kernels/aotk.h"
+#include "lower.h"
+#include <string.h>
+
+/* The host's own packing functions (pack.c built with the suffix _host). */
+AOTK_DECLARE(_host)
+
+static void field(Make *m, Stmt *s, const char *name, const Idx *v)
+{
+    *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, name), .idx = v };
+}
+
+static void pointer(Make *m, Stmt *s, const char *name, Buffer *b, const Idx *offset)
+{
+    *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, name), .idx = offset, .buffer = b };
+}
+
+static const Idx *k(Make *m, int64_t n)
+{
+    return idx_const(m->job, n);
+}
+
+/* A constant packed by the host, as a buffer of the weights segment. */
+static Buffer *packed_buffer(Lower *l, const char *name, const Tensor *t, float *data, int64_t floats)
+{
+    Buffer *b = job_alloc(l->job, sizeof *b);
+    *b = (Buffer){ .name = sym_printf(l->job, "%s_packed", name), .kind = BUFFER_CONST, .dtype = DT_f32, .rank = 1,
+                   .first = -1, .last = -1 };
+    b->dim[0] = b->elements = idx_const(l->job, floats);
+    b->stride[0] = idx_const(l->job, 1);
+    b->offset = idx_const(l->job, 0);
+    b->about = t->name;
+    b->weight = weights_add(l->p->weights, data, (uint64_t)floats * 4, t->name);
+    *vec_push(l->job, &l->p->consts) = b;
+    return b;
+}
+
+/* Run-time packing and the igemm agree with the host by K * round_up(N, 16). */
+static const Idx *packed_floats(Make *m, const Idx *depth, const Idx *n)
+{
+    return idx_mul(m->job, depth, idx_ceil_to(m->job, n, 16));
+}
+
+static void epilogue(Make *m, Stmt *s, Node *n, const Idx *bias_at)
+{
+    static const struct {
+        const char *name, *c;
+    } acts[] = { { "relu", "AOTK_ACT_RELU" },   { "clamp", "AOTK_ACT_CLAMP" }, { "gelu", "AOTK_ACT_GELU_ERF" },
+                 { "gelu_tanh", "AOTK_ACT_GELU_TANH" }, { "silu", "AOTK_ACT_SILU" }, { "sigmoid", "AOTK_ACT_SIGMOID" },
+                 { "tanh", "AOTK_ACT_TANH" } };
+    Value *bias = contract_bias(n);
+    if (bias) {
+        Affine a = value_memory(m->l, bias, 0);
+        pointer(m, s, "bias", a.buffer, idx_add(m->job, a.offset, bias_at));
+    }
+    const char *act = node_text(n, "act");
+    for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
+        if (!strcmp(acts[i].name, act))
+            *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, "act"), .text = sym(m->job, acts[i].c) };
+    if (!strcmp(act, "clamp"))
+        for (int i = 0; i < 2; i++)
+            *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, i ? "hi" : "lo"),
+                                                     .text = sym_printf(m->job, "%.9gf", node_float(n, i ? "hi" : "lo")) };
+}
+
+/* ---- convolution ------------------------------------------------------------------------------------------ */
+
+/* The input channels-last with a halo of at least `pad`. */
+static Buffer *conv_input(Lower *l, Value *x, int64_t pad)
+{
+    Buffer *have[2] = { x->buffer, l->conv_form[x->id] };
+    for (int i = 0; i < 2; i++)
+        if (have[i] && have[i]->channels_last && have[i]->halo[2] >= pad)
+            return have[i];
+    int64_t halo = l->halo[x->id] > pad ? l->halo[x->id] : pad;
+    Buffer *b = buffer_new(l, x, BUFFER_WORK, true, halo);
+    if (x->buffer)
+        b->name = sym_printf(l->job, "%s_nhwc", x->name);
+    store_value(l, x, b);
+    if (!x->buffer)
+        x->buffer = b;
+    else
+        l->conv_form[x->id] = b;
+    return b;
+}
+
+static Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth)
+{
+    Tensor t;
+    const_view(n->in[1], &t);
+    int64_t kh = t.rank > 3 ? t.size[2] : 1, kw = t.size[t.rank - 1], cin = t.size[1], cout = t.size[0] / groups;
+    *depth = kh * kw * cin;
+    int64_t floats = aotk_packed_size(*depth, cout);
+    float *data = job_big(l->job, (size_t)(floats * groups) * 4);
+    const float *src = t.storage ? (const float *)(const void *)t.storage->bytes + t.offset : NULL;
+    if (!src)
+        bug("constant %s has no elements", t.name);
+    for (int64_t g = 0; g < groups; g++)
+        aotk_pack_conv_f32_host(data + g * floats, src + g * cout * t.stride[0], cout, cin, kh, kw, t.stride[0],
+                                t.stride[1], t.rank > 3 ? t.stride[2] : 0, t.stride[t.rank - 1]);
+    return packed_buffer(l, n->in[1]->name, &t, data, floats * groups);
+}
+
+static void conv_rows(Make *m, Stmt *s, const char *prefix, const Buffer *b, const int64_t *stride)
+{
+    bool flat = b->rank == 3;
+    const Idx *step[3] = { b->stride[0], flat ? k(m, 0) : idx_mulk(m->job, b->stride[2], stride ? stride[0] : 1),
+                           idx_mulk(m->job, b->stride[b->rank - 1], stride ? stride[flat ? 0 : 1] : 1) };
+    for (int i = 0; i < 3; i++)
+        field(m, s, job_printf(m->job, "%s%d", prefix, i), step[i]);
+}
+
+static void lower_conv(Lower *l, Node *n, Buffer *out)
+{
+    Job *job = l->job;
+    const Type *w = &n->in[1]->type;
+    bool flat = w->rank == 3;
+    int64_t groups = node_int(n, "groups", 0), stride[2] = { 1, 1 }, pad[2] = { 0, 0 }, dil[2] = { 1, 1 }, depth;
+    for (int i = 0; i < w->rank - 2; i++) {
+        stride[i] = node_int(n, "stride", (size_t)i);
+        pad[i] = node_int(n, "padding", (size_t)i);
+        dil[i] = node_int(n, "dilation", (size_t)i);
+    }
+    Buffer *x = conv_input(l, n->in[0], pad[0] > pad[1] ? pad[0] : pad[1]);
+    Buffer *packed = pack_conv(l, n, groups, &depth);
+    Affine res = { 0 };
+    if (contract_residual(n))
+        res = value_memory(l, contract_residual(n), 1);
+    Value *bias = contract_bias(n);
+    if (bias)
+        value_memory(l, bias, 0); /* its kernel, if any, comes before this one */
+    Make *m = make_kernel(l, n->out[0]->name, &n->origin);
+    int64_t cin, cout, kw;
+    idx_is_const(w->dim[1], &cin);
+    idx_is_const(w->dim[0], &cout);
+    idx_is_const(w->dim[w->rank - 1], &kw);
+    m->k->about = sym_printf(job, "conv %s x %s", type_text(job, &n->in[0]->type), type_text(job, w));
+    const Idx *g = groups == 1 ? k(m, 0) : open_loop(m, "g", k(m, groups));
+    Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
+    s->var = sym(job, "aotk_igemm_f32");
+    s->text = sym(job, "aotk_igemm");
+    const Idx *corner = x->offset;
+    for (int i = 2; i < x->rank; i++)
+        corner = idx_sub(job, corner, idx_mulk(job, x->stride[i], pad[i - 2]));
+    int64_t per_group = aotk_packed_size(depth, cout / groups);
+    pointer(m, s, "a", x, idx_add(job, corner, idx_mulk(job, g, cin)));
+    pointer(m, s, "b", packed, idx_mulk(job, g, per_group));
+    pointer(m, s, "c", out, idx_add(job, out->offset, idx_mulk(job, g, cout / groups)));
+    field(m, s, "m0", out->dim[0]);
+    field(m, s, "m1", flat ? k(m, 1) : out->dim[2]);
+    field(m, s, "m2", out->dim[out->rank - 1]);
+    conv_rows(m, s, "a", x, stride);
+    conv_rows(m, s, "c", out, NULL);
+    if (contract_residual(n)) {
+        pointer(m, s, "residual", res.buffer, idx_add(job, res.offset, idx_mulk(job, g, cout / groups)));
+        field(m, s, "r0", res.stride[0]);
+        field(m, s, "r1", flat ? k(m, 0) : res.stride[2]);
+        field(m, s, "r2", res.stride[w->rank - 1]);
+    }
+    field(m, s, "n", k(m, cout / groups));
+    const Idx *pixel = x->stride[x->rank - 1];
+    bool whole_row = groups == 1 && dil[flat ? 0 : 1] == 1 && idx_is(pixel, cin);
+    field(m, s, "taps_h", flat ? k(m, 1) : w->dim[2]);
+    field(m, s, "taps_w", k(m, whole_row ? 1 : kw));
+    field(m, s, "tap_h", flat ? k(m, 0) : idx_mulk(job, x->stride[2], dil[0]));
+    field(m, s, "tap_w", whole_row ? k(m, 0) : idx_mulk(job, pixel, dil[flat ? 0 : 1]));
+    field(m, s, "seg", k(m, whole_row ? kw * cin : cin));
+    epilogue(m, s, n, idx_mulk(job, g, cout / groups));
+    field(m, s, "tasks", k(m, 1));
+    if (groups != 1)
+        close_loop(m);
+    /* the output may have a halo for its own readers */
+    lower_zero_halo(m, out);
+    finish_kernel(m);
+}
+
+/* ---- matmul ------------------------------------------------------------------------------------------------- */
+
+typedef struct Rows { /* row axes of a, c and the residual, slowest first, merged where all sides allow */
+    int n;
+    const Idx *size[MAX_RANK], *a[MAX_RANK], *c[MAX_RANK], *r[MAX_RANK];
+} Rows;
+
+static void add_rows(Job *job, Rows *rows, const Idx *size, const Idx *a, const Idx *c, const Idx *r)
+{
+    if (idx_is(size, 1))
+        return;
+    int i = rows->n - 1;
+    if (i >= 0 && rows->a[i] == idx_mul(job, a, size) && rows->c[i] == idx_mul(job, c, size) &&
+        (!r || rows->r[i] == idx_mul(job, r, size))) {
+        rows->size[i] = idx_mul(job, rows->size[i], size);
+        rows->a[i] = a;
+        rows->c[i] = c;
+        rows->r[i] = r;
+        return;
+    }
+    rows->size[rows->n] = size;
+    rows->a[rows->n] = a;
+    rows->c[rows->n] = c;
+    rows->r[rows->n++] = r;
+}
+
+/* The stride with which the batch axis `axis` of the result moves through an operand. */
+static const Idx *batch_stride(Make *m, const Value *v, const Affine *a, int axis, int out_rank)
+{
+    int i = axis - (out_rank - v->type.rank);
+    return i < 0 || idx_is(v->type.dim[i], 1) ? k(m, 0) : a->stride[i];
+}
+
+static Buffer *pack_matmul(Lower *l, Value *w, const Tensor *t)
+{
+    int64_t depth = t->size[t->rank - 2], n = t->size[t->rank - 1], floats = aotk_packed_size(depth, n);
+    float *data = job_big(l->job, (size_t)floats * 4);
+    if (!t->storage)
+        bug("constant %s has no elements", t->name);
+    aotk_pack_f32_host(data, (const float *)(const void *)t->storage->bytes + t->offset, depth, n,
+                       t->stride[t->rank - 2], t->stride[t->rank - 1]);
+    return packed_buffer(l, t->name ? t->name : w->name, t, data, floats);
+}
+
+static Buffer *scratch(Lower *l, const char *name, const Idx *floats)
+{
+    Value v = { .name = sym(l->job, name), .type = { DT_f32, 1, { floats } } };
+    return buffer_new(l, &v, BUFFER_WORK, false, 0);
+}
+
+/* Packs b at `offset` into `to`: a call of aotk_pack_f32(dst, src, k, n, sk, sn). */
+static void pack_call(Make *m, Buffer *to, const Value *b, const Affine *a, const Idx *offset)
+{
+    Stmt *s = stmt_add(m->job, m->block[m->level], S_CALL);
+    int r = b->type.rank;
+    s->var = sym(m->job, "aotk_pack_f32");
+    pointer(m, s, "dst", to, k(m, 0));
+    pointer(m, s, "src", a->buffer, offset);
+    field(m, s, "k", b->type.dim[r - 2]);
+    field(m, s, "n", b->type.dim[r - 1]);
+    field(m, s, "sk", a->stride[r - 2]);
+    field(m, s, "sn", a->stride[r - 1]);
+}
+
+static void lower_matmul(Lower *l, Node *n, Buffer *out)
+{
+    Job *job = l->job;
+    Value *x = n->in[0], *w = n->in[1], *res = contract_residual(n), *bias = contract_bias(n);
+    const Type *t = &n->out[0]->type;
+    int rank = t->rank;
+    Tensor constant;
+    bool packed = const_view(w, &constant), batched = false;
+    for (int i = 0; i < w->type.rank - 2; i++)
+        batched |= !idx_is(w->type.dim[i], 1);
+    packed &= !batched;
+    Affine a = value_memory(l, x, x->type.rank - 1), b = { 0 }, r = { 0 };
+    if (!packed)
+        b = value_memory(l, w, -1);
+    if (res)
+        r = value_memory(l, res, rank - 1);
+    if (bias)
+        value_memory(l, bias, 0);
+    Make *m = make_kernel(l, n->out[0]->name, &n->origin);
+    m->k->about = sym_printf(job, "matmul %s x %s", type_text(job, &x->type), type_text(job, &w->type));
+    const Idx *a_at = a.offset, *b_at = b.offset, *c_at = out->offset, *r_at = r.offset;
+    Rows rows = { 0 };
+    int loops = 0;
+    for (int i = 0; i < rank - 1; i++) {
+        const Idx *sa = i == rank - 2 ? a.stride[x->type.rank - 2] : batch_stride(m, x, &a, i, rank);
+        const Idx *sb = i == rank - 2 || packed ? k(m, 0) : batch_stride(m, w, &b, i, rank);
+        bool row = idx_is(sb, 0) && (i == rank - 2 || !batched);
+        if (row) {
+            add_rows(job, &rows, t->dim[i], sa, out->stride[i], res ? r.stride[i] : NULL);
+            continue;
+        }
+        if (idx_is(t->dim[i], 1))
+            continue;
+        const Idx *at = open_loop(m, "b", t->dim[i]);
+        loops++;
+        a_at = idx_add(job, a_at, idx_mul(job, at, sa));
+        b_at = idx_add(job, b_at, idx_mul(job, at, sb));
+        c_at = idx_add(job, c_at, idx_mul(job, at, out->stride[i]));
+        if (res)
+            r_at = idx_add(job, r_at, idx_mul(job, at, r.stride[i]));
+    }
+    Buffer *panel = packed ? pack_matmul(l, w, &constant)
+                           : scratch(l, job_printf(job, "%s_packed", n->out[0]->name),
+                                     packed_floats(m, w->type.dim[w->type.rank - 2], t->dim[rank - 1]));
+    if (!packed)
+        pack_call(m, panel, w, &b, b_at);
+    int first = 0; /* more than three row axes: the outer ones are loops */
+    for (; rows.n - first > 3; first++) {
+        const Idx *at = open_loop(m, "r", rows.size[first]);
+        loops++;
+        a_at = idx_add(job, a_at, idx_mul(job, at, rows.a[first]));
+        c_at = idx_add(job, c_at, idx_mul(job, at, rows.c[first]));
+        if (res)
+            r_at = idx_add(job, r_at, idx_mul(job, at, rows.r[first]));
+    }
+    Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
+    s->var = sym(job, "aotk_igemm_f32");
+    s->text = sym(job, "aotk_igemm");
+    pointer(m, s, "a", a.buffer, a_at);
+    pointer(m, s, "b", panel, k(m, 0));
+    pointer(m, s, "c", out, c_at);
+    if (res)
+        pointer(m, s, "residual", r.buffer, r_at);
+    for (int i = 0; i < 3; i++) {
+        int from = rows.n - 3 + i;
+        bool have = from >= first;
+        field(m, s, job_printf(job, "m%d", i), have ? rows.size[from] : k(m, 1));
+        field(m, s, job_printf(job, "a%d", i), have ? rows.a[from] : k(m, 0));
+        field(m, s, job_printf(job, "c%d", i), have ? rows.c[from] : k(m, 0));
+        if (res)
+            field(m, s, job_printf(job, "r%d", i), have ? rows.r[from] : k(m, 0));
+    }
+    field(m, s, "n", t->dim[rank - 1]);
+    field(m, s, "taps_h", k(m, 1));
+    field(m, s, "taps_w", k(m, 1));
+    field(m, s, "seg", w->type.dim[w->type.rank - 2]);
+    epilogue(m, s, n, k(m, 0));
+    field(m, s, "tasks", k(m, 1));
+    while (loops--)
+        close_loop(m);
+    finish_kernel(m);
+}
+
+void lower_contract(Lower *l, Node *n, Buffer *out)
+{
+    if (n->op == OP_conv)
+        lower_conv(l, n, out);
+    else
+        lower_matmul(l, n, out);
+}
+
+/* ---- pooling ---------------------------------------------------------------------------------------------------- */
+
+typedef struct Pool {
+    Value *x;
+    int64_t kernel[2], stride[2], low[2], dil[2];
+    const Idx *kernel_dim[2];
+} Pool;
+
+/* amax or sum over windows, or a sum over the whole image. */
+static bool match_pool(Value *v, Pool *p)
+{
+    Node *n = v->kind == VALUE_NODE && !v->buffer ? v->def : NULL;
+    if (!n || (n->op != OP_amax && n->op != OP_sum) || v->type.dtype != DT_f32)
+        return false;
+    const Attr *dims = node_attr(n, "dims");
+    Value *in = n->in[0];
+    Node *w = in->kind == VALUE_NODE && !in->buffer ? in->def : NULL;
+    if (dims->n != 2)
+        return false;
+    if (w && w->op == OP_window && in->type.rank == 6 && idx_is(dims->idx[0], 4) && idx_is(dims->idx[1], 5)) {
+        p->x = w->in[0];
+        for (size_t i = 0; i < 2; i++) {
+            if (node_idx(w, "kernel", i)->op != IDX_CONST || node_int(w, "axes", i) != (int64_t)i + 2)
+                return false;
+            p->kernel[i] = node_int(w, "kernel", i);
+            p->stride[i] = node_int(w, "stride", i);
+            p->low[i] = node_int(w, "low", i);
+            p->dil[i] = node_int(w, "dilation", i);
+            p->kernel_dim[i] = node_idx(w, "kernel", i);
+        }
+        return true;
+    }
+    if (n->op != OP_sum || in->type.rank != 4 || !idx_is(dims->idx[0], 2) || !idx_is(dims->idx[1], 3))
+        return false;
+    *p = (Pool){ .x = in, .stride = { 1, 1 }, .dil = { 1, 1 }, .kernel_dim = { in->type.dim[2], in->type.dim[3] } };
+    return true;
+}
+
+bool lower_pool(Lower *l, Value *v, Buffer *out)
+{
+    Pool p;
+    Affine a;
+    Job *job = l->job;
+    if (!match_pool(v, &p) || !value_affine(l, p.x, &a) || !idx_is(a.stride[1], 1) || !idx_is(out->stride[1], 1))
+        return false;
+    Make *m = make_kernel(l, v->name, &v->def->origin);
+    const Type *t = &p.x->type;
+    bool whole = v->type.rank == 2;
+    m->k->about = sym_printf(job, "%s pooling of %s", v->def->op == OP_amax ? "max" : "sum", type_text(job, t));
+    lower_zero_halo(m, out);
+    Stmt *s = stmt_add(job, m->block[0], S_CALL);
+    s->var = sym(job, "aotk_pool_f32");
+    s->text = sym(job, "aotk_pool");
+    pointer(m, s, "x", a.buffer, a.offset);
+    pointer(m, s, "y", out, out->offset);
+    struct {
+        const char *name;
+        const Idx *v;
+    } f[] = { { "n", t->dim[0] }, { "h", t->dim[2] }, { "w", t->dim[3] }, { "c", t->dim[1] },
+              { "x_n", a.stride[0] }, { "x_h", a.stride[2] }, { "x_w", a.stride[3] },
+              { "oh", whole ? k(m, 1) : v->type.dim[2] }, { "ow", whole ? k(m, 1) : v->type.dim[3] },
+              { "y_n", out->stride[0] }, { "y_h", whole ? k(m, 0) : out->stride[2] }, { "y_w", whole ? k(m, 0) : out->stride[3] },
+              { "kh", p.kernel_dim[0] }, { "kw", p.kernel_dim[1] }, { "stride_h", k(m, p.stride[0]) },
+              { "stride_w", k(m, p.stride[1]) }, { "pad_h", k(m, p.low[0]) }, { "pad_w", k(m, p.low[1]) },
+              { "dil_h", k(m, p.dil[0]) }, { "dil_w", k(m, p.dil[1]) }, { "divisor", k(m, 1) }, { "tasks", k(m, 1) } };
+    for (size_t i = 0; i < sizeof f / sizeof *f; i++)
+        field(m, s, f[i].name, f[i].v);
+    const char *op = v->def->op == OP_amax ? "AOTK_POOL_MAX" : "AOTK_POOL_AVG";
+    *vec_push(job, &s->fields) = (Field){ .name = sym(job, "op"), .text = sym(job, op) };
+    finish_kernel(m);
+    return true;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop IR: how a model computes.
+ *
+ * A Program is a schedule of Kernels over Buffers.  A Buffer is memory with a logical shape and a physical layout
+ * (strides, offset, a zero halo around some axes).  A Kernel is a tree of loops over scalars: stores of expressions,
+ * accumulators, checks of data-dependent indices, calls of tiled kernels (codegen/kernels).  Expressions are pure and
+ * shared inside their kernel; what is used twice, or does not change in an inner loop, gets a name where the text is
+ * made (names.c), so producers of the IR need not care.
+ * Text form and grammar: docs/loop-ir.md (program_print, program_parse). */
+#ifndef AOTC_LOOP_H
+#define AOTC_LOOP_H
+#include "../../compiler/graph/graph.h"
+
+typedef enum BufferKind { BUFFER_INPUT, BUFFER_OUTPUT, BUFFER_CONST, BUFFER_WORK } BufferKind;
+
+typedef struct Buffer {
+    Sym name;
+    BufferKind kind;
+    DType dtype;
+    int rank;
+    const Idx *dim[MAX_RANK];    /* logical sizes */
+    const Idx *stride[MAX_RANK]; /* elements */
+    const Idx *offset;           /* of the logical origin; behind the halo */
+    const Idx *elements;         /* all of it, halo included */
+    int64_t halo[MAX_RANK];      /* zero elements before and after each axis, part of the buffer */
+    bool channels_last;
+    uint32_t port;               /* INPUT, OUTPUT: number of the port */
+    uint64_t weight;             /* CONST: byte offset in the weights segment */
+    int first, last;             /* WORK: schedule positions of the first write and the last access */
+    const Idx *at;               /* WORK: byte offset in the workspace, by plan_memory */
+    const Idx *bytes;
+    Sym about;                   /* for people: "packed weight of layer1.0.conv1" */
+} Buffer;
+
+typedef enum ExprKindL { X_NUM, X_IDX, X_LOAD, X_OP, X_VAR } XKind;
+
+typedef struct X X; /* a scalar expression */
+struct X {
+    XKind kind;
+    DType dtype;         /* of the value; f16 and bf16 values are f32 rounded after each operation */
+    Op op;               /* X_OP: a POINTWISE operator */
+    uint32_t n;
+    const X *arg[3];     /* X_OP; X_LOAD: arg[0] is the guard (0 where false), if n is 1 */
+    const Idx *idx;      /* X_IDX: the value; X_LOAD: element index */
+    Buffer *buffer;      /* X_LOAD */
+    double number;       /* X_NUM of floats */
+    int64_t integer;     /* X_NUM of integers and bool */
+    Sym var;             /* X_VAR */
+    int level;           /* of the innermost block whose variables it reads: 0 is the kernel's own */
+    uint32_t id, uses;   /* names.c */
+    Sym name;            /* names.c: the variable that holds it, once defined */
+};
+
+typedef struct Stmt Stmt;
+typedef struct Block {
+    Stmt *first, *last;
+} Block;
+
+typedef enum StmtKind { S_FOR, S_LET, S_ACC, S_UPDATE, S_STORE, S_CHECK, S_CALL } StmtKind;
+
+/* An argument of a call: a field of the callee's parameter struct. */
+typedef struct Field {
+    Sym name;
+    const Idx *idx;      /* an integer; with buffer: element offset of the pointer */
+    Buffer *buffer;
+    Sym text;            /* else: C text (an enum constant, a float) */
+} Field;
+
+struct Stmt {
+    StmtKind kind;
+    Stmt *next;
+    Sym var;             /* FOR: loop variable; LET, ACC, UPDATE: variable; CALL: callee ("aotk_igemm_f32") */
+    const Idx *extent;   /* FOR; CHECK: value must be in [0, extent) */
+    Block body;          /* FOR */
+    const X *x;          /* LET, ACC (first value), UPDATE (operand), STORE (value), CHECK (value) */
+    Op op;               /* UPDATE: accumulator = op(accumulator, x) */
+    DType dtype;         /* ACC */
+    Buffer *buffer;      /* STORE */
+    const Idx *idx;      /* STORE: element index */
+    bool update;         /* STORE: buffer[idx] = op(buffer[idx], x) */
+    Sym text;            /* CHECK: what is indexed; CALL: type of the parameter struct, NULL: positional arguments */
+    VEC(Field) fields;   /* CALL */
+};
+
+typedef struct Kernel {
+    Sym name;
+    Block body;
+    Origin origin;
+    Sym about;              /* "conv 3x3 -> f32[B, 64, 56, 56], bias, relu" */
+    VEC(Buffer *) reads;    /* in order of first use */
+    VEC(Buffer *) writes;
+    bool checks;            /* has S_CHECK: may fail at run time */
+} Kernel;
+
+typedef struct Item Item;
+typedef struct Items {
+    Item *first, *last;
+} Items;
+struct Item { /* of the schedule */
+    Item *next;
+    Kernel *kernel;      /* a kernel, or if NULL: */
+    Buffer *condition;   /* if (*condition) then else otherwise */
+    Items then, otherwise;
+    int position;        /* in the whole schedule, for lifetimes */
+};
+
+typedef struct Weights Weights;
+
+typedef struct Program {
+    Job *job;
+    Graph *g;
+    Sym name;                 /* method */
+    VEC(Buffer *) inputs;     /* per input port; NULL: no tensor */
+    VEC(Buffer *) outputs;
+    VEC(Buffer *) consts;
+    VEC(Buffer *) works;
+    Items schedule;
+    int positions;
+    VEC(Kernel *) kernels;
+    const Idx *workspace;     /* bytes, by plan_memory */
+    Weights *weights;
+} Program;
+
+/* Lowers a graph that went through all passes.  Packed constants go to `weights`, shared between methods. */
+Program *lower(Graph *g, Weights *weights);
+/* Places WORK buffers in one workspace by lifetime. */
+void plan_memory(Program *p);
+void program_print(Text *out, const Program *p);
+
+/* ---- weights: one segment for all methods, equal contents once ------------------------------------------- */
+
+struct Weights {
+    Job *job;
+    uint64_t bytes;
+    struct WeightPart {
+        uint64_t at, size, hash;
+        const void *data;
+        Sym name;
+    } *parts;
+    size_t count, room;
+};
+/* Adds a block (kept by reference) at a 64-byte boundary, or finds an equal one; returns its offset. */
+uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name);
+
+/* ---- statements -------------------------------------------------------------------------------------------- */
+
+Stmt *stmt_add(Job *job, Block *b, StmtKind kind);
+/* Gives names to shared and loop-invariant expressions: inserts S_LET.  Once per kernel, before printing. */
+void kernel_name_values(Job *job, Kernel *k);
+/* Fills reads, writes, checks. */
+void kernel_finish(Job *job, Kernel *k);
+#endif

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT */
+/* Graph to Program.  Three decisions first, for the whole graph: which values lie channels-last (choose_layout), what
+ * halo their readers want, and which values get memory (choose_buffers: all others are recomputed where they are
+ * read, that is fused).  Then one kernel for each value with memory, in graph order. */
+#include "lower.h"
+#include <string.h>
+
+/* ---- buffers ------------------------------------------------------------------------------------------------ */
+
+static Buffer *buffer_alloc(Lower *l, Sym name, BufferKind kind, const Type *t)
+{
+    Buffer *b = job_alloc(l->job, sizeof *b);
+    b->name = name;
+    b->kind = kind;
+    b->dtype = t->dtype;
+    b->rank = t->rank;
+    b->first = b->last = -1;
+    for (int i = 0; i < t->rank; i++)
+        b->dim[i] = t->dim[i];
+    return b;
+}
+
+/* Strides and size from dims, axis order and halo. */
+static void lay_out(Job *job, Buffer *b)
+{
+    int order[MAX_RANK], n = 0; /* slowest first */
+    for (int i = 0; i < b->rank; i++)
+        if (!b->channels_last || i != 1)
+            order[n++] = i;
+    if (b->channels_last)
+        order[n++] = 1;
+    const Idx *step = idx_const(job, 1);
+    b->offset = idx_const(job, 0);
+    for (int i = n; i-- > 0;) {
+        int a = order[i];
+        b->stride[a] = step;
+        b->offset = idx_add(job, b->offset, idx_mulk(job, step, b->halo[a]));
+        step = idx_mul(job, step, idx_addk(job, b->dim[a], 2 * b->halo[a]));
+    }
+    b->elements = step;
+    b->bytes = idx_mulk(job, step, dtype_info[b->dtype].bytes);
+}
+
+Buffer *buffer_new(Lower *l, Value *v, BufferKind kind, bool channels_last, int64_t halo)
+{
+    Buffer *b = buffer_alloc(l, v->name, kind, &v->type);
+    b->channels_last = channels_last && v->type.rank >= 3;
+    for (int i = 2; b->channels_last && i < b->rank; i++)
+        b->halo[i] = halo;
+    lay_out(l->job, b);
+    if (kind == BUFFER_WORK)
+        *vec_push(l->job, &l->p->works) = b;
+    return b;
+}
+
+uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name)
+{
+    uint64_t h = 14695981039346656037u;
+    const unsigned char *bytes = data;
+    for (uint64_t i = 0; i + 8 <= size; i += 8) {
+        uint64_t x;
+        memcpy(&x, bytes + i, 8);
+        h = (h ^ x) * 0x9E3779B97F4A7C15u;
+        h ^= h >> 29;
+    }
+    for (size_t i = 0; i < w->count; i++)
+        if (w->parts[i].hash == h && w->parts[i].size == size && !memcmp(w->parts[i].data, data, size))
+            return w->parts[i].at;
+    if (w->count == w->room) {
+        size_t room = w->room ? w->room * 2 : 64;
+        struct WeightPart *more = job_array(w->job, room, sizeof *more);
+        if (w->count)
+            memcpy(more, w->parts, w->count * sizeof *more);
+        w->parts = more;
+        w->room = room;
+    }
+    uint64_t at = (w->bytes + 63) & ~(uint64_t)63;
+    w->parts[w->count++] = (struct WeightPart){ at, size, h, data, name };
+    w->bytes = at + size;
+    return at;
+}
+
+Buffer *const_buffer(Lower *l, Value *v)
+{
+    Buffer *b = buffer_alloc(l, v->name, BUFFER_CONST, &v->type);
+    size_t bytes;
+    void *data = tensor_dense(l->job, v->tensor, &bytes);
+    lay_out(l->job, b);
+    b->weight = weights_add(l->p->weights, data, bytes, v->tensor->name);
+    b->about = v->tensor->name;
+    *vec_push(l->job, &l->p->consts) = b;
+    return b;
+}
+
+/* ---- kernels ------------------------------------------------------------------------------------------------- */
+
+Stmt *stmt_add(Job *job, Block *b, StmtKind kind)
+{
+    Stmt *s = job_alloc(job, sizeof *s);
+    s->kind = kind;
+    *(b->last ? &b->last->next : &b->first) = s;
+    b->last = s;
+    return s;
+}
+
+static void item_add(Lower *l, Item item)
+{
+    Item *own = job_alloc(l->job, sizeof *own);
+    *own = item;
+    *(l->items->last ? &l->items->last->next : &l->items->first) = own;
+    l->items->last = own;
+}
+
+Make *make_kernel(Lower *l, const char *stem, const Origin *o)
+{
+    Make *m = job_alloc(l->job, sizeof *m);
+    m->l = l;
+    m->job = l->job;
+    m->k = job_alloc(l->job, sizeof *m->k);
+    m->k->name = o && o->module ? o->module : sym(l->job, stem);
+    if (o)
+        m->k->origin = *o;
+    m->block[0] = &m->k->body;
+    return m;
+}
+
+void lower_zero_halo(Make *m, Buffer *out)
+{
+    bool any = false;
+    for (int i = 0; i < out->rank; i++)
+        any |= out->halo[i] != 0;
+    if (!any || out->dtype != DT_f32)
+        return;
+    Job *job = m->job;
+    bool flat = out->rank == 3; /* [n, c, w]: one row */
+    const Idx *h = flat ? idx_const(job, 1) : out->dim[2], *w = out->dim[out->rank - 1];
+    int64_t hh = flat ? 0 : out->halo[2], hw = out->halo[out->rank - 1];
+    Stmt *s = stmt_add(job, m->block[0], S_CALL);
+    s->var = sym(job, "aotk_zero_halo_f32");
+    s->text = sym(job, "aotk_halo");
+    struct {
+        const char *name;
+        const Idx *v;
+    } f[] = { { "n", out->dim[0] }, { "h", h }, { "w", w }, { "c", out->dim[1] },
+              { "top", idx_const(job, hh) }, { "bottom", idx_const(job, hh) }, { "left", idx_const(job, hw) },
+              { "right", idx_const(job, hw) }, { "x_n", out->stride[0] },
+              { "x_h", flat ? out->stride[0] : out->stride[2] }, { "x_w", out->stride[out->rank - 1] },
+              { "tasks", idx_const(job, 1) } };
+    *vec_push(job, &s->fields) = (Field){ .name = sym(job, "x"), .idx = idx_const(job, 0), .buffer = out };
+    for (size_t i = 0; i < sizeof f / sizeof *f; i++)
+        *vec_push(job, &s->fields) = (Field){ .name = sym(job, f[i].name), .idx = f[i].v };
+}
+
+void finish_kernel(Make *m)
+{
+    kernel_finish(m->job, m->k);
+    *vec_push(m->job, &m->l->p->kernels) = m->k;
+    item_add(m->l, (Item){ .kernel = m->k });
+}
+
+/* Loops over v in out's physical order that store value_at. `dim`/`start`: only that part of the axis (cat). */
+static void store_loops(Make *m, Value *v, Buffer *out, int dim, const Idx *start)
+{
+    static const char *const stems[] = { "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t" };
+    const Idx *ix[MAX_RANK], *to[MAX_RANK];
+    int opened = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < v->type.rank; i++) {
+            bool last = out->channels_last && i == 1;
+            if (last != (pass == 1))
+                continue;
+            bool one = idx_is(v->type.dim[i], 1);
+            ix[i] = one ? idx_const(m->job, 0) : open_loop(m, stems[i], v->type.dim[i]);
+            opened += !one;
+            to[i] = i == dim ? idx_add(m->job, ix[i], start) : ix[i];
+        }
+    const X *x = value_at(m, v, ix);
+    Stmt *s = stmt_add(m->job, m->block[m->level], S_STORE);
+    s->buffer = out;
+    s->idx = buffer_at(m->job, out, to);
+    s->x = x;
+    s->dtype = out->dtype;
+    while (opened--)
+        close_loop(m);
+}
+
+/* A strided copy of floats whose sides disagree about the innermost axis: the transposing kernel. */
+static bool store_by_copy(Make *m, Value *v, Buffer *out)
+{
+    Affine a;
+    Job *job = m->job;
+    if (v->type.dtype != DT_f32 || v->type.rank > 4 || v->type.rank < 2 || !value_affine(m->l, v, &a))
+        return false;
+    bool same = true; /* the axis of stride 1 is the same: a plain loop is as good */
+    for (int i = 0; i < v->type.rank; i++)
+        same &= idx_is(a.stride[i], 1) == idx_is(out->stride[i], 1) || idx_is(v->type.dim[i], 1);
+    if (same)
+        return false;
+    Stmt *s = stmt_add(job, m->block[0], S_CALL);
+    s->var = sym(job, "aotk_copy4_f32");
+    s->text = sym(job, "aotk_copy4");
+    *vec_push(job, &s->fields) = (Field){ .name = sym(job, "src"), .idx = a.offset, .buffer = a.buffer };
+    *vec_push(job, &s->fields) = (Field){ .name = sym(job, "dst"), .idx = out->offset, .buffer = out };
+    for (int i = 0; i < 4; i++) {
+        int axis = i - (4 - v->type.rank);
+        const Idx *one = idx_const(job, 1), *zero = idx_const(job, 0);
+        *vec_push(job, &s->fields) = (Field){ .name = sym_printf(job, "n[%d]", i), .idx = axis < 0 ? one : v->type.dim[axis] };
+        *vec_push(job, &s->fields) = (Field){ .name = sym_printf(job, "s[%d]", i), .idx = axis < 0 ? zero : a.stride[axis] };
+        *vec_push(job, &s->fields) = (Field){ .name = sym_printf(job, "d[%d]", i), .idx = axis < 0 ? zero : out->stride[axis] };
+    }
+    *vec_push(job, &s->fields) = (Field){ .name = sym(job, "tasks"), .idx = idx_const(job, 1) };
+    return true;
+}
+
+static const Origin *origin_of(const Value *v)
+{
+    return v->kind == VALUE_NODE ? &v->def->origin : NULL;
+}
+
+void store_value(Lower *l, Value *v, Buffer *out)
+{
+    if (lower_pool(l, v, out))
+        return;
+    Make *m = make_kernel(l, v->name, origin_of(v));
+    lower_zero_halo(m, out);
+    Node *n = v->kind == VALUE_NODE && !v->buffer ? v->def : NULL;
+    if (n && n->op == OP_cat) {
+        const Idx *start = idx_const(l->job, 0);
+        int dim = (int)node_int(n, "dim", 0);
+        for (uint32_t i = 0; i < n->in_count; i++) {
+            store_loops(m, n->in[i], out, dim, start);
+            start = idx_add(l->job, start, n->in[i]->type.dim[dim]);
+        }
+    } else if (!store_by_copy(m, v, out)) {
+        store_loops(m, v, out, -1, NULL);
+    }
+    finish_kernel(m);
+}
+
+/* ---- layouts -------------------------------------------------------------------------------------------------- */
+
+static bool mark(bool *set, const Value *v, bool *changed)
+{
+    if (!set[v->id])
+        *changed = set[v->id] = true;
+    return true;
+}
+
+/* Channels-last for all that convolutions read and write, and for all of the same rank that hangs together with it
+ * by pointwise operators, pooling, padding and concatenation: one layout for the whole convolutional part. */
+static void choose_layout(Lower *l, Graph *g)
+{
+    bool changed = true;
+    bool *set = l->channels_last;
+    while (changed) {
+        changed = false;
+        for each_node (n, g) {
+            Value *out = n->out_count ? n->out[0] : NULL;
+            if (n->op == OP_conv && contract_is_tiled(n)) {
+                mark(set, n->in[0], &changed);
+                mark(set, out, &changed);
+                if (contract_residual(n))
+                    mark(set, contract_residual(n), &changed);
+                int64_t p = 0;
+                for (int i = 2; i < out->type.rank; i++) {
+                    int64_t pad = node_int(n, "padding", (size_t)i - 2);
+                    p = pad > p ? pad : p;
+                }
+                l->halo[n->in[0]->id] = p > l->halo[n->in[0]->id] ? p : l->halo[n->in[0]->id];
+                continue;
+            }
+            bool pool = (n->op == OP_amax || n->op == OP_sum) && n->in[0]->kind == VALUE_NODE && n->in[0]->def->op == OP_window;
+            Value *first = pool ? n->in[0]->def->in[0] : NULL;
+            if (pool && (set[out->id] || set[first->id])) {
+                mark(set, out, &changed);
+                mark(set, first, &changed);
+            }
+            bool through = op_info[n->op].kind == POINTWISE || n->op == OP_cat || n->op == OP_pad;
+            bool any = through && set[out->id];
+            for (uint32_t i = 0; through && i < n->in_count; i++)
+                any |= set[n->in[i]->id] && n->in[i]->type.rank == out->type.rank;
+            if (!any)
+                continue;
+            mark(set, out, &changed);
+            for (uint32_t i = 0; i < n->in_count; i++)
+                if (n->in[i]->type.rank == out->type.rank)
+                    mark(set, n->in[i], &changed);
+        }
+    }
+}
+
+/* ---- what gets memory -------------------------------------------------------------------------------------------- */
+
+typedef struct Roots {
+    Value **one; /* the value with memory in whose kernel this one is computed */
+    bool *many;  /* more than one */
+} Roots;
+
+static void add_root(Roots *r, const Value *v, Value *root)
+{
+    if (r->one[v->id] && r->one[v->id] != root)
+        r->many[v->id] = true;
+    r->one[v->id] = root;
+}
+
+static bool is_light(Op op)
+{
+    return (op >= OP_neg && op <= OP_trunc) || op == OP_relu || op == OP_not || op == OP_isnan || op == OP_cast ||
+           (op >= OP_add && op <= OP_mul) || (op >= OP_max && op <= OP_xor) || op == OP_where;
+}
+
+/* Cheap enough to be computed again by each reader: one light operator on memory or numbers. */
+static bool is_cheap(Lower *l, const Value *v, int depth)
+{
+    if (v->kind != VALUE_NODE || l->realize[v->id])
+        return true;
+    const Node *n = v->def;
+    OpKind k = op_info[n->op].kind;
+    if (k == CREATE)
+        return true;
+    if (k == REDUCE || k == CONTRACT || k == CONTROL || k == GATHER || n->op == OP_cat || depth > 12)
+        return false;
+    if (k == POINTWISE && !is_light(n->op))
+        return false;
+    int left = k == POINTWISE && n->op != OP_cast ? depth + 6 : depth + 1;
+    for (uint32_t i = 0; i < n->in_count; i++)
+        if (!is_cheap(l, n->in[i], left))
+            return false;
+    return true;
+}
+
+/* A reduction may be computed inside its only reader's kernel when its sizes are the reader's outer sizes: then it
+ * runs once for each of them, and the row it reads is still in cache. */
+static bool fits_inside(Lower *l, const Value *r, const Value *root)
+{
+    OpKind k = op_info[root->def->op].kind;
+    if (k == CONTRACT || k == CONTROL || l->channels_last[root->id] || root->def->op == OP_cat)
+        return false;
+    if (r->type.rank > root->type.rank || (r->type.rank == root->type.rank && k != REDUCE))
+        return false;
+    for (int i = 0; i < r->type.rank; i++)
+        if (r->type.dim[i] != root->type.dim[i])
+            return false;
+    return true;
+}
+
+static bool wants_memory(Lower *l, Roots *r, const Node *n, const Value *v)
+{
+    OpKind k = op_info[n->op].kind;
+    if (l->realize[v->id] || k == CONTRACT || k == CONTROL || n->op == OP_cat)
+        return true;
+    if (k == REDUCE)
+        return r->many[v->id] || !r->one[v->id] || !fits_inside(l, v, r->one[v->id]);
+    return k != CREATE && k != VIEW && r->many[v->id] && v->type.rank > 0 && !is_cheap(l, v, 0);
+}
+
+static bool computed(const Value *v)
+{
+    return v->kind == VALUE_NODE && op_info[v->def->op].kind != VIEW && op_info[v->def->op].kind != CREATE;
+}
+
+static void choose_buffers(Lower *l, Graph *g)
+{
+    Roots r = { job_array(l->job, g->values.n, sizeof(Value *)), job_array(l->job, g->values.n, sizeof(bool)) };
+    for (size_t i = 0; i < g->outputs.n; i++)
+        if (g->outputs.at[i].value && g->outputs.at[i].value->kind == VALUE_NODE)
+            l->realize[g->outputs.at[i].value->id] = true;
+    for (Node *n = g->last; n; n = n->prev) {
+        Value *v = n->out[0];
+        bool memory = wants_memory(l, &r, n, v);
+        for (uint32_t i = 0; i < n->out_count; i++)
+            l->realize[n->out[i]->id] = memory;
+        for (uint32_t i = 0; i < n->in_count; i++) {
+            Value *in = n->in[i];
+            if (n->op == OP_cond && in->kind == VALUE_NODE)
+                l->realize[in->id] = true;
+            if ((n->op == OP_window || (op_info[n->op].kind == CONTRACT && !contract_is_tiled(n))) && computed(in))
+                l->realize[in->id] = true;
+            if (memory) {
+                add_root(&r, in, v);
+            } else if (r.one[v->id]) {
+                add_root(&r, in, r.one[v->id]);
+                r.many[in->id] |= r.many[v->id];
+            }
+        }
+    }
+}
+
+/* ---- the schedule ------------------------------------------------------------------------------------------------- */
+
+static void lower_graph(Lower *l, Graph *g, Buffer **outputs);
+
+static void lower_cond(Lower *l, Node *n, Buffer **out)
+{
+    Affine pred = value_memory(l, n->in[0], -1);
+    Item item = { .condition = pred.buffer };
+    Items *to = l->items, branch[2] = { { 0 } };
+    for (int b = 0; b < 2; b++) {
+        Graph *r = n->region[b];
+        for (uint32_t i = 1; i < n->in_count; i++) {
+            Value *v = n->in[i];
+            if (v->kind == VALUE_CONST && !v->buffer)
+                v->buffer = const_buffer(l, v);
+            r->inputs.at[i - 1].value->buffer = v->buffer;
+        }
+        Lower inner = { .p = l->p, .job = l->job, .items = &branch[b], .outer = l };
+        lower_graph(&inner, r, out);
+    }
+    item.then = branch[0];
+    item.otherwise = branch[1];
+    l->items = to;
+    item_add(l, item);
+}
+
+static Buffer *result_buffer(Lower *l, Graph *g, Value *v, Buffer **outputs)
+{
+    for (size_t i = 0; i < g->outputs.n; i++)
+        if (g->outputs.at[i].value == v && outputs[i]) {
+            bool first = true; /* the same value twice: the second is a copy */
+            for (size_t j = 0; j < i; j++)
+                first &= g->outputs.at[j].value != v;
+            if (first && (outputs[i]->kind == BUFFER_WORK || !l->channels_last[v->id]))
+                return outputs[i];
+        }
+    return buffer_new(l, v, BUFFER_WORK, l->channels_last[v->id], l->halo[v->id]);
+}
+
+static void lower_node(Lower *l, Graph *g, Node *n, Buffer **outputs)
+{
+    if (!l->realize[n->out[0]->id] || (n->out_count == 1 && n->out[0]->buffer))
+        return;
+    Buffer **out = job_array(l->job, n->out_count, sizeof *out);
+    for (uint32_t i = 0; i < n->out_count; i++)
+        out[i] = result_buffer(l, g, n->out[i], outputs);
+    if (n->op == OP_cond)
+        lower_cond(l, n, out);
+    else if (op_info[n->op].kind == CONTRACT && contract_is_tiled(n))
+        lower_contract(l, n, out[0]);
+    else
+        store_value(l, n->out[0], out[0]);
+    for (uint32_t i = 0; i < n->out_count; i++)
+        n->out[i]->buffer = out[i];
+}
+
+static void lower_graph(Lower *l, Graph *g, Buffer **outputs)
+{
+    size_t room = g->values.n + 16;
+    l->channels_last = job_array(l->job, room, sizeof *l->channels_last);
+    l->halo = job_array(l->job, room, sizeof *l->halo);
+    l->realize = job_array(l->job, room, sizeof *l->realize);
+    l->conv_form = job_array(l->job, room, sizeof *l->conv_form);
+    choose_layout(l, g);
+    choose_buffers(l, g);
+    for each_node (n, g)
+        lower_node(l, g, n, outputs);
+    for (size_t i = 0; i < g->outputs.n; i++) {
+        Value *v = g->outputs.at[i].value;
+        if (outputs[i] && v && v->buffer != outputs[i])
+            store_value(l, v, outputs[i]);
+    }
+}
+
+/* Positions in the schedule, and from them the lifetimes of buffers. */
+static void number_items(Program *p, Items *items)
+{
+    for (Item *i = items->first; i; i = i->next) {
+        i->position = p->positions++;
+        if (!i->kernel) {
+            i->condition->last = i->position;
+            number_items(p, &i->then);
+            number_items(p, &i->otherwise);
+            continue;
+        }
+        for (int w = 0; w < 2; w++)
+            for (size_t j = 0; j < (w ? i->kernel->writes.n : i->kernel->reads.n); j++) {
+                Buffer *b = w ? i->kernel->writes.at[j] : i->kernel->reads.at[j];
+                if (b->first < 0)
+                    b->first = i->position;
+                b->last = i->position;
+            }
+    }
+}
+
+Program *lower(Graph *g, Weights *weights)
+{
+    Program *p = job_alloc(g->job, sizeof *p);
+    Lower l = { .p = p, .job = g->job, .items = &p->schedule };
+    p->job = g->job;
+    p->g = g;
+    p->name = g->name;
+    p->weights = weights;
+    for (size_t i = 0; i < g->inputs.n; i++) {
+        Port *port = &g->inputs.at[i];
+        Buffer *b = port->kind == PORT_TENSOR ? buffer_new(&l, port->value, BUFFER_INPUT, false, 0) : NULL;
+        if (b)
+            b->port = (uint32_t)i;
+        if (b)
+            port->value->buffer = b;
+        *vec_push(p->job, &p->inputs) = b;
+    }
+    for (size_t i = 0; i < g->outputs.n; i++) {
+        Port *port = &g->outputs.at[i];
+        Buffer *b = port->kind == PORT_TENSOR ? buffer_new(&l, port->value, BUFFER_OUTPUT, false, 0) : NULL;
+        if (b) {
+            b->name = sym_printf(p->job, "out_%s", port->name);
+            b->port = (uint32_t)i;
+        }
+        *vec_push(p->job, &p->outputs) = b;
+    }
+    lower_graph(&l, g, p->outputs.at);
+    number_items(p, &p->schedule);
+    return p;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside lowering: one kernel under construction.  value_at() is the heart: the scalar expression of one element of a
+ * graph value, found by substituting index expressions through views and pointwise operators until a buffer is
+ * reached.  Fusing a producer is nothing but not giving it a buffer. */
+#ifndef AOTC_LOWER_H
+#define AOTC_LOWER_H
+#include "../../compiler/passes/passes.h"
+#include "loop.h"
+
+enum { MAX_LEVEL = 40 };
+
+typedef struct Lower {
+    Program *p;
+    Job *job;
+    bool *channels_last;     /* by value id: what choose_layout decided */
+    int64_t *halo;           /* by value id: halo that its readers want (same for all spatial axes) */
+    bool *realize;           /* by value id: gets a buffer of its own */
+    Buffer **conv_form;      /* by value id: the channels-last copy of something that is not */
+    Items *items;            /* where kernels go now */
+    struct Lower *outer;     /* a region's */
+} Lower;
+
+typedef struct Done {        /* a reduction already computed at these indices; an index already checked */
+    Value *v;
+    const Idx *ix[MAX_RANK];
+    const X *x;
+} Done;
+
+typedef struct Make {        /* a kernel being made */
+    Lower *l;
+    Job *job;
+    Kernel *k;
+    Block *block[MAX_LEVEL]; /* open blocks: 0 is the kernel's */
+    Sym var[MAX_LEVEL];      /* the variable that block i brings */
+    int level;               /* of the innermost open block */
+    const X *guard;          /* loads happen only where it holds; NULL: always */
+    const X **table;         /* hash-consing of expressions */
+    size_t table_size, table_used;
+    VEC(const Idx *) index_vars; /* variables bound by S_LET for data-dependent indices */
+    VEC(int) index_levels;
+    VEC(Done) done;          /* reductions and checked indices of this kernel */
+    Origin origin;
+} Make;
+
+/* expr.c */
+const X *x_num(Make *m, DType d, double v);
+const X *x_int(Make *m, DType d, int64_t v);
+const X *x_idx(Make *m, const Idx *e);
+const X *x_load(Make *m, Buffer *b, const Idx *at);
+const X *x_op(Make *m, Op op, DType d, const X *const *arg, uint32_t n);
+const X *x_var(Make *m, DType d, Sym var, int level);
+const X *x_in_range(Make *m, const Idx *e, const Idx *size); /* 0 <= e < size, NULL: always so */
+int idx_level(Make *m, const Idx *e);
+
+/* value.c */
+const X *value_at(Make *m, Value *v, const Idx *const *ix);
+const Idx *buffer_at(Job *job, const Buffer *b, const Idx *const *ix);
+const Idx *open_loop(Make *m, const char *stem, const Idx *extent);
+void close_loop(Make *m);
+
+/* A value as strided memory: element ix is buffer[offset + sum(ix*stride)].  false: it is computed, or the map is not
+ * affine. */
+typedef struct Affine {
+    Buffer *buffer;
+    const Idx *offset, *stride[MAX_RANK];
+} Affine;
+bool value_affine(Lower *l, Value *v, Affine *a);
+/* As value_affine; what is not affine, or has not stride 1 on `unit_axis` (-1: any), is computed into a buffer first. */
+Affine value_memory(Lower *l, Value *v, int unit_axis);
+
+/* lower.c */
+Buffer *buffer_new(Lower *l, Value *v, BufferKind kind, bool channels_last, int64_t halo);
+Buffer *const_buffer(Lower *l, Value *v);
+Make *make_kernel(Lower *l, const char *stem, const Origin *o);
+void finish_kernel(Make *m);
+/* Adds the call that zeroes the halo of `out`, if it has one: borders are written by every run. */
+void lower_zero_halo(Make *m, Buffer *out);
+void store_value(Lower *l, Value *v, Buffer *out); /* the kernel that computes v into out */
+/* contract.c */
+void lower_contract(Lower *l, Node *n, Buffer *out);
+bool lower_pool(Lower *l, Value *v, Buffer *out);   /* false: not a pooling that the kernel does */
+#endif
