@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Programs as C text.  One text serves all instruction sets and both compilers: it is compiled once per level with
+ * AOT_SUFFIX (_v4), AOT_MODEL (name of its table) and AOT_ISA set; kernels.c of another level is only other flags. */
+#ifndef AOTC_EMIT_H
+#define AOTC_EMIT_H
+#include "../loop/loop.h"
+
+/* What an artifact is made of. */
+typedef struct Artifact {
+    Job *job;
+    Sym name;               /* "resnet18" */
+    const Program *const *programs;
+    size_t program_count;
+    const Weights *weights;
+    const char *metadata;   /* JSON */
+    const char *version;    /* aotc's */
+} Artifact;
+
+/* The model's own text: memory plans, kernels, methods, tables.  Needs the head (prelude, ABI, kernels' header). */
+void emit_model(Text *out, const Artifact *a);
+/* The head for compilers without any header or file: prelude, aot.h, aotk.h, glue.h as one text. */
+void emit_head(Text *out);
+/* aot_entry over the given levels, best first ("v4", "v3"). */
+void emit_entry(Text *out, const char *const *levels, size_t count, const char *metadata);
+/* Both for a model in one file, behind aot.h and the kernels' sources (AOTK_STATIC): everything is static; aot_weights
+ * and the array aot_metadata are defined between head and model.  `name` is the one function that is exported. */
+void emit_head_one_file(Text *out, const char *level, const char *isa);
+void emit_entry_function(Text *out, const char *name, const char *const *levels, size_t count);
+/* JSON for the note and aot_model.metadata. */
+const char *artifact_metadata(const Artifact *a, const char *isa_levels, const char *extra);
+/* A C string literal. */
+void emit_string(Text *out, const char *s);
+
+/* kernel.c */
+void emit_kernel(Text *out, Job *job, const Program *p, const Kernel *k, int number);
+const char *c_name(Job *job, const char *name); /* a C identifier that recalls `name` */
+const char *kernel_c_name(Job *job, const Program *p, const Kernel *k, int number);
+/* Dimension symbols that a kernel's text uses, in the graph's order. */
+void kernel_symbols(const Program *p, const Kernel *k, bool *used);
+const char *buffer_c_type(const Buffer *b);
+
+/* Text carried inside the program (embed.S). */
+extern const char embed_prelude[], embed_prelude_end[], embed_aot_h[], embed_aot_h_end[], embed_aotk_h[],
+    embed_aotk_h_end[], embed_glue[], embed_glue_end[];
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* Part of every generated C file: how a model says what is wrong.  No libc: texts are put together byte by byte into
+ * the caller's buffer, cut to its size.  Each function returns the status that the model returns. */
+
+#ifndef AOT_UNUSED
+#if defined(__GNUC__) || defined(__TINYC__)
+#define AOT_UNUSED __attribute__((unused))
+#else
+#define AOT_UNUSED
+#endif
+#endif
+
+typedef struct aot_say {
+    char *at;
+    u64 room;
+} aot_say;
+
+static AOT_UNUSED void aot_put(aot_say *s, const char *text)
+{
+    for (; *text && s->room > 1; text++, s->room--)
+        *s->at++ = *text;
+    if (s->room)
+        *s->at = 0;
+}
+
+static AOT_UNUSED void aot_put_i64(aot_say *s, i64 value)
+{
+    char digits[24];
+    int n = 23;
+    u64 rest = value < 0 ? 0 - (u64)value : (u64)value;
+    digits[n] = 0;
+    do
+        digits[--n] = (char)('0' + (int)(rest % 10));
+    while ((rest /= 10) != 0);
+    if (value < 0)
+        digits[--n] = '-';
+    aot_put(s, digits + n);
+}
+
+static AOT_UNUSED aot_say aot_begin(aot_call *call)
+{
+    aot_say s;
+    s.at = call->error;
+    s.room = call->error ? call->error_bytes : 0;
+    return s;
+}
+
+static AOT_UNUSED void aot_put_dim(aot_say *s, const char *input, i64 dim, i64 found)
+{
+    aot_put(s, "input ");
+    aot_put(s, input);
+    aot_put(s, ": dimension ");
+    aot_put_i64(s, dim);
+    aot_put(s, " is ");
+    aot_put_i64(s, found);
+}
+
+/* "input x: dimension 0 is 513; it must be in 1..512 (s77)" */
+static AOT_UNUSED aot_status aot_bad_size(aot_call *call, const char *input, i64 dim, i64 found, i64 lo, i64 hi,
+                                          const char *symbol)
+{
+    aot_say s = aot_begin(call);
+    aot_put_dim(&s, input, dim, found);
+    aot_put(&s, lo == hi ? "; it must be " : "; it must be in ");
+    aot_put_i64(&s, lo);
+    if (lo != hi) {
+        aot_put(&s, "..");
+        if (hi != 9223372036854775807LL)
+            aot_put_i64(&s, hi);
+    }
+    if (symbol) {
+        aot_put(&s, " (");
+        aot_put(&s, symbol);
+        aot_put(&s, ")");
+    }
+    return AOT_ESHAPE;
+}
+
+/* "input y: dimension 1 is 5; s12 + 1 is 6" */
+static AOT_UNUSED aot_status aot_bad_relation(aot_call *call, const char *input, i64 dim, i64 found,
+                                              const char *expression, i64 expected)
+{
+    aot_say s = aot_begin(call);
+    aot_put_dim(&s, input, dim, found);
+    aot_put(&s, "; it must be ");
+    aot_put(&s, expression);
+    aot_put(&s, ", which is ");
+    aot_put_i64(&s, expected);
+    return AOT_ESHAPE;
+}
+
+/* A condition of the program on its sizes does not hold. */
+static AOT_UNUSED aot_status aot_bad_guard(aot_call *call, const char *condition, i64 a, i64 b)
+{
+    aot_say s = aot_begin(call);
+    aot_put(&s, "the sizes break the condition ");
+    aot_put(&s, condition);
+    aot_put(&s, "; its sides are ");
+    aot_put_i64(&s, a);
+    aot_put(&s, " and ");
+    aot_put_i64(&s, b);
+    return AOT_ESHAPE;
+}
+
+static AOT_UNUSED aot_status aot_bad_input(aot_call *call, const char *input, const char *what, aot_status status)
+{
+    aot_say s = aot_begin(call);
+    aot_put(&s, "input ");
+    aot_put(&s, input);
+    aot_put(&s, ": ");
+    aot_put(&s, what);
+    return status;
+}
+
+static AOT_UNUSED aot_status aot_bad_index(aot_call *call, const char *tensor, i64 index, i64 size)
+{
+    aot_say s = aot_begin(call);
+    aot_put(&s, "an index in ");
+    aot_put(&s, tensor);
+    aot_put(&s, " is ");
+    aot_put_i64(&s, index);
+    aot_put(&s, "; it must be in 0..");
+    aot_put_i64(&s, size - 1);
+    return AOT_EDATA;
+}
+
+static AOT_UNUSED aot_status aot_no_space(aot_call *call, const char *what, u64 have, u64 need)
+{
+    aot_say s = aot_begin(call);
+    aot_put(&s, what);
+    aot_put(&s, " has ");
+    aot_put_i64(&s, (i64)have);
+    aot_put(&s, " bytes; needed are ");
+    aot_put_i64(&s, (i64)need);
+    return AOT_ESPACE;
+}
+
+/* Rank, dtype and layout of input `i`: row-major, sizes of 1 may have any stride. */
+static AOT_UNUSED aot_status aot_check_input(aot_call *call, i64 i, const aot_port *port)
+{
+    const DLTensor *t = &call->inputs[i];
+    i64 step = 1;
+    int d, empty = 0;
+    if (t->ndim != port->ndim) {
+        aot_say s = aot_begin(call);
+        aot_put(&s, "input ");
+        aot_put(&s, port->name);
+        aot_put(&s, ": it has ");
+        aot_put_i64(&s, t->ndim);
+        aot_put(&s, " dimensions; it must have ");
+        aot_put_i64(&s, port->ndim);
+        return AOT_ESHAPE;
+    }
+    if (t->dtype.code != port->dtype.code || t->dtype.bits != port->dtype.bits || t->dtype.lanes != 1)
+        return aot_bad_input(call, port->name, "its element type is another", AOT_EDTYPE);
+    for (d = 0; d < t->ndim; d++)
+        empty |= t->shape[d] == 0;
+    for (d = t->ndim - 1; t->strides && !empty && d >= 0; d--) {
+        if (t->shape[d] > 1 && t->strides[d] != step)
+            return aot_bad_input(call, port->name, "it is not row-major", AOT_ELAYOUT);
+        step *= t->shape[d];
+    }
+    return AOT_OK;
+}

@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: MIT */
+/* A whole model as C: memory plans, kernels, the two functions of each method, the tables of aot.h. */
+#include "emit.h"
+#include <inttypes.h>
+#include <string.h>
+
+void emit_string(Text *out, const char *s)
+{
+    text_add(out, "\"");
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            text_add(out, "\\%c", c);
+        else if (c < 32 || c > 126)
+            text_add(out, "\\%03o", c);
+        else
+            text_put(out, s, 1);
+    }
+    text_add(out, "\"");
+}
+
+/* ---- small pieces ------------------------------------------------------------------------------------------- */
+
+typedef struct Emit {
+    Text *out;
+    const Artifact *a;
+    const Program *p;
+    const char *m; /* the method's name in C */
+} Emit;
+
+static void idx(Emit *e, const Idx *x)
+{
+    idx_print_c(e->out, x, false, NULL, NULL);
+}
+
+static void i64_text(Text *out, int64_t v)
+{
+    if (v == INT64_MIN)
+        text_add(out, "(-9223372036854775807LL - 1)");
+    else
+        text_add(out, v > INT32_MAX || v < INT32_MIN ? "%" PRId64 "LL" : "%" PRId64, v);
+}
+
+static const char *port_type(Emit *e, const Port *p)
+{
+    return p->kind == PORT_TENSOR ? type_text(e->a->job, &p->value->type)
+           : p->kind == PORT_NONE ? "None"
+                                  : dtype_info[p->dtype].name;
+}
+
+/* ---- the head of a method: signature and memory plan ----------------------------------------------------------- */
+
+static void plan_table(Emit *e)
+{
+    const Program *p = e->p;
+    text_add(e->out, " *\n * Work memory: ");
+    idx_print(e->out, p->workspace);
+    text_add(e->out, " bytes.  A buffer lives from its first to its last step:\n");
+    for (size_t i = 0; i < p->works.n; i++) {
+        const Buffer *b = p->works.at[i];
+        size_t start = e->out->n;
+        text_add(e->out, " *   at ");
+        idx_print(e->out, b->at);
+        text_pad(e->out, 24);
+        text_add(e->out, " steps %d..%d", b->first, b->last);
+        text_pad(e->out, 42);
+        Type t = { .dtype = b->dtype, .rank = b->rank };
+        memcpy(t.dim, b->dim, sizeof t.dim);
+        text_add(e->out, " %s %s%s\n", b->name, type_text(e->a->job, &t), b->channels_last ? " channels last" : "");
+        (void)start;
+    }
+}
+
+static void method_comment(Emit *e)
+{
+    const Graph *g = e->p->g;
+    text_add(e->out, "/* ==== method %s\n", e->p->name);
+    for (size_t i = 0; i < g->inputs.n; i++)
+        text_add(e->out, " *   input  %s: %s\n", g->inputs.at[i].name, port_type(e, &g->inputs.at[i]));
+    for (size_t i = 0; i < g->outputs.n; i++)
+        text_add(e->out, " *   output %s: %s\n", g->outputs.at[i].name, port_type(e, &g->outputs.at[i]));
+    for (size_t i = 0; i < g->symbols.n; i++) {
+        const Idx *s = g->symbols.at[i];
+        text_add(e->out, " *   size   %s in %" PRId64 "..", s->sym, s->lo);
+        if (s->hi == INT64_MAX)
+            text_add(e->out, "\n");
+        else
+            text_add(e->out, "%" PRId64 "\n", s->hi);
+    }
+    plan_table(e);
+    text_add(e->out, " */\n\n");
+}
+
+/* ---- ports -------------------------------------------------------------------------------------------------------- */
+
+static void dims_table(Emit *e, const char *name, const Type *t)
+{
+    if (!t->rank)
+        return;
+    text_add(e->out, "static const aot_dim %s[] = {", name);
+    for (int i = 0; i < t->rank; i++) {
+        const Idx *d = t->dim[i];
+        text_add(e->out, "%s{ ", i ? ", " : " ");
+        i64_text(e->out, d->lo < 0 ? 0 : d->lo);
+        text_add(e->out, ", ");
+        i64_text(e->out, d->hi);
+        if (d->op == IDX_CONST) {
+            text_add(e->out, ", 0, 0 }");
+            continue;
+        }
+        text_add(e->out, ", ");
+        emit_string(e->out, idx_text(e->a->job, d));
+        text_add(e->out, ", 0 }");
+    }
+    text_add(e->out, " };\n");
+}
+
+static void port_table(Emit *e, const Port *port, const char *name)
+{
+    Type t = { .dtype = port->kind == PORT_NUMBER ? port->dtype : DT_f32 };
+    if (port->kind == PORT_TENSOR)
+        t = port->value->type;
+    const char *dims = job_printf(e->a->job, "%s_dims", name);
+    dims_table(e, dims, &t);
+    if (port->kind == PORT_NUMBER) {
+        text_add(e->out, "static const int64_t %s_value = ", name);
+        i64_text(e->out, port->bits);
+        text_add(e->out, ";\n");
+    }
+    const DTypeInfo *d = &dtype_info[t.dtype];
+    int flags = (port->kind == PORT_NUMBER || port->scalar ? 2 : 0) | (port->kind == PORT_NONE ? 4 : 0);
+    text_add(e->out, "static const aot_port %s = { sizeof(aot_port), ", name);
+    emit_string(e->out, port->name);
+    text_add(e->out, ", { %d, %d, 1 }, %d, %s, 0, ", d->dlpack_code, d->bytes * 8, t.rank, t.rank ? dims : "0");
+    text_add(e->out, port->kind == PORT_NUMBER ? "&%s_value" : "0", name);
+    text_add(e->out, ", %d };\n", flags);
+}
+
+static void ports(Emit *e, const Port *at, size_t n, const char *what)
+{
+    Job *job = e->a->job;
+    for (size_t i = 0; i < n; i++)
+        port_table(e, &at[i], job_printf(job, "%s_%s%zu", e->m, what, i));
+    if (!n)
+        return;
+    text_add(e->out, "static const aot_port *const %s_%ss[] = {", e->m, what);
+    for (size_t i = 0; i < n; i++)
+        text_add(e->out, "%s &%s_%s%zu", i ? "," : "", e->m, what, i);
+    text_add(e->out, " };\n");
+}
+
+/* ---- bind: sizes in, sizes out --------------------------------------------------------------------------------------- */
+
+static bool is_bound(const Idx *const *bound, size_t n, const Idx *s)
+{
+    for (size_t i = 0; i < n; i++)
+        if (bound[i] == s)
+            return true;
+    return false;
+}
+
+typedef struct AllBound {
+    const Idx *const *bound;
+    size_t n;
+    const Idx *missing;
+    int missing_count;
+} AllBound;
+
+static void see(void *ctx, const Idx *s)
+{
+    AllBound *a = ctx;
+    if (!is_bound(a->bound, a->n, s) && a->missing != s) {
+        a->missing = s;
+        a->missing_count++;
+    }
+}
+
+static AllBound missing(const Idx *e, const Idx *const *bound, size_t n)
+{
+    AllBound a = { bound, n, NULL, 0 };
+    idx_symbols(e, see, &a);
+    return a;
+}
+
+static void size_check(Emit *e, const char *input, int d, const char *found, const Idx *s, const char *symbol)
+{
+    if (s->lo <= 0 && s->hi == INT64_MAX)
+        return;
+    text_add(e->out, "    if (");
+    if (s->lo > 0) {
+        text_add(e->out, "%s < ", found);
+        i64_text(e->out, s->lo);
+    }
+    if (s->hi != INT64_MAX) {
+        text_add(e->out, "%s%s > ", s->lo > 0 ? " || " : "", found);
+        i64_text(e->out, s->hi);
+    }
+    text_add(e->out, ")\n        return aot_bad_size(call, ");
+    emit_string(e->out, input);
+    text_add(e->out, ", %d, %s, ", d, found);
+    i64_text(e->out, s->lo < 0 ? 0 : s->lo);
+    text_add(e->out, ", ");
+    i64_text(e->out, s->hi);
+    text_add(e->out, ", ");
+    if (symbol)
+        emit_string(e->out, symbol);
+    else
+        text_add(e->out, "0");
+    text_add(e->out, ");\n");
+}
+
+/* Pass 0 binds symbols that stand alone; pass 1 solves c*s + k; pass 2 checks all else. */
+static void bind_dim(Emit *e, const Port *port, size_t i, int d, int pass, const Idx **bound, size_t *n)
+{
+    const Idx *size = port->value->type.dim[d];
+    const char *at = job_printf(e->a->job, "call->inputs[%zu].shape[%d]", i, d);
+    AllBound m = missing(size, bound, *n);
+    if (size->op == IDX_CONST) {
+        if (pass == 0)
+            text_add(e->out, "    if (%s != %" PRId64 ")\n        return aot_bad_size(call, ", at, size->k);
+        if (pass == 0) {
+            emit_string(e->out, port->name);
+            text_add(e->out, ", %d, %s, %" PRId64 ", %" PRId64 ", 0);\n", d, at, size->k, size->k);
+        }
+        return;
+    }
+    if (pass == 0 && size->op == IDX_SYM && m.missing == size) {
+        text_add(e->out, "    const i64 %s = %s;\n", size->sym, at);
+        size_check(e, port->name, d, size->sym, size, size->sym);
+        bound[(*n)++] = size;
+        return;
+    }
+    bool linear = size->op == IDX_SUM && size->n == 1 && size->arg[0] == m.missing && size->coef[0] > 0;
+    if (pass == 1 && linear) {
+        text_add(e->out, "    const i64 %s = aot_floordiv(%s - (", m.missing->sym, at);
+        i64_text(e->out, size->k);
+        text_add(e->out, "), %" PRId64 "); /* from %s */\n", size->coef[0], idx_text(e->a->job, size));
+        size_check(e, port->name, d, m.missing->sym, m.missing, m.missing->sym);
+        bound[(*n)++] = m.missing;
+    }
+    if (pass == 2 && (size->op != IDX_SYM || !is_bound(bound, *n, size) || true)) {
+        if (m.missing_count)
+            fail(e->a->job, EXIT_UNSUPPORTED, "input %s: dimension %d is %s; the symbol %s cannot be found from the inputs",
+                 port->name, d, idx_text(e->a->job, size), m.missing->sym);
+        text_add(e->out, "    if (%s != ", at);
+        idx(e, size);
+        text_add(e->out, ")\n        return aot_bad_relation(call, ");
+        emit_string(e->out, port->name);
+        text_add(e->out, ", %d, %s, ", d, at);
+        emit_string(e->out, idx_text(e->a->job, size));
+        text_add(e->out, ", ");
+        idx(e, size);
+        text_add(e->out, ");\n");
+    }
+}
+
+static void bind_inputs(Emit *e, const Idx **bound, size_t *n)
+{
+    const Graph *g = e->p->g;
+    for (size_t i = 0; i < g->inputs.n; i++)
+        if (g->inputs.at[i].kind == PORT_TENSOR)
+            text_add(e->out,
+                     "    status = aot_check_input(call, %zu, &%s_in%zu);\n    if (status != AOT_OK)\n"
+                     "        return status;\n",
+                     i, e->m, i);
+    for (int pass = 0; pass < 3; pass++)
+        for (size_t i = 0; i < g->inputs.n; i++) {
+            const Port *port = &g->inputs.at[i];
+            for (int d = 0; port->kind == PORT_TENSOR && d < port->value->type.rank; d++) {
+                /* the dimension that bound a symbol needs no check of its own */
+                const Idx *size = port->value->type.dim[d];
+                bool binder = false;
+                if (pass == 2 && size->op == IDX_SYM) {
+                    binder = true;
+                    for (size_t j = 0; j <= i && binder; j++)
+                        for (int f = 0; g->inputs.at[j].kind == PORT_TENSOR && f < g->inputs.at[j].value->type.rank; f++)
+                            if (g->inputs.at[j].value->type.dim[f] == size && (j < i || f < d))
+                                binder = false;
+                }
+                if (!binder)
+                    bind_dim(e, port, i, d, pass, bound, n);
+            }
+        }
+}
+
+static void guards(Emit *e, const Idx *const *bound, size_t n)
+{
+    static const char *const fails_when[] = { "!=", "==", ">", ">=" };
+    const Graph *g = e->p->g;
+    for (size_t i = 0; i < g->guards.n; i++) {
+        const Guard *u = &g->guards.at[i];
+        bool le = u->rel == GUARD_LE && u->a->hi <= u->b->lo, lt = u->rel == GUARD_LT && u->a->hi < u->b->lo;
+        if (le || lt || missing(u->a, bound, n).missing_count || missing(u->b, bound, n).missing_count)
+            continue; /* proved by the ranges; or about sizes that no input has */
+        text_add(e->out, "    if (");
+        idx(e, u->a);
+        text_add(e->out, " %s ", fails_when[u->rel]);
+        idx(e, u->b);
+        text_add(e->out, ")\n        return aot_bad_guard(call, ");
+        emit_string(e->out, u->text);
+        text_add(e->out, ", ");
+        idx(e, u->a);
+        text_add(e->out, ", ");
+        idx(e, u->b);
+        text_add(e->out, ");\n");
+    }
+}
+
+static void output_sizes(Emit *e)
+{
+    const Graph *g = e->p->g;
+    for (size_t i = 0; i < g->outputs.n; i++) {
+        const Port *p = &g->outputs.at[i];
+        for (int d = 0; p->kind == PORT_TENSOR && d < p->value->type.rank; d++) {
+            text_add(e->out, "    call->outputs[%zu].shape[%d] = ", i, d);
+            idx(e, p->value->type.dim[d]);
+            text_add(e->out, ";\n");
+        }
+    }
+    for (size_t i = 0; i < g->outputs.n; i++) {
+        const Port *p = &g->outputs.at[i];
+        text_add(e->out, "    need->output[%zu] = ", i);
+        if (p->kind == PORT_TENSOR) {
+            const Idx *count = type_count(e->a->job, &p->value->type);
+            text_add(e->out, "(u64)(");
+            idx(e, idx_mulk(e->a->job, count, dtype_info[p->value->type.dtype].bytes));
+            text_add(e->out, ");\n");
+        } else {
+            text_add(e->out, p->kind == PORT_NUMBER ? "8;\n" : "0;\n");
+        }
+    }
+}
+
+static void bind(Emit *e)
+{
+    const Graph *g = e->p->g;
+    size_t n = 0, outputs = g->outputs.n ? g->outputs.n : 1;
+    const Idx **bound = job_array(e->a->job, g->symbols.n + 1, sizeof *bound);
+    text_add(e->out, "/* What a call of %s needs, once its sizes are checked. */\n", e->p->name);
+    text_add(e->out, "typedef struct %s_need {\n    u64 output[%zu], work;\n", e->m, outputs);
+    for (size_t i = 0; i < g->symbols.n; i++)
+        text_add(e->out, "    i64 %s;\n", g->symbols.at[i]->sym);
+    text_add(e->out, "} %s_need;\n\n", e->m);
+    text_add(e->out, "static aot_status %s_bind(aot_call *call, %s_need *need)\n{\n    aot_status status = AOT_OK;\n", e->m, e->m);
+    bind_inputs(e, bound, &n);
+    for (size_t i = 0; i < g->inputs.n; i++) /* a Python number that the export fixed */
+        if (g->inputs.at[i].kind == PORT_NUMBER)
+            text_add(e->out,
+                     "    if (call->inputs[%zu].data && *(const i64 *)call->inputs[%zu].data != %s_in%zu_value)\n"
+                     "        return aot_bad_input(call, %s_in%zu.name, \"it must be the number that the export fixed\", "
+                     "AOT_EDATA);\n",
+                     i, i, e->m, i, e->m, i);
+    guards(e, bound, n);
+    output_sizes(e);
+    text_add(e->out, "    need->work = (u64)(");
+    idx(e, e->p->workspace);
+    text_add(e->out, ");\n");
+    for (size_t i = 0; i < g->symbols.n; i++)
+        text_add(e->out, is_bound(bound, n, g->symbols.at[i]) ? "    need->%s = %s;\n" : "    need->%s = 0;\n",
+                 g->symbols.at[i]->sym, g->symbols.at[i]->sym);
+    text_add(e->out, "    return status;\n}\n\n");
+}
+
+/* ---- plan and run --------------------------------------------------------------------------------------------------------- */
+
+static void plan(Emit *e)
+{
+    size_t outputs = e->p->g->outputs.n;
+    text_add(e->out,
+             "static aot_status %s_plan(aot_call *call)\n{\n    %s_need need;\n"
+             "    aot_status status = %s_bind(call, &need);\n    if (status != AOT_OK)\n        return status;\n",
+             e->m, e->m, e->m);
+    for (size_t i = 0; i < outputs; i++)
+        text_add(e->out, "    call->output_bytes[%zu] = need.output[%zu];\n", i, i);
+    text_add(e->out, "    call->needed_workspace = need.work;\n    return AOT_OK;\n}\n\n");
+}
+
+static void buffer_address(Emit *e, const Buffer *b, bool write)
+{
+    const char *type = buffer_c_type(b), *constant = write ? "" : "const ";
+    if (b->kind == BUFFER_INPUT)
+        text_add(e->out, "(%s%s *)call->inputs[%u].data", constant, type, b->port);
+    else if (b->kind == BUFFER_OUTPUT)
+        text_add(e->out, "(%s%s *)call->outputs[%u].data", constant, type, b->port);
+    else if (b->kind == BUFFER_CONST)
+        text_add(e->out, "(const %s *)(const void *)(weights + %" PRIu64 ")", type, b->weight);
+    else {
+        text_add(e->out, "(%s%s *)(void *)(work + ", constant, type);
+        idx_print_c(e->out, b->at, true, NULL, NULL);
+        text_add(e->out, ")");
+    }
+}
+
+static int kernel_number(const Program *p, const Kernel *k)
+{
+    for (size_t i = 0; i < p->kernels.n; i++)
+        if (p->kernels.at[i] == k)
+            return (int)i;
+    bug("kernel %s is not in its program", k->name);
+}
+
+static void kernel_call(Emit *e, const Item *item, int depth)
+{
+    const Kernel *k = item->kernel;
+    const Graph *g = e->p->g;
+    bool *used = job_array(e->a->job, g->symbols.n + 1, sizeof *used), first = true;
+    int n = kernel_number(e->p, k);
+    text_add(e->out, "%*s%s%s(", 4 * depth, "", k->checks ? "status = " : "", kernel_c_name(e->a->job, e->p, k, n));
+    if (k->checks) {
+        text_add(e->out, "call");
+        first = false;
+    }
+    for (int w = 0; w < 2; w++)
+        for (size_t i = 0; i < (w ? k->writes.n : k->reads.n); i++, first = false) {
+            text_add(e->out, first ? "" : ", ");
+            buffer_address(e, w ? k->writes.at[i] : k->reads.at[i], w);
+        }
+    kernel_symbols(e->p, k, used);
+    for (size_t i = 0; i < g->symbols.n; i++)
+        if (used[i]) {
+            text_add(e->out, "%s%s", first ? "" : ", ", g->symbols.at[i]->sym);
+            first = false;
+        }
+    text_add(e->out, "); /* step %d */\n", item->position);
+    if (k->checks)
+        text_add(e->out, "%*sif (status != AOT_OK)\n%*sreturn status;\n", 4 * depth, "", 4 * depth + 4, "");
+}
+
+static void items(Emit *e, const Items *list, int depth)
+{
+    for (const Item *i = list->first; i; i = i->next) {
+        if (i->kernel) {
+            kernel_call(e, i, depth);
+            continue;
+        }
+        text_add(e->out, "%*sif (*", 4 * depth, "");
+        buffer_address(e, i->condition, false);
+        text_add(e->out, ") { /* step %d */\n", i->position);
+        items(e, &i->then, depth + 1);
+        text_add(e->out, "%*s} else {\n", 4 * depth, "");
+        items(e, &i->otherwise, depth + 1);
+        text_add(e->out, "%*s}\n", 4 * depth, "");
+    }
+}
+
+static void run(Emit *e)
+{
+    const Graph *g = e->p->g;
+    bool work = e->p->works.n > 0, constants = e->p->consts.n > 0;
+    text_add(e->out,
+             "static aot_status %s_run(aot_call *call)\n{\n    %s_need need;\n"
+             "    aot_status status = %s_bind(call, &need);\n    if (status != AOT_OK)\n        return status;\n",
+             e->m, e->m, e->m);
+    text_add(e->out, "    call->needed_workspace = need.work;\n");
+    text_add(e->out, "    const u64 room = call->workspace ? call->workspace_bytes : 0;\n"
+                     "    if (room < need.work)\n        status = aot_no_space(call, \"the workspace\", room, need.work);\n");
+    for (size_t i = 0; i < g->outputs.n; i++) {
+        text_add(e->out,
+                 "    if (call->output_bytes[%zu] < need.output[%zu])\n        status = aot_no_space(call, "
+                 "\"output ",
+                 i, i);
+        for (const char *s = g->outputs.at[i].name; *s; s++)
+            if (*s != '"' && *s != '\\' && (unsigned char)*s >= 32 && (unsigned char)*s < 127)
+                text_put(e->out, s, 1);
+        text_add(e->out, "\", call->output_bytes[%zu], need.output[%zu]);\n    call->output_bytes[%zu] = need.output[%zu];\n",
+                 i, i, i, i);
+    }
+    text_add(e->out, "    if (status != AOT_OK)\n        return status;\n");
+    for (size_t i = 0; i < g->symbols.n; i++)
+        text_add(e->out, "    const i64 %s = need.%s;\n    (void)%s;\n", g->symbols.at[i]->sym, g->symbols.at[i]->sym,
+                 g->symbols.at[i]->sym);
+    if (work)
+        text_add(e->out, "    char *const work = call->workspace;\n");
+    if (constants)
+        text_add(e->out, "    const u8 *const weights = aot_weights;\n");
+    for (size_t i = 0; i < g->outputs.n; i++)
+        if (g->outputs.at[i].kind == PORT_NUMBER)
+            text_add(e->out, "    *(i64 *)call->outputs[%zu].data = %s_out%zu_value;\n", i, e->m, i);
+    items(e, &e->p->schedule, 1);
+    text_add(e->out, "    return AOT_OK;\n}\n\n");
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------------------------ */
+
+static const Idx *workspace_bound(Job *job, const Program *p)
+{
+    return idx_const(job, p->workspace->hi);
+}
+
+static void method(Text *out, const Artifact *a, const Program *p)
+{
+    Emit e = { out, a, p, c_name(a->job, p->name) };
+    const Graph *g = p->g;
+    method_comment(&e);
+    for (size_t i = 0; i < p->kernels.n; i++)
+        emit_kernel(out, a->job, p, p->kernels.at[i], (int)i);
+    ports(&e, g->inputs.at, g->inputs.n, "in");
+    ports(&e, g->outputs.at, g->outputs.n, "out");
+    text_add(out, "\n");
+    bind(&e);
+    plan(&e);
+    run(&e);
+    text_add(out, "static const aot_method %s_method = {\n    sizeof(aot_method), ", e.m);
+    emit_string(out, p->name);
+    text_add(out, ", %zu, %zu, ", g->inputs.n, g->outputs.n);
+    text_add(out, g->inputs.n ? "%s_ins, " : "0, ", e.m);
+    text_add(out, g->outputs.n ? "%s_outs,\n    " : "0,\n    ", e.m);
+    const Idx *most = workspace_bound(a->job, p);
+    if (most->k == INT64_MAX)
+        text_add(out, "UINT64_MAX");
+    else
+        text_add(out, "%" PRId64 "ULL", most->k);
+    text_add(out, ", 0, 0, %s_plan, %s_run\n};\n\n", e.m, e.m);
+}
+
+void emit_model(Text *out, const Artifact *a)
+{
+    text_add(out, "/* Model %s, written by aotc %s.\n * Public types: aot.h; kernels that are called: aotk.h. */\n\n", a->name,
+             a->version);
+    text_add(out, "_Static_assert(sizeof(f32) == 4 && sizeof(i64) == 8, \"the types of the prelude\");\n\n");
+    for (size_t i = 0; i < a->program_count; i++)
+        method(out, a, a->programs[i]);
+    text_add(out, "static const aot_method *const aot_methods[] = {");
+    for (size_t i = 0; i < a->program_count; i++)
+        text_add(out, "%s &%s_method", i ? "," : "", c_name(a->job, a->programs[i]->name));
+    text_add(out, " };\n\n");
+    if (a->weights->bytes)
+        text_add(out, "static const aot_segment aot_segment0 = { sizeof(aot_segment), %" PRIu64
+                      "ULL, \"weights\", aot_weights, { 0 } };\n"
+                      "static const aot_segment *const aot_segments[] = { &aot_segment0 };\n\n",
+                 a->weights->bytes);
+    text_add(out, "AOT_TABLE const aot_model AOT_MODEL = {\n    sizeof(aot_model), AOT_ABI, 0, ");
+    emit_string(out, a->name);
+    text_add(out, ", AOT_ISA, AOT_METADATA,\n    %zu, %d, 0, aot_methods, %s, 0\n};\n", a->program_count,
+             a->weights->bytes ? 1 : 0, a->weights->bytes ? "aot_segments" : "0");
+}
+
+/* ---- head and entry -------------------------------------------------------------------------------------------------------------- */
+
+static void embedded(Text *out, const char *from, const char *to)
+{
+    text_put(out, from, (size_t)(to - from));
+    text_add(out, "\n");
+}
+
+/* Last in both heads: sums of an innermost loop, which the compiler may add in any order. */
+static void sums_macro(Text *out)
+{
+    text_add(out,
+             "#if defined(__GNUC__) && !defined(__TINYC__) && defined(_OPENMP)\n"
+             "#define AOT_PRAGMA(x) _Pragma(#x)\n#define AOT_SIMD_SUM(v) AOT_PRAGMA(omp simd reduction(+ : v))\n"
+             "#else\n#define AOT_SIMD_SUM(v)\n#endif\n\n");
+}
+
+void emit_head(Text *out)
+{
+    text_add(out, "#define AOT_NO_INCLUDES\n#define AOT_MODEL_ONLY\n#if defined(__TINYC__)\n#define AOT_RT\n#endif\n");
+    embedded(out, embed_prelude, embed_prelude_end);
+    embedded(out, embed_aot_h, embed_aot_h_end);
+    embedded(out, embed_aotk_h, embed_aotk_h_end);
+    embedded(out, embed_glue, embed_glue_end);
+    text_add(out,
+             "#define AOT_HIDDEN __attribute__((visibility(\"hidden\")))\n"
+             "#define AOT_TABLE AOT_HIDDEN\n"
+             "extern AOT_HIDDEN const u8 aot_weights[];\nextern AOT_HIDDEN const char aot_metadata[];\n"
+             "#define AOT_METADATA aot_metadata\n"
+             "#ifdef AOT_SUFFIX\nAOTK_DECLARE(AOT_SUFFIX)\n"
+             "#define AOTK_NAME_AT(x) AOTK_PASTE(x, AOT_SUFFIX)\n#endif\n");
+    sums_macro(out);
+}
+
+void emit_head_one_file(Text *out, const char *level, const char *isa)
+{
+    embedded(out, embed_prelude, embed_prelude_end);
+    embedded(out, embed_glue, embed_glue_end);
+    text_add(out,
+             "#define AOT_TABLE static\n#define AOT_METADATA aot_metadata\n#define AOT_MODEL aot_model_%s\n"
+             "#define AOT_ISA \"%s\"\n#define AOTK_NAME_AT(x) x\n",
+             level, isa);
+    sums_macro(out);
+}
+
+static void metadata_text(Text *out, const char *metadata)
+{
+    text_add(out, "AOT_HIDDEN const char aot_metadata[] =");
+    for (size_t n = strlen(metadata), i = 0; i < n; i += 80) { /* pieces: compilers limit a literal's line */
+        char piece[81];
+        size_t k = n - i < 80 ? n - i : 80;
+        memcpy(piece, metadata + i, k);
+        piece[k] = 0;
+        text_add(out, "\n    ");
+        emit_string(out, piece);
+    }
+    text_add(out, ";\n\n");
+}
+
+/* The least that aotk_cpu_level must say; 0: the level is what every processor of the machine has. */
+static int cpu_needed(const char *level)
+{
+    return !strcmp(level, "v4") ? 4 : !strcmp(level, "v3") ? 3 : 0;
+}
+
+void emit_entry_function(Text *out, const char *name, const char *const *levels, size_t count)
+{
+    bool asks = false;
+    for (size_t i = 0; i < count; i++)
+        asks |= cpu_needed(levels[i]) > 0;
+    text_add(out,
+             "\nstatic int aot_same(const char *a, const char *b)\n{\n    while (*a && *a == *b) {\n        a++;\n"
+             "        b++;\n    }\n    return *a == *b;\n}\n\n"
+             "const aot_model *%s(uint32_t host_abi, const char *isa, aot_status *status)\n{\n%s"
+             "    *status = AOT_OK;\n"
+             "    if (host_abi != AOT_ABI) {\n        *status = AOT_EABI;\n        return 0;\n    }\n",
+             name, asks ? "    const int cpu = aotk_cpu_level();\n" : "");
+    for (size_t i = 0; i < count; i++) {
+        text_add(out, "    if (");
+        if (cpu_needed(levels[i]))
+            text_add(out, "cpu >= %d && (", cpu_needed(levels[i]));
+        text_add(out, "!isa || aot_same(isa, aot_model_%s.isa)%s)\n        return &aot_model_%s;\n", levels[i],
+                 cpu_needed(levels[i]) ? ")" : "", levels[i]);
+    }
+    text_add(out, "    *status = AOT_ECPU;\n    return 0;\n}\n");
+}
+
+void emit_entry(Text *out, const char *const *levels, size_t count, const char *metadata)
+{
+    metadata_text(out, metadata);
+    for (size_t i = 0; i < count; i++)
+        text_add(out, "extern AOT_HIDDEN const aot_model aot_model_%s;\n", levels[i]);
+    emit_entry_function(out, "aot_entry", levels, count);
+}
+
+/* ---- metadata ----------------------------------------------------------------------------------------------------------------------- */
+
+static void quote_json(Text *out, const char *s)
+{
+    text_add(out, "\"");
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            text_add(out, "\\%c", c);
+        else if (c < 32 || c == 127)
+            text_add(out, "\\u%04x", c);
+        else
+            text_put(out, s, 1);
+    }
+    text_add(out, "\"");
+}
+
+static void json_port(Text *out, const Port *p)
+{
+    text_add(out, "{\"name\":");
+    quote_json(out, p->name);
+    if (p->kind == PORT_NONE) {
+        text_add(out, ",\"none\":true}");
+        return;
+    }
+    DType d = p->kind == PORT_TENSOR ? p->value->type.dtype : p->dtype;
+    text_add(out, ",\"dtype\":\"%s\",\"dims\":[", dtype_info[d].name);
+    for (int i = 0; p->kind == PORT_TENSOR && i < p->value->type.rank; i++) {
+        const Idx *e = p->value->type.dim[i];
+        text_add(out, i ? "," : "");
+        if (e->op == IDX_CONST) {
+            text_add(out, "%" PRId64, e->k);
+            continue;
+        }
+        text_add(out, "{\"size\":\"");
+        idx_print(out, e);
+        text_add(out, "\",\"min\":%" PRId64, e->lo < 0 ? 0 : e->lo);
+        if (e->hi != INT64_MAX)
+            text_add(out, ",\"max\":%" PRId64, e->hi);
+        text_add(out, "}");
+    }
+    text_add(out, "]");
+    double real;
+    memcpy(&real, &p->bits, 8);
+    if (p->kind == PORT_NUMBER && p->dtype == DT_f64)
+        text_add(out, ",\"value\":\"%.17g\"", real);
+    else if (p->kind == PORT_NUMBER)
+        text_add(out, ",\"value\":\"%" PRId64 "\"", p->bits);
+    text_add(out, p->scalar ? ",\"scalar\":true}" : "}");
+}
+
+static void json_ports(Text *out, const Port *at, size_t n)
+{
+    text_add(out, "[");
+    for (size_t i = 0; i < n; i++) {
+        text_add(out, i ? "," : "");
+        json_port(out, &at[i]);
+    }
+    text_add(out, "]");
+}
+
+const char *artifact_metadata(const Artifact *a, const char *levels, const char *extra)
+{
+    Text t;
+    text_init(&t, a->job);
+    text_add(&t, "{\"format\":1,\"name\":");
+    quote_json(&t, a->name);
+    text_add(&t, ",\"compiler\":\"aotc %s\",\"isa\":[%s],\"weights_bytes\":%" PRIu64 ",\"methods\":[", a->version, levels,
+             a->weights->bytes);
+    for (size_t i = 0; i < a->program_count; i++) {
+        const Program *p = a->programs[i];
+        text_add(&t, "%s{\"name\":", i ? "," : "");
+        quote_json(&t, p->name);
+        text_add(&t, ",\"inputs\":");
+        json_ports(&t, p->g->inputs.at, p->g->inputs.n);
+        text_add(&t, ",\"outputs\":");
+        json_ports(&t, p->g->outputs.at, p->g->outputs.n);
+        text_add(&t, ",\"kernels\":[");
+        for (size_t k = 0; k < p->kernels.n; k++) {
+            text_add(&t, k ? "," : "");
+            quote_json(&t, p->kernels.at[k]->name);
+        }
+        text_add(&t, "]}");
+    }
+    text_add(&t, "]%s}", extra);
+    return t.at;
+}
