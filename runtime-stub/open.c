@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* open.c: an artifact on disk becomes a table in memory: checked, opened, asked for its table. */
+#include "libaotrt.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef const aot_model *Entry(uint32_t host_abi, const char *isa, aot_status *status);
+
+struct aot_file {
+    atomic_uint      references;    /* the host's, and one per session */
+    void            *library;       /* dlopen's */
+    const aot_model *model;
+    Segments         segments;
+};
+
+/* dlsym gives an object pointer; ISO C has no cast from that to a function. */
+static Entry *find_entry(void *library)
+{
+    Entry *entry = NULL;
+    void *symbol = dlsym(library, "aot_entry");
+    _Static_assert(sizeof entry == sizeof symbol, "POSIX");
+    memcpy(&entry, &symbol, sizeof entry);
+    return entry;
+}
+
+/* ---- The image ----------------------------------------------------------------------------- */
+
+/* dlopen with the file's directory written out: a bare name would be searched for in the library
+ * path. detours "./" are put before the file's name. */
+static void *open_library(const char *path, int detours)
+{
+    char spelled[PATH_MAX + 64];
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash - path) + 1 : 0;
+    int n = snprintf(spelled, PATH_MAX, "%.*s%s", folder, path, slash ? "" : "./");
+    for (int i = 0; i < detours; i++, n += 2)
+        memcpy(spelled + n, "./", 3);
+    snprintf(spelled + n, sizeof spelled - (size_t)n, "%s", path + folder);
+    return dlopen(spelled, RTLD_NOW | RTLD_LOCAL);
+}
+
+/* Is what the loader gave us the file that was checked? */
+static int same_image(Entry *entry, const Notes *notes)
+{
+    Dl_info info;
+    void *address;
+    memcpy(&address, &entry, sizeof address);
+    if (!dladdr(address, &info) || !info.dli_fbase)
+        return 1;
+    return !memcmp((const char *)info.dli_fbase + notes->address, notes->data, notes->bytes);
+}
+
+/* The loader knows open files by name: a path whose file was replaced gives it the old image.
+ * Another spelling of the same path makes it look at the disk. */
+static aot_status load(aot_file *file, const char *path, const Notes *notes, Entry **entry,
+                       Text error)
+{
+    enum { SPELLINGS = 16 };
+    for (int detours = 0; detours < SPELLINGS; detours++) {
+        file->library = open_library(path, detours);
+        if (!file->library) {
+            const char *why = dlerror();
+            return aotrt_fail(error, AOT_EHOST, "%s: the loader refuses it: %s", path,
+                              why ? why : "no reason given");
+        }
+        *entry = find_entry(file->library);
+        if (!*entry)
+            return aotrt_fail(error, AOT_EDATA, "%s: exports no aot_entry", path);
+        if (same_image(*entry, notes))
+            return AOT_OK;
+        dlclose(file->library);
+        file->library = NULL;
+    }
+    return aotrt_fail(error, AOT_EHOST, "%s: %d older versions of this file are still open",
+                      path, SPELLINGS);
+}
+
+/* ---- The table ----------------------------------------------------------------------------- */
+
+static aot_status explain_refusal(const char *path, const char *isa, aot_status status, Text error)
+{
+    if (status == AOT_ECPU && isa)
+        return aotrt_fail(error, status, "%s: cannot run as %s here", path, isa);
+    if (status == AOT_ECPU)
+        return aotrt_fail(error, status, "%s: this processor lacks what it was compiled for; "
+                          "compile it with a lower --cpu", path);
+    if (status == AOT_EABI)
+        return aotrt_fail(error, status, "%s: not of ABI version %u, which this host speaks; "
+                          "compile it again or use another libaotrt", path, AOT_ABI);
+    return aotrt_fail(error, status ? status : AOT_EDATA, "%s: aot_entry refused: %s", path,
+                      aot_status_text(status));
+}
+
+static aot_status ask_model(aot_file *file, Entry *entry, const char *path, const char *isa,
+                            Text error)
+{
+    aot_status status = AOT_OK;
+    const aot_model *model = entry(AOT_ABI, isa, &status);
+    if (!model)
+        return explain_refusal(path, isa, status, error);
+    if (model->struct_size < offsetof(aot_model, reserved) || model->abi != AOT_ABI)
+        return explain_refusal(path, isa, AOT_EABI, error);
+    if (model->struct_size < sizeof *model || !model->methods || !model->method_count)
+        return aotrt_fail(error, AOT_EDATA, "%s: its table is incomplete", path);
+    file->model = model;
+    return AOT_OK;
+}
+
+/* ---- Life ---------------------------------------------------------------------------------- */
+
+static aot_status open_checked(aot_file *file, const char *path, const char *isa,
+                               const Notes *notes, Text error)
+{
+    Entry *entry = NULL;
+    aot_status status = load(file, path, notes, &entry, error);
+    if (!status)
+        status = ask_model(file, entry, path, isa, error);
+    if (!status)
+        status = aotrt_map_segments(file->model, path, &file->segments, error);
+    return status;
+}
+
+aot_status aot_open(const char *path, const char *isa, aot_file **file, char *error,
+                    uint64_t error_bytes)
+{
+    Text text = { error, (size_t)error_bytes };
+    Notes notes = { 0 };
+    if (file)
+        *file = NULL;
+    if (!path || !file)
+        return aotrt_fail(text, AOT_EARG, "aot_open: path or file is NULL");
+    if (strlen(path) >= PATH_MAX)
+        return aotrt_fail(text, AOT_EARG, "aot_open: the path is too long");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return aotrt_fail(text, AOT_EHOST, "%s: %s", path, strerror(errno));
+    aot_status status = aotrt_check_image(fd, path, &notes, text);
+    close(fd);
+    if (status)
+        return status;
+
+    aot_file *made = calloc(1, sizeof *made);
+    if (made) {
+        atomic_init(&made->references, 1);
+        status = open_checked(made, path, isa, &notes, text);
+    } else
+        status = aotrt_fail(text, AOT_EHOST, "%s: no memory", path);
+    free(notes.data);
+    if (status) {
+        aotrt_file_drop(made);
+        return status;
+    }
+    *file = made;
+    return AOT_OK;
+}
+
+const aot_model *aot_file_model(const aot_file *file)
+{
+    return file ? file->model : NULL;
+}
+
+const void *const *aotrt_file_segments(const aot_file *file)
+{
+    return file->segments.base;
+}
+
+void aotrt_file_hold(aot_file *file)
+{
+    atomic_fetch_add(&file->references, 1);
+}
+
+void aotrt_file_drop(aot_file *file)
+{
+    if (!file || atomic_fetch_sub(&file->references, 1) != 1)
+        return;
+    aotrt_unmap_segments(&file->segments);
+    if (file->library)
+        dlclose(file->library);
+    free(file);
+}
+
+void aot_close(aot_file *file)
+{
+    aotrt_file_drop(file);
+}

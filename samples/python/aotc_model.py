@@ -1,0 +1,495 @@
+# SPDX-License-Identifier: MIT
+"""Runs a compiled model with ctypes and NumPy: one file, no other library.
+
+    import aotc_model
+    model = aotc_model.load("model.so")
+    probabilities, = model([image])             # list of arrays in, list of arrays out
+
+The arrays of the result stay valid until the next call of the same method. Inputs must have the
+model's element types (bfloat16 travels as uint16); they are used where they lie if they are laid
+out as the model asks for, else copied. A model object serves one thread at a time; load it once
+per thread, the constants are shared.
+
+    model.inputs, model.outputs                 # names, types, sizes
+    model.metadata                              # what the compiler recorded
+    model.method("decode")                      # another method, on the same state
+    model.state[:] = saved                      # the state block as bytes
+
+threads > 1 needs the thread pool of libaotrt.so: $AOTRT_LIBRARY, or beside this file, or in the
+build folder of the project. Without it a warning is given and the model runs on one thread.
+
+    python aotc_model.py model.so in0.npy ... [--expect out0.npy ...] [--threads N]
+"""
+import ctypes
+import hashlib
+import json
+import os
+import struct
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+ABI = 1
+UNKNOWN = -1
+NO_BOUND = 2**64 - 1
+OK, ESPACE = 0, 6
+MUTATED, SCALAR, NONE = 1, 2, 4
+STATUS = ("ok", "wrong argument", "wrong element type", "rank, size or guard violated",
+          "wrong strides", "wrong data", "workspace or output too small", "the host could not",
+          "not for this processor", "another ABI version")
+
+
+class ModelError(RuntimeError):
+    """A status other than 0, with the model's own words."""
+
+    def __init__(self, status: int, text: str):
+        self.status = status
+        known = STATUS[status] if 0 <= status < len(STATUS) else f"status {status}"
+        super().__init__(text or known)
+
+
+# ---- aot.h ---------------------------------------------------------------------------------------
+
+u64, i64, i32, address = ctypes.c_uint64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p
+text_t = ctypes.c_char_p
+BODY_LOOP = address                                     # parallel_for: passed on, never called here
+GROW = ctypes.CFUNCTYPE(address, address, i64, u64)
+ENTRY = ctypes.CFUNCTYPE(address, ctypes.c_uint32, text_t, ctypes.POINTER(i32))
+STEP = ctypes.CFUNCTYPE(i32, address)                   # plan and run
+INIT_STATE = ctypes.CFUNCTYPE(None, address, address)
+
+
+def layout(name: str, *fields) -> type:
+    """A ctypes struct; size-first structs of aot.h say so with a leading struct_size."""
+    return type(name, (ctypes.Structure,), {"_fields_": list(fields)})
+
+
+SIZE = ("struct_size", u64)
+DataType = layout("DLDataType", ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8),
+                  ("lanes", ctypes.c_uint16))
+Tensor = layout("DLTensor", ("data", address), ("device_type", i32), ("device_id", i32),
+                ("ndim", i32), ("dtype", DataType), ("shape", address), ("strides", address),
+                ("byte_offset", u64))
+Host = layout("aot_host", SIZE, ("ctx", address), ("parallel_for", BODY_LOOP), ("grow", GROW),
+              ("event", address))
+Dim = layout("aot_dim", ("lo", i64), ("hi", i64), ("symbol", text_t), ("unknown", u64))
+Port = layout("aot_port", SIZE, ("name", text_t), ("dtype", DataType), ("ndim", i32),
+              ("dims", ctypes.POINTER(Dim)), ("fixed_strides", ctypes.POINTER(i64)),
+              ("constant", address), ("flags", u64))
+Segment = layout("aot_segment", SIZE, ("bytes", u64), ("name", text_t), ("embedded", address),
+                 ("sha256", ctypes.c_uint8 * 32))
+Call = layout("aot_call", SIZE, ("inputs", address), ("outputs", address),
+              ("output_bytes", address), ("workspace", address), ("workspace_bytes", u64),
+              ("needed_workspace", u64), ("state", address), ("segments", address),
+              ("host", address), ("threads", u64), ("error", address), ("error_bytes", u64))
+MethodTable = layout("aot_method", SIZE, ("name", text_t), ("input_count", u64),
+                     ("output_count", u64), ("inputs", ctypes.POINTER(ctypes.POINTER(Port))),
+                     ("outputs", ctypes.POINTER(ctypes.POINTER(Port))), ("workspace_max", u64),
+                     ("stack_max", u64), ("can_grow", u64), ("plan", address), ("run", address))
+ModelTable = layout("aot_model", SIZE, ("abi", ctypes.c_uint32), ("reserved", ctypes.c_uint32),
+                    ("name", text_t), ("isa", text_t), ("metadata", text_t),
+                    ("method_count", u64), ("segment_count", u64), ("state_bytes", u64),
+                    ("methods", ctypes.POINTER(ctypes.POINTER(MethodTable))),
+                    ("segments", ctypes.POINTER(ctypes.POINTER(Segment))), ("init_state", address))
+
+NUMPY = {(0, 8): "int8", (0, 16): "int16", (0, 32): "int32", (0, 64): "int64", (1, 8): "uint8",
+         (1, 16): "uint16", (1, 32): "uint32", (1, 64): "uint64", (2, 16): "float16",
+         (2, 32): "float32", (2, 64): "float64", (4, 16): "uint16", (5, 64): "complex64",
+         (5, 128): "complex128", (6, 8): "bool"}
+
+
+# ---- Opening -------------------------------------------------------------------------------------
+
+def check_whole(path: Path) -> None:
+    """Compares headers with the file's size: cut short, it would open and die of SIGBUS later."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        header = file.read(64)
+        if header[:4] != b"\x7fELF":
+            raise ModelError(5, f"{path}: not a shared object")
+        if len(header) < 64 or header[4] != 2:
+            raise ModelError(5, f"{path}: cut short, or not for a 64-bit machine")
+        at, = struct.unpack_from("<Q", header, 32)
+        each, count = struct.unpack_from("<HH", header, 54)
+        file.seek(min(at, size))
+        table = file.read(each * count)
+        if each != 56 or len(table) < each * count:
+            raise ModelError(5, f"{path}: cut short: its program headers are not in the file")
+        for i in range(count):
+            offset, = struct.unpack_from("<Q", table, i * each + 8)
+            length, = struct.unpack_from("<Q", table, i * each + 32)
+            if offset + length > size:
+                raise ModelError(5, f"{path}: cut short: segment {i} ends at byte "
+                                    f"{offset + length}, the file at {size}")
+
+
+def ask_entry(path: Path, isa: str | None):
+    """The library and its table; both are needed as long as the model lives."""
+    library = ctypes.CDLL(str(path.absolute()))
+    try:
+        entry = ENTRY(("aot_entry", library))
+    except AttributeError:
+        raise ModelError(5, f"{path}: exports no aot_entry, so aotc did not write it") from None
+    status = i32(0)
+    found = entry(ABI, isa.encode() if isa else None, ctypes.byref(status))
+    if not found:
+        raise ModelError(status.value, f"{path}: {ModelError(status.value, '')}"
+                         + (f" (asked for {isa})" if isa else ""))
+    table = ModelTable.from_address(found)
+    if table.abi != ABI:
+        raise ModelError(9, f"{path}: has ABI version {table.abi}, expected {ABI}")
+    return library, table
+
+
+def map_segments(table, folder: Path):
+    """Constants outside the artifact: mapped, with size and SHA-256 checked."""
+    if not table.segment_count:
+        return None, []
+    bases, maps = (address * table.segment_count)(), []
+    for i in range(table.segment_count):
+        segment = table.segments[i].contents
+        bases[i] = segment.embedded
+        if segment.embedded or not segment.bytes:
+            continue
+        file = folder / segment.name.decode()
+        mapped = np.memmap(file, np.uint8, "r")
+        if mapped.size != segment.bytes or hashlib.sha256(mapped).digest() != bytes(segment.sha256):
+            raise ModelError(5, f"{file}: not the constants that the model was compiled with")
+        maps.append(mapped)
+        bases[i] = mapped.ctypes.data
+    return bases, maps
+
+
+def load_pool(threads: int):
+    """libaotrt's thread pool as (library, handle, workers); (None, None, 1) without it."""
+    here = Path(__file__).resolve().parent
+    places = [here / "libaotrt.so"] + [here / "../../build" / p / "libaotrt.so"
+                                       for p in ("runtime-stub", ".", "lib")]
+    if os.environ.get("AOTRT_LIBRARY"):
+        places = [Path(os.environ["AOTRT_LIBRARY"])]
+    for place in places if threads > 1 else []:
+        if not place.exists():
+            continue
+        library = ctypes.CDLL(str(place.absolute()))
+        library.aot_pool_new.restype, library.aot_pool_new.argtypes = address, [u64]
+        library.aot_pool_threads.restype, library.aot_pool_threads.argtypes = u64, [address]
+        library.aot_pool_free.restype, library.aot_pool_free.argtypes = None, [address]
+        pool = library.aot_pool_new(threads)
+        if pool:
+            return library, pool, library.aot_pool_threads(pool)
+    if threads > 1:
+        warnings.warn("libaotrt.so was not found ($AOTRT_LIBRARY): running on one thread",
+                      RuntimeWarning, stacklevel=4)
+    return None, None, 1
+
+
+def aligned(size: int) -> np.ndarray:
+    """Bytes at a multiple of 64."""
+    raw = np.empty(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start:start + size]
+
+
+class Info:
+    """An input or an output: what it is called and what it may be."""
+
+    def __init__(self, port):
+        self.name = port.name.decode()
+        code = (port.dtype.code, port.dtype.bits)
+        if code not in NUMPY:
+            raise ModelError(2, f"{self.name}: NumPy has no element type {code}")
+        self.dtype, self.code = np.dtype(NUMPY[code]), port.dtype
+        self.ndim, self.flags = port.ndim, port.flags
+        self.dims = [port.dims[i] for i in range(port.ndim)]
+        self.unknown = any(d.unknown for d in self.dims)
+        strides = port.fixed_strides
+        self.strides = tuple(strides[i] for i in range(port.ndim)) if strides else None
+        self.byte_strides = self.strides and tuple(s * self.dtype.itemsize for s in self.strides)
+        self.constant = port.constant
+        self.optional = bool(port.constant or port.flags & NONE)
+
+    @property
+    def sizes(self) -> list:
+        """A number per fixed dimension, else "symbol in lo..hi"."""
+        return [d.lo if d.lo == d.hi and not d.unknown else
+                f"{d.symbol.decode() if d.symbol else '?'} in {d.lo}.."
+                + ("" if d.hi == 2**63 - 1 else str(d.hi)) for d in self.dims]
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.dtype}{self.sizes}"
+
+
+# ---- Calling -------------------------------------------------------------------------------------
+
+class Method:
+    """One method: call it with a list of arrays. What a call needs is prepared once and kept: the
+    structs, the workspace and the outputs; a call with the shapes of the last one only runs."""
+
+    def __init__(self, model: "Model", table):
+        self.model, self.name = model, table.name.decode()
+        self.inputs = [Info(table.inputs[i].contents) for i in range(table.input_count)]
+        self.outputs = [Info(table.outputs[i].contents) for i in range(table.output_count)]
+        self._plan, self._step = STEP(table.plan), STEP(table.run)
+        self._given = [i for i, info in enumerate(self.inputs) if not info.optional]
+        self._variable = any(o.unknown for o in self.outputs)
+        self._tensors = [self._prepare(self.inputs), self._prepare(self.outputs)]
+        self._bytes = (u64 * max(1, len(self.outputs)))()
+        self._memory = [aligned(0) for _ in self.outputs]
+        self._error = ctypes.create_string_buffer(512)
+        self._grow = GROW(self._grown)
+        self._scratch: list = []
+        self._host = Host(ctypes.sizeof(Host), model._pool, model._loop, self._grow, None)
+        self._workspace = aligned(0)
+        call = self._call = Call(struct_size=ctypes.sizeof(Call), threads=model.threads)
+        call.inputs, call.outputs = (ctypes.addressof(t[0]) for t in self._tensors)
+        call.output_bytes, call.host = ctypes.addressof(self._bytes), ctypes.addressof(self._host)
+        call.error, call.error_bytes = ctypes.addressof(self._error), 512
+        call.state = model.state.ctypes.data if model.state.size else None
+        call.segments = ctypes.addressof(model._bases) if model._bases else None
+        self._address = ctypes.addressof(call)
+        self._last: list = [None] * len(self._given)        # the caller's arrays, for identity
+        self._used: list = [None] * len(self._given)        # where the data is: the same, or a copy
+        self._expected = [(self.inputs[i].dtype, self.inputs[i].byte_strides) for i in self._given]
+        self._shapes: list = [None] * len(self._given)
+        self._results: list = []
+        self._stale = True                                  # the plan is not for these shapes
+
+    @staticmethod
+    def _prepare(infos):
+        """The tensors and, to keep them alive, the arrays of sizes they point to."""
+        tensors, sizes = (Tensor * max(1, len(infos)))(), []
+        for tensor, info in zip(tensors, infos):
+            shape = (i64 * max(1, info.ndim))(*(d.lo if d.lo == d.hi else -1 for d in info.dims))
+            strides = (i64 * info.ndim)(*info.strides) if info.strides else None
+            sizes += [shape, strides]
+            tensor.device_type, tensor.ndim, tensor.dtype = 1, info.ndim, info.code
+            tensor.data, tensor.shape = info.constant, ctypes.addressof(shape)
+            tensor.strides = ctypes.addressof(strides) if strides else None
+        return tensors, sizes
+
+    def __call__(self, arrays) -> list:
+        last, shapes = self._last, self._shapes
+        if len(arrays) != len(last):
+            raise TypeError(f"{self.name} takes {len(last)} inputs, given {len(arrays)}: "
+                            + ", ".join(map(repr, (self.inputs[i] for i in self._given))))
+        for i, array in enumerate(arrays):
+            if array is last[i] and self._used[i] is array and array.shape == shapes[i]:
+                continue                        # the very array of the last call
+            self._take(i, array)
+        if self._stale:
+            self._replan()
+        elif self._variable:
+            self._say_room()
+        status = self._step(self._address)
+        if status or self._variable:
+            self._finish(status)
+        return self._results[:]
+
+    def _take(self, i: int, array) -> None:
+        """Makes the array input i; another shape than before makes the plan stale."""
+        dtype, strides = self._expected[i]
+        original, self._last[i] = array, None           # a refused array must not look known
+        if not isinstance(array, np.ndarray):
+            array = np.asarray(array, dtype) if np.isscalar(array) else np.asarray(array)
+        port = self._given[i]
+        info = self.inputs[port]
+        if array.dtype != dtype:
+            raise TypeError(f"input {i} ({info!r}): expected {dtype}, given {array.dtype}")
+        if array.ndim != info.ndim:
+            raise ValueError(f"input {i} ({info!r}): expected {info.ndim} dimensions, "
+                             f"given {array.ndim}")
+        flags = array.flags
+        fits = flags.c_contiguous if strides is None else array.strides == strides
+        if info.flags & MUTATED and not (fits and flags.writeable):
+            raise ValueError(f"input {i} ({info!r}) is written by the run: it must be writeable "
+                             f"and laid out as the model asks for ({strides or 'row-major'})")
+        if not fits:
+            array = self._copied(array, strides)
+        tensors, sizes = self._tensors[0]
+        tensors[port].data = array.__array_interface__["data"][0]
+        if array.shape != self._shapes[i]:
+            self._shapes[i], self._stale = array.shape, True
+            sizes[2 * port][:array.ndim] = array.shape
+        self._last[i], self._used[i] = original, array
+
+    @staticmethod
+    def _copied(array, strides):
+        if strides is None:
+            return np.ascontiguousarray(array)
+        extent = array.itemsize + sum((n - 1) * s for n, s in zip(array.shape, strides) if n)
+        copy = np.ndarray(array.shape, array.dtype, np.empty(extent, np.uint8), strides=strides)
+        copy[...] = array
+        return copy
+
+    def _fail(self, status: int):
+        self._stale = True
+        raise ModelError(status, self._error.value.decode(errors="replace"))
+
+    def _replan(self) -> None:
+        """New shapes: plans, makes room, makes the arrays of the result."""
+        self._error.value = b""
+        status = self._plan(self._address)
+        if status:
+            self._fail(status)
+        self._make_room()
+        self._results = [self._array(i) for i in range(len(self.outputs))]
+        self._stale = False
+
+    def _make_room(self) -> bool:
+        """Gives what the last plan or run asked for; False when it asked for nothing more."""
+        call, more = self._call, False
+        if call.needed_workspace > call.workspace_bytes:
+            self._workspace = aligned(call.needed_workspace)
+            call.workspace = self._workspace.ctypes.data
+            call.workspace_bytes, more = self._workspace.size, True
+        for i, need in enumerate(self._bytes[:len(self.outputs)]):
+            if need != NO_BOUND and need > self._memory[i].size:
+                self._new_output(i, need)
+                more = True
+        self._say_room()
+        return more
+
+    def _new_output(self, i: int, size: int) -> None:
+        self._memory[i] = aligned(size)
+        self._tensors[1][0][i].data = self._memory[i].ctypes.data
+
+    def _say_room(self) -> None:
+        for i, memory in enumerate(self._memory):
+            self._bytes[i] = memory.size
+
+    def _grown(self, _, slot: int, size: int) -> int:
+        """aot_host.grow: memory for a size that is known only in the run."""
+        try:
+            if slot == -1:
+                self._scratch.append(aligned(size))
+                return self._scratch[-1].ctypes.data
+            if self._memory[slot].size < size:
+                self._new_output(slot, size)
+            return self._memory[slot].ctypes.data
+        except MemoryError:
+            return 0
+
+    def _finish(self, status: int) -> None:
+        """The slow end of a call: repeats it with more room, or makes arrays of sizes found."""
+        self._scratch.clear()
+        while status == ESPACE and self._make_room():
+            status = self._step(self._address)
+            self._scratch.clear()
+        if status:
+            self._fail(status)
+        self._results = [self._array(i) for i in range(len(self.outputs))]
+
+    def _array(self, i: int):
+        info = self.outputs[i]
+        if info.flags & NONE:
+            return None
+        shape = tuple(self._tensors[1][1][2 * i][:info.ndim])
+        if UNKNOWN in shape:
+            return None
+        if 0 in shape:
+            return np.empty(shape, info.dtype)
+        return np.ndarray(shape, info.dtype, self._memory[i], strides=info.byte_strides)
+
+
+class Model:
+    """A model on its state. Calling it calls the default method: forward, or the only one."""
+
+    def __init__(self, path, threads: int = 1, isa: str | None = None):
+        path = Path(path)
+        check_whole(path)
+        self._library, self._table = ask_entry(path, isa)
+        table = self._table
+        self.name, self.isa = table.name.decode(), table.isa.decode()
+        self.metadata = json.loads(table.metadata.decode()) if table.metadata else {}
+        self._bases, self._maps = map_segments(table, path.parent)
+        self._aotrt, self._pool, self.threads = load_pool(threads)
+        self._loop = ctypes.cast(self._aotrt.aot_pool_parallel_for, address).value \
+            if self.threads > 1 else None
+        self.state = aligned(table.state_bytes)
+        self.reset()
+        tables = [table.methods[i].contents for i in range(table.method_count)]
+        self.method_names = [t.name.decode() for t in tables]
+        self._tables = dict(zip(self.method_names, tables))
+        self._methods: dict[str, Method] = {}
+        default = "forward" if "forward" in self._tables else None
+        if default is None and len(tables) == 1:
+            default = self.method_names[0]
+        self._default = self.method(default) if default else None
+        if self._default is not None:
+            self._forward = self._default.__call__
+
+    def _forward(self, arrays):
+        raise TypeError(f"{self.name} has no default method; "
+                        f"use .method(name) with one of: {', '.join(self.method_names)}")
+
+    def __call__(self, arrays) -> list:
+        return self._forward(arrays)
+
+    def method(self, name: str) -> Method:
+        """A method by name; all share the state, each keeps its own workspace and outputs."""
+        if name not in self._tables:
+            raise KeyError(f"{self.name} has no method {name!r}; it has: "
+                           f"{', '.join(self.method_names)}")
+        if name not in self._methods:
+            self._methods[name] = Method(self, self._tables[name])
+        return self._methods[name]
+
+    def reset(self) -> None:
+        """The state back to its first values."""
+        self.state[:] = 0
+        if self.state.size and self._table.init_state:
+            bases = ctypes.addressof(self._bases) if self._bases else None
+            INIT_STATE(self._table.init_state)(self.state.ctypes.data, bases)
+
+    @property
+    def inputs(self) -> list[Info]:
+        return [i for i in self._default.inputs if not i.optional] if self._default else []
+
+    @property
+    def outputs(self) -> list[Info]:
+        return self._default.outputs if self._default else []
+
+    def __del__(self):
+        if getattr(self, "_pool", None):
+            self._aotrt.aot_pool_free(self._pool)
+            self._pool = None
+
+
+def load(path, threads: int = 1, isa: str | None = None) -> Model:
+    """Opens an artifact. isa forces a level, as "x86-64-v3"."""
+    return Model(path, threads, isa)
+
+
+# ---- Command line --------------------------------------------------------------------------------
+
+def main(arguments: list[str]) -> int:
+    import argparse
+
+    parser = argparse.ArgumentParser(description="Runs a compiled model on .npy files.")
+    parser.add_argument("model")
+    parser.add_argument("inputs", nargs="*")
+    parser.add_argument("--expect", nargs="*", default=[], help="compare with these, or fail")
+    parser.add_argument("--tolerance", type=float, default=1e-4)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    model = load(options.model, options.threads)
+    found = model([np.load(file) for file in options.inputs])
+    for info, array in zip(model.outputs, found):
+        print(f"{info.name} {array.dtype}{list(array.shape)}\n{array}")
+    failed = False
+    for info, array, file in zip(model.outputs, found, options.expect):
+        expected = np.load(file)
+        if array.shape != expected.shape:
+            print(f"{info.name}: expected shape {expected.shape}, found {array.shape}")
+            return 1
+        scale = max(float(np.abs(expected).max(initial=0)), 1e-30)
+        difference = float(np.abs(array.astype(float) - expected).max(initial=0)) / scale
+        print(f"{info.name}: largest relative difference {difference:.3g}")
+        failed |= not difference <= options.tolerance
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
