@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/* One compilation from archive to artifact: read, optimise, lower, emit, compile for each level, link. */
+#include "compile.h"
+#include "embed.h"
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the front: archives to programs ---------------------------------------------------------------------- */
+
+static void parse_dims(Job *job, const CompileOptions *o, ImportOptions *out)
+{
+    out->dims = job_array(job, o->dim_count + 1, sizeof *out->dims);
+    out->dim_count = o->dim_count;
+    for (size_t i = 0; i < o->dim_count; i++) {
+        const char *eq = strchr(o->dims[i], '=');
+        char *end = NULL;
+        struct DimOption *d = &out->dims[i];
+        d->name = eq ? job_copy(job, o->dims[i], (size_t)(eq - o->dims[i])) : "";
+        d->lo = d->hi = eq ? strtoll(eq + 1, &end, 10) : 0;
+        if (end && !strncmp(end, "..", 2))
+            d->hi = strtoll(end + 2, &end, 10);
+        if (!eq || end == eq + 1 || *end || d->lo < 0 || d->hi < d->lo)
+            usage_error(job, "--dim %s: not of the form NAME=8 or NAME=1..64", o->dims[i]);
+    }
+}
+
+static Sym method_name(Job *job, Sym model)
+{
+    return strcmp(model, "model") ? model : sym(job, "forward");
+}
+
+static void add_graph(Job *job, Compilation *c, Archive *archive, size_t model, Sym name, const CompileOptions *o,
+                      const ImportOptions *import)
+{
+    for (size_t i = 0; i < c->graphs.n; i++)
+        if (c->graphs.at[i]->name == name)
+            fail(job, EXIT_USAGE, "two methods are called %s; give one another name with --method NAME=FILE", name);
+    double start = seconds_now();
+    Graph *g = import_program(job, archive, model, name, import);
+    if (o->time_passes)
+        fprintf(stderr, "%-16s %8.2f ms\n", "import", (seconds_now() - start) * 1e3);
+    *vec_push(job, &c->graphs) = g;
+    PassOptions show = { o->dump, o->time_passes, stderr };
+    passes_run(g, &show);
+}
+
+static void add_archive(Job *job, Compilation *c, const char *path, const char *as, const CompileOptions *o,
+                        const ImportOptions *import)
+{
+    Archive *archive = archive_open(job, path);
+    size_t n = archive_model_count(archive);
+    *vec_push(job, &c->inputs) = path;
+    if (!c->torch) {
+        c->torch = archive_torch(archive);
+        memcpy(c->archive_sha256, archive_sha256(archive), 32);
+    }
+    if (as && n > 1)
+        fail(job, EXIT_USAGE, "--method %s=%s: the archive holds %zu programs; a method is one", as, path, n);
+    bool found = false;
+    for (size_t i = 0; i < n; i++) {
+        Sym name = archive_model_name(archive, i);
+        if (!as && o->model && strcmp(o->model, name))
+            continue;
+        found = true;
+        add_graph(job, c, archive, i, as ? sym(job, as) : method_name(job, name), o, import);
+    }
+    if (!found)
+        fail(job, EXIT_USAGE, "%s: has no program called %s", path, o->model);
+}
+
+static Sym artifact_name(Job *job, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
+    return sym_n(job, base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
+}
+
+void compile_front(Job *job, Compilation *c, const char *input, const CompileOptions *o, bool graphs_only)
+{
+    ImportOptions import;
+    parse_dims(job, o, &import);
+    evaluator_install(job);
+    c->weights = (Weights){ .job = job };
+    add_archive(job, c, input, NULL, o, &import);
+    for (size_t i = 0; i < o->method_count; i++)
+        add_archive(job, c, o->methods[i].path, o->methods[i].name, o, &import);
+    for (size_t i = 0; i < import.dim_count; i++)
+        if (!import.dims[i].used)
+            fail(job, EXIT_USAGE, "--dim %s: the model has no such dynamic size", import.dims[i].name);
+    for (size_t i = 0; i < c->graphs.n && !graphs_only; i++) {
+        double start = seconds_now();
+        Program *p = lower(c->graphs.at[i], &c->weights);
+        double middle = seconds_now();
+        plan_memory(p);
+        if (o->time_passes)
+            fprintf(stderr, "%-16s %8.2f ms\n%-16s %8.2f ms\n", "lower", (middle - start) * 1e3, "plan_memory",
+                    (seconds_now() - middle) * 1e3);
+        if (o->dump) {
+            Text t;
+            text_init(&t, job);
+            program_print(&t, p);
+            pass_dump(&(PassOptions){ o->dump, false, stderr }, "lower", t.at);
+        }
+        *vec_push(job, &c->programs) = p;
+    }
+    c->artifact = (Artifact){ job, artifact_name(job, input), (const Program *const *)c->programs.at, c->programs.n,
+                              &c->weights, "", AOTC_VERSION };
+}
+
+/* ---- the back: text to objects -------------------------------------------------------------------------------- */
+
+typedef struct Level {
+    const char *name, *isa, *march;
+} Level;
+
+static const Level x86_levels[] = { { "v4", "x86-64-v4", "-march=x86-64-v4" }, { "v3", "x86-64-v3", "-march=x86-64-v3" } };
+
+static size_t choose_levels(Job *job, const CompileOptions *o, const Level **out)
+{
+    size_t n = 0;
+    const char *cpu = o->cpu ? o->cpu : "v3,v4";
+    if (!strcmp(cpu, "native"))
+        cpu = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512dq")
+                  ? "v4"
+                  : "v3";
+    for (size_t i = 0; i < sizeof x86_levels / sizeof *x86_levels; i++)
+        if (strstr(cpu, x86_levels[i].name))
+            out[n++] = &x86_levels[i];
+    char *copy = job_copy(job, cpu, strlen(cpu)), *save = NULL;
+    for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+        const char *short_name = !strncmp(word, "x86-64-", 7) ? word + 7 : word;
+        if (strcmp(short_name, "v3") && strcmp(short_name, "v4"))
+            usage_error(job, "--cpu=%s: %s is not known; v3, v4 and native are", cpu, word);
+    }
+    if (!n)
+        usage_error(job, "--cpu=%s: no level is named; v3, v4 and native are known", cpu);
+    return n;
+}
+
+static void add_kernel_objects(Job *job, Object *objects, size_t *n, const Level *const *levels, size_t level_count)
+{
+    for (const Embedded *e = embedded_objects; e->name; e++) {
+        bool wanted = !strcmp(e->name, "rt.o");
+        for (size_t i = 0; i < level_count; i++)
+            wanted |= strstr(e->name, job_printf(job, "_%s.o", levels[i]->name)) != NULL;
+        if (wanted)
+            objects[(*n)++] = (Object){ e->name, e->from, (size_t)(e->to - e->from) };
+    }
+}
+
+typedef struct Units {
+    const char *head, *model, *entry;
+} Units;
+
+static void compile_tcc(Job *job, const Units *u, const Level *const *levels, size_t n, Object *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *defines[] = { "AOT_SUFFIX", job_printf(job, "_%s", levels[i]->name), "AOT_MODEL",
+                                  job_printf(job, "aot_model_%s", levels[i]->name), "AOT_ISA",
+                                  job_printf(job, "\"%s\"", levels[i]->isa), NULL };
+        tcc_compile(job, "model.c", job_printf(job, "%s%s", u->head, u->model), defines, &out[i]);
+    }
+    static const char *const none[] = { NULL };
+    tcc_compile(job, "entry.c", job_printf(job, "%s%s", u->head, u->entry), none, &out[n]);
+}
+
+static void compile_gcc(Job *job, const char *cc, const Units *u, const Level *const *levels, size_t n,
+                        const CompileOptions *o, Object *out)
+{
+    CcUnit *units = job_array(job, n + 1, sizeof *units);
+    bool clang = !cc_accepts(job, cc, "-fno-tree-loop-distribute-patterns");
+    for (size_t i = 0; i <= n; i++) {
+        VEC(const char *) flags = { 0 };
+        static const char *const common[] = { "-std=gnu11", "-O3", "-fwrapv", "-fno-math-errno", "-fno-trapping-math",
+                                              "-fopenmp-simd", "-Wall", "-Wextra", "-Wno-unused-function",
+                                              "-fcf-protection=none" };
+        for (size_t k = 0; k < sizeof common / sizeof *common; k++)
+            *vec_push(job, &flags) = common[k];
+        if (!clang)
+            *vec_push(job, &flags) = "-fno-tree-loop-distribute-patterns";
+        if (i < n) {
+            *vec_push(job, &flags) = levels[i]->march;
+            if (!strcmp(levels[i]->name, "v4"))
+                *vec_push(job, &flags) = "-mprefer-vector-width=512";
+            *vec_push(job, &flags) = job_printf(job, "-DAOT_SUFFIX=_%s", levels[i]->name);
+            *vec_push(job, &flags) = job_printf(job, "-DAOT_MODEL=aot_model_%s", levels[i]->name);
+            *vec_push(job, &flags) = job_printf(job, "-DAOT_ISA=\"%s\"", levels[i]->isa);
+        }
+        if (o->sysroot)
+            *vec_push(job, &flags) = job_printf(job, "--sysroot=%s", o->sysroot);
+        *vec_push(job, &flags) = NULL;
+        units[i] = (CcUnit){ i < n ? job_printf(job, "model_%s.c", levels[i]->name) : "entry.c",
+                             job_printf(job, "%s%s", u->head, i < n ? u->model : u->entry), flags.at };
+    }
+    cc_compile(job, cc, units, n + 1, o->jobs ? o->jobs : 2, out);
+}
+
+static void write_weights(void *ctx, void *sink)
+{
+    const Weights *w = ctx;
+    for (size_t i = 0; i < w->count; i++)
+        link_weights(sink, w->parts[i].at, w->parts[i].data, w->parts[i].size);
+}
+
+/* SHA-256 over offsets and contents: identifies the weights in the build-id and the metadata. */
+static void hash_weights(Job *job, const Weights *w, uint8_t out[32])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    unsigned int n = 0;
+    bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+    for (size_t i = 0; ok && i < w->count; i++)
+        ok = EVP_DigestUpdate(ctx, &w->parts[i].at, sizeof w->parts[i].at) == 1 &&
+             EVP_DigestUpdate(ctx, w->parts[i].data, w->parts[i].size) == 1;
+    ok = ok && EVP_DigestFinal_ex(ctx, out, &n) == 1;
+    EVP_MD_CTX_free(ctx);
+    if (!ok)
+        fail(job, EXIT_RESOURCE, "SHA-256 failed");
+}
+
+static const char *hex(Job *job, const uint8_t *bytes, size_t n)
+{
+    Text t;
+    text_init(&t, job);
+    for (size_t i = 0; i < n; i++)
+        text_add(&t, "%02x", bytes[i]);
+    return t.at;
+}
+
+static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, const char *output)
+{
+    const Level *levels[4];
+    size_t n = choose_levels(job, o, levels), kernels = 0;
+    const char *cc = o->backend && !strcmp(o->backend, "tcc") ? NULL : cc_find(job, o->cc);
+    if (o->backend && !strcmp(o->backend, "gcc") && !cc)
+        fail(job, EXIT_TOOLCHAIN, "%s: no C compiler answers; install gcc, name one with --cc, or use --backend=tcc",
+             o->cc ? o->cc : "cc");
+    uint8_t id[32];
+    hash_weights(job, &c->weights, id);
+    Text list, names, head, model, entry;
+    text_init(&list, job);
+    text_init(&names, job);
+    for (size_t i = 0; i < n; i++) {
+        text_add(&list, "%s\"%s\"", i ? "," : "", levels[i]->isa);
+        text_add(&names, "%s%s", i ? "," : "", levels[i]->name);
+    }
+    const char *extra = job_printf(job, ",\"torch\":\"%s\",\"archive_sha256\":\"%s\",\"weights_sha256\":\"%s\",\"backend\":\"%s\"",
+                                   c->torch, hex(job, c->archive_sha256, 32), hex(job, id, 32), cc ? "gcc" : "tcc");
+    c->artifact.metadata = artifact_metadata(&c->artifact, list.at, extra);
+    text_init(&head, job);
+    text_init(&model, job);
+    text_init(&entry, job);
+    emit_head(&head);
+    double t0 = seconds_now();
+    emit_model(&model, &c->artifact);
+    const char *level_names[4];
+    for (size_t i = 0; i < n; i++)
+        level_names[i] = levels[i]->name;
+    emit_entry(&entry, level_names, n, c->artifact.metadata);
+    double t1 = seconds_now();
+    Units u = { head.at, model.at, entry.at };
+    Object objects[64];
+    if (cc)
+        compile_gcc(job, cc, &u, levels, n, o, objects);
+    else
+        compile_tcc(job, &u, levels, n, objects);
+    double t2 = seconds_now();
+    size_t count = n + 1;
+    add_kernel_objects(job, objects, &count, levels, n);
+    Link link = { .machine = MACHINE_X86_64, .entry = "aot_entry", .soname = NULL, .metadata = c->artifact.metadata,
+                  .objects = objects, .object_count = count, .weights_bytes = c->weights.bytes, .weights_id = id,
+                  .write_weights = write_weights, .ctx = &c->weights };
+    link_shared_object(job, &link, output);
+    if (o->time_passes)
+        fprintf(stderr, "%-16s %8.2f ms\n%-16s %8.2f ms\n%-16s %8.2f ms\n", "emit", (t1 - t0) * 1e3, cc ? "gcc" : "tcc",
+                (t2 - t1) * 1e3, "link", (seconds_now() - t2) * 1e3);
+    for (size_t i = 0; i < c->programs.n; i++)
+        kernels += c->programs.at[i]->kernels.n;
+    if (o->verbose)
+        fprintf(stderr, "aotc: %s: %zu kernels, levels %s, %s backend, %.1f MB of weights\n", output, kernels, names.at,
+                cc ? cc : "tcc", (double)c->weights.bytes / 1e6);
+}
+
+/* ---- outputs ---------------------------------------------------------------------------------------------------- */
+
+static void write_text(Job *job, const char *path, const Text *t)
+{
+    if (!strcmp(path, "-"))
+        fwrite(t->at, 1, t->n, stdout);
+    else
+        output_file(job, path, 0666, t->at, t->n);
+}
+
+static void depfile_name(Text *t, const char *s)
+{
+    for (; *s; s++)
+        text_add(t, *s == ' ' || *s == '#' ? "\\%c" : *s == '$' ? "$$" : "%c", *s);
+}
+
+static void write_depfile(Job *job, const Compilation *c, const CompileOptions *o, const char *output)
+{
+    Text t;
+    text_init(&t, job);
+    depfile_name(&t, output);
+    text_add(&t, ":");
+    for (size_t i = 0; i < c->inputs.n; i++) {
+        text_add(&t, " ");
+        depfile_name(&t, c->inputs.at[i]);
+    }
+    text_add(&t, "\n");
+    output_file(job, o->depfile, 0666, t.at, t.n);
+}
+
+static const char *default_output(Job *job, const char *input, const char *emit)
+{
+    const char *extension = !strcmp(emit, "c") ? "c" : !strcmp(emit, "obj") ? "o" : !strcmp(emit, "graph") ? "gir"
+                            : !strcmp(emit, "loops") ? "lir" : "so";
+    return job_printf(job, "%s.%s", artifact_name(job, input), extension);
+}
+
+void compile_archive(Job *job, const char *input, const CompileOptions *o)
+{
+    Compilation c = { .torch = NULL };
+    const char *emit = o->emit ? o->emit : "so", *output = o->output ? o->output : default_output(job, input, emit);
+    double start = seconds_now();
+    struct stat out, in;
+    if (!stat(input, &in) && !stat(output, &out) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+        usage_error(job, "-o %s: is the input", output);
+    bool graph = !strcmp(emit, "graph");
+    compile_front(job, &c, input, o, graph);
+    Text t;
+    text_init(&t, job);
+    if (graph || !strcmp(emit, "loops")) {
+        for (size_t i = 0; i < c.graphs.n; i++)
+            graph ? graph_print(&t, c.graphs.at[i]) : program_print(&t, c.programs.at[i]);
+        write_text(job, output, &t);
+    } else if (!strcmp(emit, "c") || !strcmp(emit, "obj")) {
+        emit_c_files(job, &c, o, output);
+    } else {
+        link_artifact(job, &c, o, output);
+    }
+    if (o->depfile)
+        write_depfile(job, &c, o, output);
+    if (o->verbose)
+        fprintf(stderr, "aotc: %s: %.2f s\n", output, seconds_now() - start);
+}
+
+/* ---- the cache ---------------------------------------------------------------------------------------------------- */
+
+static void hash_text(EVP_MD_CTX *ctx, const char *s)
+{
+    EVP_DigestUpdate(ctx, s ? s : "", s ? strlen(s) + 1 : 1);
+}
+
+static void hash_file(Job *job, EVP_MD_CTX *ctx, const char *path)
+{
+    Archive *a = archive_open(job, path);
+    EVP_DigestUpdate(ctx, archive_sha256(a), 32);
+}
+
+const char *compile_cached(Job *job, const char *input, const CompileOptions *options, const char *cache)
+{
+    CompileOptions o = *options;
+    uint8_t key[32];
+    unsigned int n;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
+        fail(job, EXIT_RESOURCE, "SHA-256 failed");
+    job_defer(job, (void (*)(void *))EVP_MD_CTX_free, ctx);
+    const char *texts[] = { AOTC_VERSION, __DATE__ __TIME__, o.backend, o.cpu, o.cc, o.model, o.sysroot };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        hash_text(ctx, texts[i]);
+    hash_file(job, ctx, input);
+    for (size_t i = 0; i < o.method_count; i++) {
+        hash_text(ctx, o.methods[i].name);
+        hash_file(job, ctx, o.methods[i].path);
+    }
+    for (size_t i = 0; i < o.dim_count; i++)
+        hash_text(ctx, o.dims[i]);
+    EVP_DigestFinal_ex(ctx, key, &n);
+    if (mkdir(cache, 0777) && access(cache, W_OK))
+        fail(job, EXIT_RESOURCE, "--cache %s: is not a folder that can be written", cache);
+    const char *path = job_printf(job, "%s/%s.so", cache, hex(job, key, 32));
+    o.output = path;
+    o.emit = "so";
+    if (access(path, R_OK))
+        compile_archive(job, input, &o);
+    return path;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside the driver: the stages of one compilation. */
+#ifndef AOTC_COMPILE_H
+#define AOTC_COMPILE_H
+#include "../../codegen/emit/emit.h"
+#include "../../codegen/toolchain/toolchain.h"
+#include "../archive/import.h"
+#include "../passes/passes.h"
+#include "driver.h"
+
+/* The programs of all methods of an artifact, lowered, with their shared weights. */
+typedef struct Compilation {
+    Artifact artifact;
+    Weights weights;
+    VEC(Program *) programs;
+    VEC(Graph *) graphs;
+    VEC(const char *) inputs; /* every file read: for the depfile and the cache key */
+    const char *torch;        /* version of the first archive */
+    uint8_t archive_sha256[32];
+} Compilation;
+
+/* Reads, optimises and lowers; stops after the graphs when `graphs_only`. */
+void compile_front(Job *job, Compilation *c, const char *input, const CompileOptions *o, bool graphs_only);
+/* Installs the evaluator that fold_constants uses: libtcc in this process. */
+void evaluator_install(Job *job);
+/* --emit=c and --emit=obj. */
+void emit_c_files(Job *job, Compilation *c, const CompileOptions *o, const char *output);
+#endif

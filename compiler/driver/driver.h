@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The program aotc: flags, compilation, and the commands that run and look at artifacts. */
+#ifndef AOTC_DRIVER_H
+#define AOTC_DRIVER_H
+#include "../base/job.h"
+
+#define AOTC_VERSION "0.1.0"
+
+/* What a compilation is asked for; zero is the default of each. */
+typedef struct CompileOptions {
+    const char *output;          /* -o; NULL: the input's name with another extension, here */
+    const char *backend;         /* "gcc", "tcc"; NULL: gcc where a C compiler answers, else tcc */
+    const char *emit;            /* "so" (default), "obj", "c", "graph", "loops" */
+    const char *cpu;             /* --cpu: "v3,v4" (default), "v3", "v4", "baseline", "native" */
+    const char *target;          /* --target: "generic", "x86-64[-v3|-v4]", "aarch64"; NULL: this machine */
+    const char *cc, *sysroot;
+    const char *model;           /* --model: which program of an archive that holds several; NULL: all */
+    const char *depfile;         /* -MD -MF */
+    const char *report;          /* --report=FILE.json */
+    const char *dump;            /* --dump=all, after:PASS */
+    int jobs;                    /* -j */
+    bool verbose, time_passes;
+    struct MethodOption {
+        const char *name, *path; /* --method NAME=FILE.pt2 */
+    } *methods;
+    size_t method_count;
+    const char *const *dims;     /* --dim NAME=8, NAME=1..64, as given */
+    size_t dim_count;
+} CompileOptions;
+
+/* Compiles the archive `input` to options->output.  Fails through the job. */
+void compile_archive(Job *job, const char *input, const CompileOptions *options);
+/* Compiles it into the folder `cache` under a name made of the contents of all inputs and of the options, unless it is
+ * there already, and returns the path of the .so (design: found again by content). */
+const char *compile_cached(Job *job, const char *input, const CompileOptions *options, const char *cache);
+/* Reads the compile flags from argv[*i] on: true when argv[*i] (and what follows it) was one, *i moved to its end. */
+bool compile_flag(Job *job, CompileOptions *options, int argc, char **argv, int *i);
+/* EXIT_USAGE with the text and a hint at --help. */
+_Noreturn void usage_error(Job *job, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* The commands: `aotc run ...`, argv[0] is the command's name. */
+void command_run(Job *job, int argc, char **argv);
+void command_inspect(Job *job, int argc, char **argv);
+void command_bench(Job *job, int argc, char **argv);
+void command_verify(Job *job, int argc, char **argv);
+void command_check(Job *job, int argc, char **argv);
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* aotc inspect: what an artifact says about itself in its note, and what its ELF tables say; nothing is
+ * loaded.  Of an archive: its programs and who wrote it.  The file is not trusted: what it says is printed
+ * without control characters, and what its description lacks is left out. */
+#include "session.h"
+#include "../../codegen/toolchain/toolchain.h"
+#include "../archive/archive.h"
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- pieces ---------------------------------------------------------------------------------- */
+
+/* Text of the file, fit for a terminal. */
+static const char *plain(Job *job, const char *text)
+{
+    char *copy = job_copy(job, text, strlen(text));
+    for (char *p = copy; *p; p++)
+        if ((unsigned char)*p < 32 || *p == 127)
+            *p = '?';
+    return copy;
+}
+
+/* A string or a number of the note as text; NULL: neither. */
+static const char *scalar(Job *job, const Json *v)
+{
+    if (json_is_string(v))
+        return plain(job, json_string(job, v, "the note"));
+    if (json_is_number(v))
+        return job_printf(job, "%" PRId64, json_int(job, v, "the note"));
+    return NULL;
+}
+
+static void quote(Text *out, const char *text)
+{
+    text_add(out, "\"");
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            text_add(out, "\\%c", *p);
+        else if (*p < 32 || *p > 126)
+            text_add(out, "\\u%04x", *p);
+        else
+            text_add(out, "%c", *p);
+    }
+    text_add(out, "\"");
+}
+
+static void quote_list(Text *out, const char *key, const char *const *at, size_t n)
+{
+    text_add(out, "\"%s\":[", key);
+    for (size_t i = 0; i < n; i++) {
+        text_add(out, i ? "," : "");
+        quote(out, at[i]);
+    }
+    text_add(out, "]");
+}
+
+static void line(const char *key, const char *value)
+{
+    if (value)
+        printf("  %-10s %s\n", key, value);
+}
+
+static const char *byte_text(Job *job, uint64_t bytes)
+{
+    if (bytes < 10000)
+        return job_printf(job, "%" PRIu64 " bytes", bytes);
+    double mega = (double)bytes / 1e6;
+    return job_printf(job, mega < 1 ? "%.3f MB (%" PRIu64 " bytes)" : "%.1f MB (%" PRIu64 " bytes)", mega,
+                      bytes);
+}
+
+/* "a, b"; `none` when there is none. */
+static const char *names_text(Job *job, const char *const *at, size_t n, const char *none)
+{
+    Text t;
+    text_init(&t, job);
+    for (size_t i = 0; i < n; i++)
+        text_add(&t, "%s%s", i ? ", " : "", plain(job, at[i]));
+    return n ? t.at : none;
+}
+
+/* ---- the note's methods ---------------------------------------------------------------------- */
+
+/* "4", "batch in 1..512" */
+static const char *dim_text(Job *job, const Json *dim)
+{
+    if (!json_is_object(dim))
+        return scalar(job, dim) ? scalar(job, dim) : "?";
+    const char *size = scalar(job, json_get(dim, "size")), *min = scalar(job, json_get(dim, "min"));
+    const char *max = scalar(job, json_get(dim, "max"));
+    return job_printf(job, "%s in %s..%s", size ? size : "?", min ? min : "0", max ? max : "");
+}
+
+static void print_port(Job *job, const char *kind, const Json *port)
+{
+    Text t;
+    const char *name = scalar(job, json_get(port, "name")), *dtype = scalar(job, json_get(port, "dtype"));
+    const char *value = scalar(job, json_get(port, "value"));
+    const Json *dims = json_get(port, "dims"), *scalar_flag = json_get(port, "scalar");
+    text_init(&t, job);
+    text_add(&t, "  %-10s %s", kind, name ? name : "?");
+    text_pad(&t, 37);
+    if (json_get(port, "none")) {
+        printf("%s None\n", t.at);
+        return;
+    }
+    text_add(&t, " %-6s", dtype ? dtype : "?");
+    if (json_count(dims) || !(value || scalar_flag)) {
+        text_add(&t, " [");
+        for (const Json *d = json_first(dims); d; d = json_next(d))
+            text_add(&t, "%s%s", d == json_first(dims) ? "" : ", ", dim_text(job, d));
+        text_add(&t, "]");
+    } else {
+        text_add(&t, value ? " = %s" : " a number", value);
+    }
+    printf("%s\n", t.at);
+}
+
+static void print_method(Job *job, const Json *method)
+{
+    const char *name = scalar(job, json_get(method, "name"));
+    const Json *inputs = json_get(method, "inputs"), *outputs = json_get(method, "outputs");
+    printf("method %s, %zu kernels\n", name ? name : "?", json_count(json_get(method, "kernels")));
+    for (const Json *p = json_first(inputs); p; p = json_next(p))
+        print_port(job, "input", p);
+    for (const Json *p = json_first(outputs); p; p = json_next(p))
+        print_port(job, "output", p);
+}
+
+static const char *list_text(Job *job, const Json *list)
+{
+    VEC(const char *) words = { 0 };
+    for (const Json *v = json_first(list); v; v = json_next(v))
+        if (scalar(job, v))
+            *vec_push(job, &words) = scalar(job, v);
+    return words.n ? names_text(job, words.at, words.n, NULL) : NULL;
+}
+
+/* ---- artifacts ------------------------------------------------------------------------------- */
+
+static void print_artifact(Job *job, const char *path, const ArtifactFacts *f, const Json *note)
+{
+    printf("%s\n", path);
+    line("name", scalar(job, json_get(note, "name")));
+    line("compiler", scalar(job, json_get(note, "compiler")));
+    line("backend", scalar(job, json_get(note, "backend")));
+    line("torch", scalar(job, json_get(note, "torch")));
+    line("isa", list_text(job, json_get(note, "isa")));
+    line("weights", byte_text(job, f->weights_bytes));
+    line("file", byte_text(job, f->file_bytes));
+    line("exports", names_text(job, f->exported, f->exported_count, "nothing"));
+    line("needs", names_text(job, f->needed, f->needed_count, "nothing"));
+    line("build id", *f->build_id ? f->build_id : "none");
+    if (f->text_relocations)
+        line("warning", "has text relocations");
+    if (f->executable_stack)
+        line("warning", "asks for an executable stack");
+    const Json *methods = json_get(note, "methods");
+    for (const Json *m = json_first(methods); m; m = json_next(m))
+        print_method(job, m);
+}
+
+/* The note's object with one more member, "artifact". */
+static void print_artifact_json(Job *job, const ArtifactFacts *f, const Json *note)
+{
+    Text t;
+    size_t n = strlen(f->metadata);
+    while (n && f->metadata[n - 1] != '}')
+        n--;
+    text_init(&t, job);
+    text_put(&t, f->metadata, n ? n - 1 : 0);
+    text_add(&t,
+             "%s\"artifact\":{\"file_bytes\":%" PRIu64 ",\"weights_bytes\":%" PRIu64 ",\"build_id\":\"%s\",",
+             json_count(note) ? "," : "", f->file_bytes, f->weights_bytes, f->build_id);
+    quote_list(&t, "exports", f->exported, f->exported_count);
+    text_add(&t, ",");
+    quote_list(&t, "needs", f->needed, f->needed_count);
+    text_add(&t, ",\"text_relocations\":%s,\"executable_stack\":%s}}", f->text_relocations ? "true" : "false",
+             f->executable_stack ? "true" : "false");
+    puts(t.at);
+}
+
+static void inspect_artifact(Job *job, const char *path, bool json)
+{
+    ArtifactFacts facts;
+    artifact_read(job, path, &facts);
+    const char *where = job_printf(job, "%s: its note", path);
+    const Json *note = json_parse(job, where, facts.metadata, strlen(facts.metadata));
+    if (!json_is_object(note) || json_get(note, "artifact"))
+        fail(job, EXIT_INPUT, "%s: is no description of a model; expected a JSON object as aotc writes it",
+             where);
+    if (json)
+        print_artifact_json(job, &facts, note);
+    else
+        print_artifact(job, path, &facts, note);
+}
+
+/* ---- archives -------------------------------------------------------------------------------- */
+
+static size_t node_count(Archive *a, size_t i)
+{
+    const Json *graph = json_get(json_get(archive_program(a, i), "graph_module"), "graph");
+    return json_count(json_get(graph, "nodes"));
+}
+
+static void print_archive(Job *job, const char *path, Archive *a)
+{
+    const char *torch = archive_torch(a);
+    printf("%s\n", path);
+    line("archive", "torch.export");
+    line("torch", *torch ? plain(job, torch) : "not recorded");
+    line("schema", plain(job, archive_schema(a)));
+    for (size_t i = 0; i < archive_model_count(a); i++)
+        printf("program %s, %zu nodes\n", plain(job, archive_model_name(a, i)), node_count(a, i));
+    printf("its inputs and outputs: compile it, and inspect the .so\n");
+}
+
+static void print_archive_json(Job *job, Archive *a)
+{
+    Text t;
+    text_init(&t, job);
+    text_add(&t, "{\"torch\":");
+    quote(&t, archive_torch(a));
+    text_add(&t, ",\"schema\":");
+    quote(&t, archive_schema(a));
+    text_add(&t, ",\"sha256\":\"");
+    for (int i = 0; i < 32; i++)
+        text_add(&t, "%02x", archive_sha256(a)[i]);
+    text_add(&t, "\",\"programs\":[");
+    for (size_t i = 0; i < archive_model_count(a); i++) {
+        text_add(&t, i ? ",{\"name\":" : "{\"name\":");
+        quote(&t, archive_model_name(a, i));
+        text_add(&t, ",\"nodes\":%zu}", node_count(a, i));
+    }
+    text_add(&t, "]}");
+    puts(t.at);
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static const char help[] = "usage: aotc inspect FILE.{so,pt2} [--json]\n";
+
+void command_inspect(Job *job, int argc, char **argv)
+{
+    if (help_wanted(argc, argv, help))
+        return;
+    const char *path = NULL;
+    bool json = false;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--json"))
+            json = true;
+        else if (argv[i][0] == '-' && argv[i][1])
+            usage_error(job, "%s: is not known to inspect", argv[i]);
+        else if (path)
+            usage_error(job, "%s: a second file; inspect looks at one", argv[i]);
+        else
+            path = argv[i];
+    }
+    if (!path)
+        usage_error(job, "no file is given; expected a .so or .pt2 file");
+    if (is_artifact(job, path)) {
+        inspect_artifact(job, path, json);
+        return;
+    }
+    Archive *archive = archive_open(job, path);
+    if (json)
+        print_archive_json(job, archive);
+    else
+        print_archive(job, path, archive);
+}

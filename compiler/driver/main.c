@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* aotc: the command line. */
+#include "driver.h"
+#include "compile.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: aotc MODEL.pt2 -o MODEL.so [flags]     compile what torch.export.save wrote\n"
+    "       aotc run FILE.{so,pt2} --inputs A.npy ... --outputs DIR\n"
+    "       aotc inspect FILE [--json]             what an artifact holds, without loading it\n"
+    "       aotc check MODEL.pt2                   would it compile? every unsupported operator\n"
+    "       aotc bench FILE                        time it\n"
+    "       aotc verify FILE --against DIR         compare with recorded outputs\n"
+    "flags:\n"
+    "  -o FILE            output; by default the model's name here\n"
+    "  --backend=gcc|tcc  compile by the C compiler, or by libtcc in this process\n"
+    "  --emit=so|obj|c|graph|loops\n"
+    "  --cpu=v3,v4        instruction sets in the artifact, or native\n"
+    "  --target=generic|x86-64|x86-64-v3|x86-64-v4|aarch64   for --emit=c and --emit=obj\n"
+    "  --cc CC, --sysroot DIR, -j N\n"
+    "  --method NAME=FILE.pt2   one more method, weights shared;  --model NAME   one program of several\n"
+    "  --dim NAME=8, --dim NAME=1..64   specialise or narrow a dynamic size\n"
+    "  -MD -MF FILE       dependencies for make;  --report=FILE.json\n"
+    "  -v, --time-passes, --dump=all, --dump=after:PASS, --list-passes, --list-ops, --version\n"
+    "exit codes: 0 done, 1 input refused, 2 usage, 3 not supported, 4 toolchain, 5 memory or I/O\n";
+
+typedef struct Args {
+    int argc;
+    char **argv;
+} Args;
+
+static void list_passes(void)
+{
+    for (size_t i = 0; i < graph_pass_count; i++)
+        printf("%-16s %s\n", graph_passes[i].name, graph_passes[i].doc);
+    printf("%-16s %s\n", "lower", "the graph becomes kernels over buffers");
+    printf("%-16s %s\n", "plan_memory", "buffers get their places in one workspace");
+}
+
+static void list_ops(void)
+{
+    for (size_t i = 0; i < aten_row_count; i++)
+        printf("aten.%s%s\n", aten_rows[i].name, strchr(aten_rows[i].flags, 'm') ? " (and in place)" : "");
+}
+
+static void compile(Job *job, int argc, char **argv)
+{
+    CompileOptions o = { .cc = getenv("CC") };
+    const char *input = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (compile_flag(job, &o, argc, argv, &i))
+            continue;
+        if (argv[i][0] == '-' && argv[i][1])
+            usage_error(job, "%s: is not known", argv[i]);
+        if (input)
+            usage_error(job, "%s: a second input; further methods are given with --method NAME=FILE", argv[i]);
+        input = argv[i];
+    }
+    if (!input)
+        usage_error(job, "no input");
+    if (o.depfile && !*o.depfile)
+        o.depfile = job_printf(job, "%s.d", o.output ? o.output : "model");
+    compile_archive(job, input, &o);
+}
+
+static void body(Job *job, void *arg)
+{
+    static const struct {
+        const char *name;
+        void (*run)(Job *, int, char **);
+    } commands[] = { { "run", command_run },     { "inspect", command_inspect }, { "bench", command_bench },
+                     { "verify", command_verify }, { "check", command_check } };
+    Args *a = arg;
+    const char *first = a->argc > 1 ? a->argv[1] : "--help";
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (!strcmp(first, commands[i].name)) {
+            commands[i].run(job, a->argc - 1, a->argv + 1);
+            return;
+        }
+    if (!strcmp(first, "--help") || !strcmp(first, "-h"))
+        fputs(help, stdout);
+    else if (!strcmp(first, "--version"))
+        printf("aotc %s\n", AOTC_VERSION);
+    else if (!strcmp(first, "--list-passes"))
+        list_passes();
+    else if (!strcmp(first, "--list-ops"))
+        list_ops();
+    else
+        compile(job, a->argc, a->argv);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGCHLD, SIG_DFL); /* if inherited as ignored, exit codes of the C compiler would be lost */
+    int code = job_run(body, &(Args){ argc, argv }, stderr);
+    if (fflush(stdout) && !code)
+        code = EXIT_RESOURCE;
+    return code;
+}
