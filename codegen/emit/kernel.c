@@ -511,24 +511,15 @@ static void buffer_comment(Emit *e, const char *what, const Buffer *b, const cha
     text_add(e->out, "%s\n", end);
 }
 
-static void comment_text(Text *out, const char *s)
-{
-    for (; *s; s++)
-        if ((s[0] == '*' && s[1] == '/') || (s[0] == '/' && s[1] == '*'))
-            text_put(out, " ", 1);
-        else
-            text_put(out, (unsigned char)*s < 32 || (unsigned char)*s == 127 || *s == '\\' ? " " : s, 1);
-}
-
 static void comment(Emit *e, int n)
 {
     const Kernel *k = e->k;
     text_add(e->out, "/* k%d: ", n);
-    comment_text(e->out, k->about ? k->about : k->name);
+    emit_comment(e->out, k->about ? k->about : k->name);
     const Origin *o = &k->origin;
     if (o->file || o->module) {
         text_add(e->out, "\n * ");
-        comment_text(e->out, origin_text(e->job, o));
+        emit_comment(e->out, origin_text(e->job, o));
     }
     text_add(e->out, "\n");
     for (size_t i = 0; i < k->reads.n; i++)

@@ -9,7 +9,7 @@ void emit_string(Text *out, const char *s)
     text_add(out, "\"");
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
+        if (c == '"' || c == '\\' || (c == '?' && s[1] == '?')) /* strict C11 has trigraphs */
             text_add(out, "\\%c", c);
         else if (c < 32 || c > 126)
             text_add(out, "\\%03o", c);
@@ -17,6 +17,15 @@ void emit_string(Text *out, const char *s)
             text_put(out, s, 1);
     }
     text_add(out, "\"");
+}
+
+void emit_comment(Text *out, const char *s)
+{
+    for (; *s; s++)
+        if ((s[0] == '*' && s[1] == '/') || (s[0] == '/' && s[1] == '*') || (s[0] == '?' && s[1] == '?'))
+            text_put(out, " ", 1);
+        else
+            text_put(out, (unsigned char)*s < 32 || (unsigned char)*s == 127 || *s == '\\' ? " " : s, 1);
 }
 
 /* ---- small pieces ------------------------------------------------------------------------------------------- */
@@ -74,11 +83,15 @@ static void plan_table(Emit *e)
 static void method_comment(Emit *e)
 {
     const Graph *g = e->p->g;
-    text_add(e->out, "/* ==== method %s\n", e->p->name);
-    for (size_t i = 0; i < g->inputs.n; i++)
-        text_add(e->out, " *   input  %s: %s\n", g->inputs.at[i].name, port_type(e, &g->inputs.at[i]));
-    for (size_t i = 0; i < g->outputs.n; i++)
-        text_add(e->out, " *   output %s: %s\n", g->outputs.at[i].name, port_type(e, &g->outputs.at[i]));
+    text_add(e->out, "/* ==== method ");
+    emit_comment(e->out, e->p->name);
+    text_add(e->out, "\n");
+    for (size_t i = 0; i < g->inputs.n + g->outputs.n; i++) {
+        const Port *p = i < g->inputs.n ? &g->inputs.at[i] : &g->outputs.at[i - g->inputs.n];
+        text_add(e->out, i < g->inputs.n ? " *   input  " : " *   output ");
+        emit_comment(e->out, p->name);
+        text_add(e->out, ": %s\n", port_type(e, p));
+    }
     for (size_t i = 0; i < g->symbols.n; i++) {
         const Idx *s = g->symbols.at[i];
         text_add(e->out, " *   size   %s in %" PRId64 "..", s->sym, s->lo);
@@ -336,7 +349,7 @@ static void bind(Emit *e)
     const Graph *g = e->p->g;
     size_t n = 0, outputs = g->outputs.n ? g->outputs.n : 1;
     const Idx **bound = job_array(e->a->job, g->symbols.n + 1, sizeof *bound);
-    text_add(e->out, "/* What a call of %s needs, once its sizes are checked. */\n", e->p->name);
+    text_add(e->out, "/* What a call of %s needs, once its sizes are checked. */\n", e->m);
     text_add(e->out, "typedef struct %s_need {\n    u64 output[%zu], work;\n", e->m, outputs);
     for (size_t i = 0; i < g->symbols.n; i++)
         text_add(e->out, "    i64 %s;\n", g->symbols.at[i]->sym);
@@ -515,8 +528,9 @@ static void method(Text *out, const Artifact *a, const Program *p)
 
 void emit_model(Text *out, const Artifact *a)
 {
-    text_add(out, "/* Model %s, written by aotc %s.\n * Public types: aot.h; kernels that are called: aotk.h. */\n\n", a->name,
-             a->version);
+    text_add(out, "/* Model ");
+    emit_comment(out, a->name);
+    text_add(out, ", written by aotc %s.\n * Public types: aot.h; kernels that are called: aotk.h. */\n\n", a->version);
     text_add(out, "_Static_assert(sizeof(f32) == 4 && sizeof(i64) == 8, \"the types of the prelude\");\n\n");
     for (size_t i = 0; i < a->program_count; i++)
         method(out, a, a->programs[i]);

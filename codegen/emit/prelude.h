@@ -126,7 +126,8 @@ AOT_INLINE i64 aot_max(i64 a, i64 b) { return a > b ? a : b; }
 /* ---- floats: signs, order, rounding to integers ---------------------------------------------- */
 
 /* Signs are a matter of bits, so NaNs have them, too; max and min are NaN if either is; the sign of
- * a NaN is 0. */
+ * a NaN is 0.  pick, least and most are yes ? a : b, max and min, done such that compilers do not
+ * duplicate what follows for each outcome. */
 #define AOT_FLOAT(T, U, SIGN)                                                                      \
     AOT_INLINE T aot_abs_##T(T x) { return aot_from_bits_##T(aot_bits_##T(x) & ~SIGN); }           \
     AOT_INLINE T aot_neg_##T(T x) { return aot_from_bits_##T(aot_bits_##T(x) ^ SIGN); }            \
@@ -138,6 +139,13 @@ AOT_INLINE i64 aot_max(i64 a, i64 b) { return a > b ? a : b; }
     AOT_INLINE T aot_max_##T(T a, T b) { return ((a > b) | (a != a)) ? a : b; }                    \
     AOT_INLINE T aot_min_##T(T a, T b) { return ((a < b) | (a != a)) ? a : b; }                    \
     AOT_INLINE T aot_relu_##T(T x) { return x < 0 ? 0 : x; }                                       \
+    AOT_INLINE T aot_pick_##T(U yes, T a, T b)                                                     \
+    {                                                                                              \
+        U mask = 0 - yes;                                                                          \
+        return aot_from_bits_##T((aot_bits_##T(a) & mask) | (aot_bits_##T(b) & ~mask));            \
+    }                                                                                              \
+    AOT_INLINE T aot_least_##T(T x, T lo) { return aot_pick_##T(x < lo, lo, x); }                  \
+    AOT_INLINE T aot_most_##T(T x, T hi) { return aot_pick_##T(x > hi, hi, x); }                   \
     AOT_INLINE T aot_sign_##T(T x) { return (T)((x > 0) - (x < 0)); }
 
 AOT_FLOAT(f32, u32, 0x80000000u)
@@ -395,7 +403,7 @@ AOT_INLINE f64 aot_expq_f64(f64 r)
     }                                                                                              \
     AOT_INLINE T aot_expx_##T(T x, T lo, T m)                                                      \
     {                                                                                              \
-        T c = x < LEAST ? LEAST : x > MOST ? MOST : x;                                             \
+        T c = aot_most_##T(aot_least_##T(x, LEAST), MOST);                                         \
         T t = c * (T)1.4426950408889634 + ROUND, n = t - ROUND;                                    \
         T r = c - n * LN2_HIGH - n * LN2_LOW + lo;                                                 \
         T p = (r * r * aot_expq_##T(r) + r + 1) * m;                                               \
@@ -405,14 +413,14 @@ AOT_INLINE f64 aot_expq_f64(f64 r)
     AOT_INLINE T aot_exp2_##T(T x)                                                                 \
     {                                                                                              \
         T least = -(T)(BIAS + 60), most = BIAS + 2;                                                \
-        T c = x < least ? least : x > most ? most : x;                                             \
+        T c = aot_most_##T(aot_least_##T(x, least), most);                                         \
         T t = c + ROUND, r = (c - (t - ROUND)) * (T)0.69314718055994531;                           \
         T p = r * r * aot_expq_##T(r) + r + 1;                                                     \
         return aot_scale_##T(p, aot_bits_##T(t) - aot_bits_##T(ROUND));                            \
     }                                                                                              \
     AOT_INLINE T aot_expm1_##T(T x)                                                                \
     {                                                                                              \
-        T c = x < -40 ? -40 : x > MOST1 ? MOST1 : x;                                               \
+        T c = aot_most_##T(aot_least_##T(x, -40), MOST1);                                          \
         T t = c * (T)1.4426950408889634 + ROUND, n = t - ROUND;                                    \
         T r = c - n * LN2_HIGH - n * LN2_LOW;                                                      \
         U s = (aot_bits_##T(t) - aot_bits_##T(ROUND) + (BIAS - 1)) << BITS;                        \
@@ -565,26 +573,29 @@ AOT_INLINE f64 aot_cosq_f64(f64 r)
     return w + ((1.0 - w - h) + z * z * p);
 }
 
-/* x - q pi / 2 for any f32.  Rows are the bits of 2 / pi from 2^(-16 i) on, in pieces of 27, 27 and
- * 53; the bits before would add multiples of 4 to q. */
+/* x - q pi / 2 for any f32.  h, m, l are 27, 27 and 53 bits of 2 / pi; for x of 2^41 and more those
+ * after the first 16, and so on, as bits before would add multiples of 4 to q. */
+#define AOT_BITS(BOUND, H, M, L)                                                                   \
+    h = a < BOUND ? h : H;                                                                         \
+    m = a < BOUND ? m : M;                                                                         \
+    l = a < BOUND ? l : L
+
 AOT_INLINE f64 aot_reduce_f32(f32 x, u32 *q)
 {
-    static const f64 two_over_pi[21] = {
-        0x1.45f306cp-1, 0x1.c9c8828p-29, 0x1.29fc2757d1f53p-56,
-        0x1.06dc9c8p-17, 0x1.054a7fp-46, 0x1.3abe8fa9a6eep-75,
-        0x1.3910548p-34, 0x1.3f84ea8p-61, 0x1.e8fa9a6ee06dbp-87,
-        0x1.529fc2p-52, 0x1.d5f47dp-78, 0x1.34ddc0db6295ap-104,
-        0x1.f84eaf8p-65, 0x1.1f534dcp-92, 0x1.c0db6295993c4p-120,
-        0x1.5f47d48p-82, 0x1.4ddc0d8p-108, 0x1.b14acc9e21c82p-135,
-        0x1.ea69bb8p-97, 0x1.b6c528p-129, 0x1.993c439041fe5p-152,
-    };
-    i32 e = (i32)(aot_bits_f32(x) >> 23 & 255u), row = ((e > 152 ? e : 152) - 152) >> 4;
-    f64 a = (f64)x * two_over_pi[3 * row], b = (f64)x * two_over_pi[3 * row + 1];
-    f64 c = (f64)x * two_over_pi[3 * row + 2], n = a + 6755399441055744.0, m;
-    b += a - (n - 6755399441055744.0);
-    m = b + 6755399441055744.0;
-    *q = (u32)(aot_bits_f64(n) + aot_bits_f64(m));
-    return (b - (m - 6755399441055744.0) + c) * 1.5707963267948966;
+    f64 h = 0x1.45f306cp-1, m = 0x1.c9c8828p-29, l = 0x1.29fc2757d1f53p-56;
+    f64 y = (f64)x, a = aot_abs_f64(y), n, k;
+    AOT_BITS(0x1p41, 0x1.06dc9c8p-17, 0x1.054a7fp-46, 0x1.3abe8fa9a6eep-75);
+    AOT_BITS(0x1p57, 0x1.3910548p-34, 0x1.3f84ea8p-61, 0x1.e8fa9a6ee06dbp-87);
+    AOT_BITS(0x1p73, 0x1.529fc2p-52, 0x1.d5f47dp-78, 0x1.34ddc0db6295ap-104);
+    AOT_BITS(0x1p89, 0x1.f84eaf8p-65, 0x1.1f534dcp-92, 0x1.c0db6295993c4p-120);
+    AOT_BITS(0x1p105, 0x1.5f47d48p-82, 0x1.4ddc0d8p-108, 0x1.b14acc9e21c82p-135);
+    AOT_BITS(0x1p121, 0x1.ea69bb8p-97, 0x1.b6c528p-129, 0x1.993c439041fe5p-152);
+    h *= y;
+    n = h + 6755399441055744.0;
+    m = y * m + (h - (n - 6755399441055744.0));
+    k = m + 6755399441055744.0;
+    *q = (u32)(aot_bits_f64(n) + aot_bits_f64(k));
+    return (m - (k - 6755399441055744.0) + y * l) * 1.5707963267948966;
 }
 
 AOT_INLINE f32 aot_sincos_f32(f32 x, u32 turn)
@@ -766,7 +777,7 @@ AOT_INLINE f32 aot_cosh_f32(f32 x) { return (f32)aot_cosh_f64((f64)x); }
 #define AOT_TANH(T, BIG)                                                                           \
     AOT_INLINE T aot_tanh_##T(T x)                                                                 \
     {                                                                                              \
-        T a = aot_abs_##T(x), e = aot_expm1_##T(2 * (a > BIG ? BIG : a));                          \
+        T a = aot_abs_##T(x), e = aot_expm1_##T(2 * aot_most_##T(a, BIG));                         \
         return aot_copysign_##T(e / (e + 2), x);                                                   \
     }
 
@@ -778,7 +789,7 @@ AOT_TANH(f64, 20.0)
 /* A series up to 0.92; from there 1 - e^q, q = log(erfc(x)) being nearly a polynomial. */
 AOT_INLINE f32 aot_erf_f32(f32 x)
 {
-    f32 a = aot_abs_f32(x), z = a * a, c = a > 4.0f ? 4.0f : a;
+    f32 a = aot_abs_f32(x), z = a * a, c = aot_most_f32(a, 4.0f);
     f32 p = AOT_H4(-6.02180879e-4f, z, 4.99960212e-3f, -2.67712842e-2f, 0.112819549f,
                    -0.376125082f);
     f32 q = AOT_H4(2.14593694e-4f, c, -3.21996625e-3f, 2.29060063e-2f, -0.105286822f,
@@ -791,7 +802,7 @@ AOT_INLINE f32 aot_erf_f32(f32 x)
 /* m erfc(z + lo) for z >= 0: erfc(z) e^(z^2) (1 + 2z) is a polynomial in (z - 4) / (z + 4). */
 AOT_INLINE f64 aot_erfcx_f64(f64 z, f64 lo, f64 m)
 {
-    z = z > 30.0 ? 30.0 : z;
+    z = aot_most_f64(z, 30.0);
     f64 h = aot_from_bits_f64(aot_bits_f64(z) & 0xfffffffff8000000ull);
     f64 u = (z - 4.0) / (z + 4.0);
     f64 p = AOT_H4(-1.7177544003913783e-9, u, -1.3386641949098927e-8, -7.778838888997335e-9,
@@ -847,7 +858,7 @@ AOT_INLINE f32 aot_erfc_f32(f32 x) { return (f32)aot_erfc_f64((f64)x); }
     /* x / (1 + e^-(v + lo)) for v >= 0 or, if x < 0, x / (1 + e^(v + lo)). */                     \
     AOT_INLINE T aot_gate_##T(T x, T v, T lo)                                                      \
     {                                                                                              \
-        T e = aot_expx_##T(-v, -lo, 1), xe = aot_expx_##T(-v, -lo, x < LEAST ? LEAST : x);         \
+        T e = aot_expx_##T(-v, -lo, 1), xe = aot_expx_##T(-v, -lo, aot_least_##T(x, LEAST));       \
         return (x < 0 ? xe : x) / (1 + e);                                                         \
     }                                                                                              \
     AOT_INLINE T aot_silu_##T(T x) { return aot_gate_##T(x, aot_abs_##T(x), 0); }
@@ -858,7 +869,7 @@ AOT_SIGMOID(f64, -760.0)
 /* x Phi(x), where Phi(-a) e^(a^2 / 2) (1 + 0.8 a) is a polynomial in (a - 4) / (a + 4). */
 AOT_INLINE f32 aot_gelu_f32(f32 x)
 {
-    f32 a = aot_abs_f32(x), c = a > 16.0f ? 16.0f : a, u = (c - 4.0f) / (c + 4.0f), q;
+    f32 a = aot_abs_f32(x), c = aot_most_f32(a, 16.0f), u = (c - 4.0f) / (c + 4.0f), q;
     f32 h = aot_from_bits_f32(aot_bits_f32(c) & 0xfffff000u);
     f32 p = AOT_H4(-5.66391536e-5f, u, -6.1566547e-5f, 0.00051858015f, -0.000112365774f,
                    -0.00390180837f);
@@ -871,7 +882,7 @@ AOT_INLINE f32 aot_gelu_f32(f32 x)
 
 AOT_INLINE f64 aot_gelu_f64(f64 x)
 {
-    f64 a = aot_abs_f64(x), c = a > 40.0 ? 40.0 : a, lo, far, right, near;
+    f64 a = aot_abs_f64(x), c = aot_most_f64(a, 40.0), lo, far, right, near;
     f64 z = aot_mul2_f64(c, 0.0, 0.70710678118654757, -4.8336466567264567e-17, &lo);
     far = aot_erfcx_f64(z, lo, x < 0.0 ? -0.5 * c : 0.5);
     right = x * (1.0 - far);
@@ -883,7 +894,7 @@ AOT_INLINE f64 aot_gelu_f64(f64 x)
 AOT_INLINE f32 aot_gelu_tanh_f32(f32 x)
 {
     f32 a = aot_abs_f32(x);
-    f64 c = (f64)(a > 20.0f ? 20.0f : a);
+    f64 c = (f64)aot_most_f32(a, 20.0f);
     f64 v = c * (c * c * 0.071354816272600248 + 1.5957691216057308);
     f32 h = (f32)v;
     return aot_gate_f32(x, h, (f32)(v - (f64)h));
@@ -891,7 +902,7 @@ AOT_INLINE f32 aot_gelu_tanh_f32(f32 x)
 
 AOT_INLINE f64 aot_gelu_tanh_f64(f64 x)
 {
-    f64 a = aot_abs_f64(x), c = a > 40.0 ? 40.0 : a, zl, tl, vl;
+    f64 a = aot_abs_f64(x), c = aot_most_f64(a, 40.0), zl, tl, vl;
     f64 z = aot_mul2_f64(c, 0.0, c, 0.0, &zl);
     f64 t = aot_mul2_f64(z, zl, 0.071354816272600248, -6.1751499181553155e-19, &tl);
     f64 s = t + 1.5957691216057308, b = s - t; /* s + tl is the sum, exactly */

@@ -87,6 +87,20 @@ static Buffer *conv_input(Lower *l, Value *x, int64_t pad)
     return b;
 }
 
+/* A constant's storage; archives may put floats at any address, packing wants them aligned. */
+static const float *floats_of(Lower *l, const Tensor *t)
+{
+    if (!t->storage)
+        bug("constant %s has no elements", t->name);
+    const uint8_t *bytes = t->storage->bytes;
+    if ((uintptr_t)bytes % sizeof(float)) {
+        void *copy = job_big(l->job, t->storage->size);
+        memcpy(copy, bytes, t->storage->size);
+        bytes = copy;
+    }
+    return (const float *)(const void *)bytes + t->offset;
+}
+
 static Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth)
 {
     Tensor t;
@@ -95,9 +109,7 @@ static Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth)
     *depth = kh * kw * cin;
     int64_t floats = aotk_packed_size(*depth, cout);
     float *data = job_big(l->job, (size_t)(floats * groups) * 4);
-    const float *src = t.storage ? (const float *)(const void *)t.storage->bytes + t.offset : NULL;
-    if (!src)
-        bug("constant %s has no elements", t.name);
+    const float *src = floats_of(l, &t);
     for (int64_t g = 0; g < groups; g++)
         aotk_pack_conv_f32_host(data + g * floats, src + g * cout * t.stride[0], cout, cin, kh, kw, t.stride[0],
                                 t.stride[1], t.rank > 3 ? t.stride[2] : 0, t.stride[t.rank - 1]);
@@ -214,10 +226,7 @@ static Buffer *pack_matmul(Lower *l, Value *w, const Tensor *t)
 {
     int64_t depth = t->size[t->rank - 2], n = t->size[t->rank - 1], floats = aotk_packed_size(depth, n);
     float *data = job_big(l->job, (size_t)floats * 4);
-    if (!t->storage)
-        bug("constant %s has no elements", t->name);
-    aotk_pack_f32_host(data, (const float *)(const void *)t->storage->bytes + t->offset, depth, n,
-                       t->stride[t->rank - 2], t->stride[t->rank - 1]);
+    aotk_pack_f32_host(data, floats_of(l, t), depth, n, t->stride[t->rank - 2], t->stride[t->rank - 1]);
     return packed_buffer(l, t->name ? t->name : w->name, t, data, floats);
 }
 

@@ -50,6 +50,8 @@ const char *archive_torch(Archive *archive);
  * is not there, is no subclass, or has no such tensor. */
 const Tensor *archive_inner_tensor(Archive *archive, size_t model, const char *name,
                                    const char *attribute);
+/* Whether the weight is a pickled tensor subclass, which archive_tensor refuses. */
+bool archive_is_subclass(Archive *archive, size_t model, const char *name);
 /* archive_open over bytes in memory that outlive the job; `where` names them in messages. */
 Archive *archive_read(Job *job, const char *where, const uint8_t *bytes, size_t size);
 #endif

@@ -281,7 +281,15 @@ static void reshape(Call *c)
 {
     if (strstr(c->target, "view.dtype"))
         call_refuse(c, "the form that reinterprets bits");
-    give(c, build_reshape(&c->b, arg_tensor(c, "self"), c->meta[0].rank, c->meta[0].dim));
+    Value *a = arg_tensor(c, "self");
+    if (flag(c, 'd') && arg_dim(c, "start_dim", a->type.rank) > arg_dim(c, "end_dim", a->type.rank))
+        fail_at(c->b.g->job, EXIT_INPUT, &c->b.origin, "%s: start_dim comes after end_dim", c->target);
+    give(c, build_reshape(&c->b, a, c->meta[0].rank, c->meta[0].dim));
+}
+
+static void inner_tensor(Call *c)
+{
+    give(c, arg_inner_tensor(c, "src_subclass_tensor", arg_text(c, "attr")));
 }
 
 static void permute(Call *c)
@@ -701,6 +709,11 @@ static void adaptive_avg_pool2d(Call *c)
     const Type *t = &c->meta[0];
     if (a->type.rank != 4)
         call_refuse(c, "an input without batch");
+    int64_t size[3], want;
+    size_t n = arg_ints(c, "output_size", size, 3, 0);
+    for (size_t i = 0; i < 2; i++)
+        if ((n != 1 && n != 2) || (idx_is_const(t->dim[2 + i], &want) && size[n == 1 ? 0 : i] != want))
+            fail_at(c->b.g->job, EXIT_INPUT, &c->b.origin, "%s: output_size and the recorded size differ", c->target);
     if (idx_is(t->dim[2], 1) && idx_is(t->dim[3], 1)) {
         bool axes[MAX_RANK] = { false, false, true, true };
         give(c, build_reduce(&c->b, OP_mean, a, axes, true));
@@ -752,9 +765,10 @@ const size_t aten_row_count = sizeof aten_rows / sizeof *aten_rows;
 
 const Row *aten_row(const char *target)
 {
-    if (strncmp(target, "aten.", 5))
+    bool subclass = !strncmp(target, "export.access_subclass_inner_tensor.", 36);
+    if (strncmp(target, "aten.", 5) && !subclass)
         return NULL;
-    const char *name = target + 5, *dot = strchr(name, '.');
+    const char *name = strchr(target, '.') + 1, *dot = strchr(name, '.');
     size_t n = dot ? (size_t)(dot - name) : strlen(name);
     for (size_t i = 0; i < aten_row_count; i++) {
         const Row *r = &aten_rows[i];

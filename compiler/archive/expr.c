@@ -8,7 +8,7 @@
 typedef struct Parser {
     Job *job;
     const char *p;
-    int depth;
+    int depth, operators;
     bool bad;
 } Parser;
 
@@ -44,8 +44,12 @@ static bool take(Parser *s, const char *token)
     return true;
 }
 
+enum { MAX_OPERATORS = 1000 }; /* of one expression: walks recurse over chains */
+
 static Expr *call(Parser *s, const char *name, Expr *a, Expr *b)
 {
+    if (++s->operators > MAX_OPERATORS)
+        return reject(s);
     Expr *e = node(s, EXPR_CALL);
     e->name = sym(s->job, name);
     e->arg = job_array(s->job, 2, sizeof *e->arg);

@@ -311,6 +311,8 @@ static bool tagged(const Json *arg, const char *tag)
     return arg && !strcmp(json_key(arg), tag);
 }
 
+static Value *constant_value(Import *m, const char *name, const Tensor *t);
+
 static Value *named_tensor(Call *c, const Json *name)
 {
     const char *text = json_string(c->m->job, name, c->m->where);
@@ -324,7 +326,21 @@ static Value *named_tensor(Call *c, const Json *name)
         return e->value;
     if (e->kind == ENTRY_INT)
         return build_index(&c->b, e->number);
+    if (e->subclass)
+        call_refuse(c, "it reads %s, a tensor subclass; quantize or unwrap it before the export", e->subclass);
     call_refuse(c, "it reads %s, which is no tensor", text);
+}
+
+Value *arg_inner_tensor(Call *c, const char *name, const char *attribute)
+{
+    Import *m = c->m;
+    const Json *a = arg_json(c, name);
+    const char *text = tagged(a, "as_tensor") ? json_string(m->job, json_need(m->job, a, "name", m->where), m->where) : "";
+    Entry *e = entry_find(m, text);
+    const Tensor *t = e && e->subclass ? archive_inner_tensor(m->archive, m->model, e->subclass, attribute) : NULL;
+    if (!t)
+        call_refuse(c, "%s has no inner tensor %s", *text ? text : name, attribute);
+    return constant_value(m, graph_name(c->b.g, job_printf(m->job, "%s_%s", text, attribute)), t);
 }
 
 Value *arg_tensor_or_null(Call *c, const char *name)
@@ -629,6 +645,120 @@ static size_t result_names(Import *m, const Json *node, const char **names, size
     return n;
 }
 
+/* ---- strictness: every union has one known tag with a value of the right kind -------------------------------- */
+
+typedef struct Tag {
+    const char *name;
+    bool (*is)(const Json *);
+    bool (*element)(const Json *); /* of an array */
+} Tag;
+
+static bool is_anything(const Json *v)
+{
+    return v != NULL;
+}
+
+static bool has_one_member(const Json *v)
+{
+    return json_is_object(v) && json_count(v) == 1;
+}
+
+static bool has_name(const Json *v)
+{
+    return json_is_object(v) && json_is_string(json_get(v, "name"));
+}
+
+static bool is_float(const Json *v)
+{
+    return json_is_number(v) || json_is_string(v);
+}
+
+static const Tag tags[] = {
+    { "as_none", is_anything, NULL },
+    { "as_tensor", has_name, NULL },
+    { "as_tensors", json_is_array, has_name },
+    { "as_optional_tensors", json_is_array, has_one_member },
+    { "as_optional_tensor", has_one_member, NULL },
+    { "as_nested_tensors", json_is_array, json_is_array },
+    { "as_int", json_is_number, NULL },
+    { "as_ints", json_is_array, json_is_number },
+    { "as_int_lists", json_is_array, json_is_array },
+    { "as_float", is_float, NULL },
+    { "as_floats", json_is_array, is_float },
+    { "as_float_lists", json_is_array, json_is_array },
+    { "as_bool", json_is_bool, NULL },
+    { "as_bools", json_is_array, json_is_bool },
+    { "as_string", json_is_string, NULL },
+    { "as_strings", json_is_array, json_is_string },
+    { "as_sym_int", has_one_member, NULL },
+    { "as_sym_ints", json_is_array, has_one_member },
+    { "as_sym_float", has_one_member, NULL },
+    { "as_sym_floats", json_is_array, has_one_member },
+    { "as_sym_bool", has_one_member, NULL },
+    { "as_sym_bools", json_is_array, has_one_member },
+    { "as_scalar_type", json_is_number, NULL },
+    { "as_memory_format", json_is_number, NULL },
+    { "as_layout", json_is_number, NULL },
+    { "as_device", json_is_object, NULL },
+    { "as_complex", json_is_object, NULL },
+    { "as_graph", json_is_object, NULL },
+    { "as_custom_obj", json_is_object, NULL },
+    { "as_operator", json_is_string, NULL },
+    { "as_string_to_argument", json_is_object, NULL },
+};
+
+static void check_union(Import *m, const char *what, const Json *v)
+{
+    const Json *one = has_one_member(v) ? json_first(v) : NULL;
+    for (size_t i = 0; one && i < sizeof tags / sizeof *tags; i++) {
+        if (strcmp(tags[i].name, json_key(one)))
+            continue;
+        bool good = tags[i].is(one);
+        for (const Json *e = tags[i].element ? json_first(one) : NULL; e; e = json_next(e))
+            good &= tags[i].element(e);
+        if (good)
+            return;
+        fail(m->job, EXIT_INPUT, "%s: %s: the value of %s is of the wrong kind", m->where, what, json_key(one));
+    }
+    fail(m->job, EXIT_INPUT, "%s: %s is no argument with one known tag", m->where, what);
+}
+
+static const Json *need_array(Import *m, const Json *object, const char *key)
+{
+    const Json *v = json_need(m->job, object, key, m->where);
+    if (!json_is_array(v))
+        fail(m->job, EXIT_INPUT, "%s: %s is no array", m->where, key);
+    return v;
+}
+
+/* Whether the schema has an argument of that name. */
+static bool schema_has(const char *schema, const char *name)
+{
+    size_t n = strlen(name), line = strcspn(schema, "\n");
+    for (const char *p = strstr(schema, name); n && p && p < schema + line; p = strstr(p + 1, name))
+        if (p > schema && p[-1] == ' ' && strchr(",)=", p[n]))
+            return true;
+    return false;
+}
+
+static void check_node(Import *m, const Json *node)
+{
+    const char *target = json_string(m->job, json_need(m->job, node, "target", m->where), m->where);
+    const char *schema = aten_schema(short_target(target));
+    const Json *inputs = need_array(m, node, "inputs");
+    for (const Json *a = json_first(inputs); a; a = json_next(a)) {
+        const char *name = json_string(m->job, json_need(m->job, a, "name", m->where), m->where);
+        check_union(m, job_printf(m->job, "argument %s of %s", name, target), json_need(m->job, a, "arg", m->where));
+        if (schema && !schema_has(schema, name))
+            fail(m->job, EXIT_INPUT, "%s: %s has no argument %s", m->where, target, name);
+        for (const Json *b = json_first(inputs); *name && b != a; b = json_next(b))
+            if (!strcmp(json_string(m->job, json_get(b, "name"), m->where), name))
+                fail(m->job, EXIT_INPUT, "%s: %s has two arguments %s", m->where, target, name);
+    }
+    for (const Json *o = json_first(need_array(m, node, "outputs")); o; o = json_next(o))
+        check_union(m, job_printf(m->job, "a result of %s", target), o);
+}
+
 /* Runs the row's decode function; results have the recorded types. */
 static void decode(Import *m, const Json *node, Call *c)
 {
@@ -637,6 +767,8 @@ static void decode(Import *m, const Json *node, Call *c)
         call_refuse(c, "no rule reads it; `aotc check` lists every such operator of the model");
     const char *names[64];
     c->result_count = (uint32_t)result_names(m, node, names, 64);
+    if (!c->result_count && !strchr(c->row->flags, 'n'))
+        fail_at(m->job, EXIT_INPUT, &c->b.origin, "%s: %s has no result", m->where, c->target);
     for (uint32_t i = 0; i < c->result_count; i++)
         if (!recorded_type(m, names[i], &c->meta[i]))
             call_refuse(c, "result %s has a size known only during the run", names[i]);
@@ -900,7 +1032,8 @@ static void import_assert(Import *m, const Json *node)
 
 static void import_nodes(Import *m)
 {
-    for (const Json *n = json_first(json_need(m->job, m->scope->graph, "nodes", m->where)); n; n = json_next(n)) {
+    for (const Json *n = json_first(need_array(m, m->scope->graph, "nodes")); n; n = json_next(n)) {
+        check_node(m, n);
         const char *target = json_string(m->job, json_need(m->job, n, "target", m->where), m->where);
         if (!strcmp(target, "torch.ops.higher_order.cond"))
             import_cond(m, n);
@@ -936,6 +1069,10 @@ static void import_weight(Import *m, const char *kind, const Json *spec)
                       : !strcmp(kind, "buffer")  ? "buffer_name"
                                                  : "tensor_constant_name";
     const char *fqn = json_string(m->job, json_need(m->job, spec, key, m->where), m->where), *name = arg_name(m, spec);
+    if (archive_is_subclass(m->archive, m->model, fqn)) { /* who reads it as a plain tensor is refused */
+        entry_new(m, name, ENTRY_NONE)->subclass = sym(m->job, fqn);
+        return;
+    }
     const Tensor *t = archive_tensor(m->archive, m->model, fqn);
     if (!t)
         fail(m->job, EXIT_INPUT, "%s: %s %s has no data in the archive", m->where, kind, fqn);
@@ -1085,7 +1222,9 @@ static void import_outputs(Import *m, const Json *module, const Json *specs)
                  "%s: the program has an output of kind %s (target aten.copy_); state and mutated inputs are not supported",
                  m->where, kind);
         Sym name = named == n ? names[i] : sym_printf(m->job, "output_%zu", i);
-        import_output(m, json_need(m->job, one, "arg", m->where), name);
+        const Json *arg = json_need(m->job, one, "arg", m->where);
+        check_union(m, "an output", arg);
+        import_output(m, arg, name);
     }
 }
 
@@ -1120,9 +1259,9 @@ Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, const 
     m.scope->g = m.top = graph_new(job, name);
     const Json *values = json_need(job, m.scope->graph, "tensor_values", m.where);
     index_members(&m, values, &m.scope->meta_slot, &m.scope->meta_size);
-    import_inputs(&m, json_need(job, signature, "input_specs", m.where));
+    import_inputs(&m, need_array(&m, signature, "input_specs"));
     import_nodes(&m);
-    import_outputs(&m, module, json_need(job, signature, "output_specs", m.where));
+    import_outputs(&m, module, need_array(&m, signature, "output_specs"));
     import_range_guards(&m);
     return m.top;
 }

@@ -50,6 +50,7 @@ struct Entry {
     Entry *base;            /* a view: of which entry, by which call */
     const Json *call;
     uint32_t result;        /* which result of the call */
+    Sym subclass;           /* NONE: a weight that is a tensor subclass, by its name in the archive */
     Entry *next;            /* hash chain */
 };
 
@@ -72,7 +73,8 @@ struct Row {
     const char *name;       /* "add": every overload, and with a trailing underscore the in-place form */
     void (*decode)(Call *c);
     Op op;                  /* for decode functions that serve several rows */
-    const char *flags;      /* "v": the result views `self`; "i": it may be self itself; "t": of tier interest to nobody */
+    const char *flags;      /* v: the result views `self`; i: it may be self itself; m: has an in-place form; n: no result;
+                               others are the decode function's own */
 };
 const Row *aten_row(const char *target);  /* NULL: none */
 /* "(Tensor self, ...) -> Tensor", up to the end of its line; NULL: no such target. */
@@ -84,6 +86,8 @@ const Json *arg_json(Call *c, const char *name);              /* the Argument un
 bool arg_given(Call *c, const char *name);                    /* neither left out with default None nor None */
 Value *arg_tensor(Call *c, const char *name);
 Value *arg_tensor_or_null(Call *c, const char *name);
+/* The tensor inside a tensor subclass. */
+Value *arg_inner_tensor(Call *c, const char *name, const char *attribute);
 size_t arg_tensors(Call *c, const char *name, Value ***out);
 /* A Scalar, SymInt or Tensor operand as a tensor: Python numbers become 0-d constants. *number: it was one. */
 Value *arg_operand(Call *c, const char *name, bool *number);

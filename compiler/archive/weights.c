@@ -383,6 +383,12 @@ const Tensor *archive_tensor(Archive *a, size_t model, const char *name)
     return w ? ready(a, w) : NULL;
 }
 
+bool archive_is_subclass(Archive *a, size_t model, const char *name)
+{
+    const Weight *w = find(a, model, name);
+    return w && w->sub;
+}
+
 const Tensor *archive_inner_tensor(Archive *a, size_t model, const char *name,
                                    const char *attribute)
 {

@@ -120,7 +120,8 @@ static void print_method(Job *job, const Json *method)
 {
     const char *name = scalar(job, json_get(method, "name"));
     const Json *inputs = json_get(method, "inputs"), *outputs = json_get(method, "outputs");
-    printf("method %s, %zu kernels\n", name ? name : "?", json_count(json_get(method, "kernels")));
+    const size_t kernels = json_count(json_get(method, "kernels"));
+    printf("method %s, %zu kernel%s\n", name ? name : "?", kernels, kernels == 1 ? "" : "s");
     for (const Json *p = json_first(inputs); p; p = json_next(p))
         print_port(job, "input", p);
     for (const Json *p = json_first(outputs); p; p = json_next(p))
@@ -211,7 +212,8 @@ static void print_archive(Job *job, const char *path, Archive *a)
     line("torch", *torch ? plain(job, torch) : "not recorded");
     line("schema", plain(job, archive_schema(a)));
     for (size_t i = 0; i < archive_model_count(a); i++)
-        printf("program %s, %zu nodes\n", plain(job, archive_model_name(a, i)), node_count(a, i));
+        printf("program %s, %zu node%s\n", plain(job, archive_model_name(a, i)), node_count(a, i),
+               node_count(a, i) == 1 ? "" : "s");
     printf("its inputs and outputs: compile it, and inspect the .so\n");
 }
 

@@ -408,7 +408,7 @@ void runner_bind_request(Runner *r, const Request *request)
         return;
     }
     const char *folder = request->inputs.at[0], *path;
-    while (found.n < 1000 && is_file(path = numbered(r->job, folder, "", found.n)))
+    while (found.n <= runner_file_count(r) && is_file(path = numbered(r->job, folder, "", found.n)))
         *vec_push(r->job, &found) = path;
     if (found.n != runner_file_count(r))
         wrong_count(r, found.n, job_printf(r->job, " (000.npy, 001.npy, ... in %s)", folder));

@@ -1,52 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* Graph as text; parse.c reads it back.  The grammar is in docs/graph-ir.md. */
-#include "graph.h"
+#include "words.h"
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
-static void indent(Text *out, int depth)
-{
-    text_add(out, "%*s", depth * 2, "");
-}
-
-/* A double that reads back as itself; "inf", "-inf", "nan" for the specials. */
-static void print_double(Text *out, double v)
-{
-    if (isnan(v) || isinf(v)) {
-        text_add(out, isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
-        return;
-    }
-    char s[40];
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(s, sizeof s, "%.*g", digits, v);
-        double back;
-        if (sscanf(s, "%lf", &back) == 1 && back == v)
-            break;
-    }
-    text_add(out, "%s%s", s, strpbrk(s, ".en") ? "" : ".0");
-}
-
-static void print_quoted(Text *out, const char *s)
-{
-    text_add(out, "\"");
-    for (; *s; s++)
-        if (*s == '"' || *s == '\\')
-            text_add(out, "\\%c", *s);
-        else
-            text_put(out, (unsigned char)*s < 32 ? " " : s, 1);
-    text_add(out, "\"");
-}
+enum { INLINE_ELEMENTS = 16 }; /* constants of at most so many elements are written with them */
 
 static void print_attrs(Text *out, const Node *n)
 {
     for (size_t i = 0; i < n->attrs.n; i++) {
         const Attr *a = &n->attrs.at[i];
-        text_add(out, "%s%s=", i ? ", " : " {", a->name);
+        text_add(out, i ? ", " : " {");
+        word_name(out, a->name);
+        text_add(out, "=");
         if (a->kind == ATTR_FLOAT) {
-            print_double(out, a->number);
+            word_double(out, a->number, false);
         } else if (a->kind == ATTR_TEXT) {
-            print_quoted(out, a->text);
+            word_quoted(out, a->text);
         } else {
             text_add(out, "[");
             for (size_t j = 0; j < a->n; j++) {
@@ -60,131 +30,144 @@ static void print_attrs(Text *out, const Node *n)
         text_add(out, "}");
 }
 
-static void print_origin(Text *out, const Origin *o)
-{
-    if (!o->file && !o->module)
-        return;
-    text_add(out, "  ;");
-    if (o->file)
-        text_add(out, " %s:%d", o->file, o->line);
-    if (o->text) {
-        text_add(out, " ");
-        for (const char *p = o->text; *p; p++)
-            text_put(out, (unsigned char)*p < 32 ? " " : p, 1);
-    }
-    if (o->module)
-        text_add(out, " (%s)", o->module);
-}
-
 static void print_body(Text *out, Graph *g, int depth);
 
 static void print_node(Text *out, const Node *n, int depth)
 {
-    indent(out, depth);
+    word_indent(out, depth);
     for (uint32_t i = 0; i < n->out_count; i++) {
-        text_add(out, "%s%s: ", i ? ", " : "", n->out[i]->name);
+        text_add(out, i ? ", " : "");
+        word_name(out, n->out[i]->name);
+        text_add(out, ": ");
         type_print(out, &n->out[i]->type);
     }
     text_add(out, " = %s(", op_info[n->op].name);
-    for (uint32_t i = 0; i < n->in_count; i++)
-        text_add(out, "%s%s", i ? ", " : "", n->in[i]->name);
+    for (uint32_t i = 0; i < n->in_count; i++) {
+        text_add(out, i ? ", " : "");
+        word_name(out, n->in[i]->name);
+    }
     text_add(out, ")");
     print_attrs(out, n);
-    print_origin(out, &n->origin);
+    word_origin(out, &n->origin);
     text_add(out, "\n");
     for (uint32_t i = 0; i < n->region_count; i++) {
-        indent(out, depth);
-        text_add(out, "region %s\n", n->region[i]->name);
+        word_indent(out, depth);
+        text_add(out, "region ");
+        word_name(out, n->region[i]->name);
+        text_add(out, "\n");
         print_body(out, n->region[i], depth + 1);
-        indent(out, depth);
+        word_indent(out, depth);
         text_add(out, "end\n");
     }
 }
 
-static void print_bound(Text *out, int64_t v)
+static void print_element(Text *out, DType d, const uint8_t *at)
 {
-    if (v == INT64_MAX)
-        text_add(out, "inf");
-    else
-        text_add(out, "%" PRId64, v);
+    uint64_t bits = 0;
+    memcpy(&bits, at, (size_t)dtype_info[d].bytes);
+    if (dtype_is_float(d)) {
+        word_double(out, dtype_decode(d, bits), d != DT_f64);
+    } else if (dtype_info[d].kind == DK_I) {
+        int unused = 64 - 8 * dtype_info[d].bytes;
+        text_add(out, "%" PRId64, (int64_t)(bits << unused) >> unused);
+    } else {
+        text_add(out, "%" PRIu64, bits);
+    }
 }
 
-static void print_port(Text *out, const Port *p)
+/* " = [1.0, 2.0]" in row-major order, for small constants that have elements. */
+static void print_elements(Text *out, const Tensor *t)
 {
-    if (p->kind == PORT_TENSOR) {
-        text_add(out, "%s%s", p->value->name, p->scalar ? " scalar" : "");
-    } else if (p->kind == PORT_NONE) {
-        text_add(out, "none");
-    } else {
-        text_add(out, "%s ", dtype_info[p->dtype].name);
-        double d;
-        memcpy(&d, &p->bits, 8);
-        if (p->dtype == DT_f64)
-            print_double(out, d);
-        else
-            text_add(out, "%" PRId64, p->bits);
+    int64_t count = 1, at[MAX_RANK] = { 0 };
+    for (int i = 0; i < t->rank; i++)
+        count = t->size[i] > INLINE_ELEMENTS ? INT64_MAX : count > INLINE_ELEMENTS ? count : count * t->size[i];
+    if (!t->storage || count > INLINE_ELEMENTS || dtype_info[t->dtype].kind == DK_C)
+        return;
+    text_add(out, " = [");
+    for (int64_t done = 0; done < count; done++) {
+        int64_t from = t->offset;
+        for (int i = 0; i < t->rank; i++)
+            from += at[i] * t->stride[i];
+        text_add(out, done ? ", " : "");
+        print_element(out, t->dtype, t->storage->bytes + from * dtype_info[t->dtype].bytes);
+        for (int i = t->rank; i-- > 0 && ++at[i] == t->size[i];)
+            at[i] = 0;
     }
+    text_add(out, "]");
+}
+
+static void print_const(Text *out, const Value *c)
+{
+    text_add(out, "const ");
+    word_name(out, c->name);
+    text_add(out, ": ");
+    type_print(out, &c->type);
+    if (c->tensor && c->tensor->name) {
+        text_add(out, " ");
+        word_quoted(out, c->tensor->name);
+    }
+    if (c->tensor)
+        print_elements(out, c->tensor);
+    text_add(out, "\n");
+}
+
+static void print_input(Text *out, const Port *p)
+{
+    text_add(out, "input ");
+    word_name(out, p->kind == PORT_TENSOR ? p->value->name : p->name);
+    text_add(out, p->kind == PORT_TENSOR ? ": " : " = ");
+    if (p->kind == PORT_TENSOR)
+        type_print(out, &p->value->type);
+    else
+        word_number_port(out, p);
+    text_add(out, p->scalar ? " scalar\n" : "\n");
+}
+
+static void print_output(Text *out, const Port *p)
+{
+    text_add(out, "output ");
+    word_name(out, p->name);
+    text_add(out, " = ");
+    if (p->kind == PORT_TENSOR)
+        word_name(out, p->value->name);
+    else
+        word_number_port(out, p);
+    text_add(out, p->scalar ? " scalar\n" : "\n");
 }
 
 static void print_body(Text *out, Graph *g, int depth)
 {
-    static const char *const rel[] = { "==", "!=", "<=", "<" };
     for (size_t i = 0; i < g->symbols.n; i++) {
-        const Idx *s = g->symbols.at[i];
-        indent(out, depth);
-        text_add(out, "sym %s in ", s->sym);
-        print_bound(out, s->lo);
-        text_add(out, "..");
-        print_bound(out, s->hi);
+        word_indent(out, depth);
+        word_symbol(out, g->symbols.at[i]);
         text_add(out, "\n");
     }
     for (size_t i = 0; i < g->inputs.n; i++) {
-        const Port *p = &g->inputs.at[i];
-        indent(out, depth);
-        if (p->kind == PORT_TENSOR) {
-            text_add(out, "input %s: ", p->value->name);
-            type_print(out, &p->value->type);
-        } else {
-            text_add(out, "input %s = ", p->name);
-            print_port(out, p);
-        }
-        text_add(out, "\n");
+        word_indent(out, depth);
+        print_input(out, &g->inputs.at[i]);
     }
     for (size_t i = 0; i < g->consts.n; i++) {
-        Value *c = g->consts.at[i];
-        indent(out, depth);
-        text_add(out, "const %s: ", c->name);
-        type_print(out, &c->type);
-        if (c->tensor && c->tensor->name) {
-            text_add(out, " ");
-            print_quoted(out, c->tensor->name);
-        }
-        text_add(out, "\n");
+        word_indent(out, depth);
+        print_const(out, g->consts.at[i]);
     }
     for (size_t i = 0; i < g->guards.n; i++) {
-        const Guard *u = &g->guards.at[i];
-        indent(out, depth);
-        text_add(out, "guard ");
-        idx_print(out, u->a);
-        text_add(out, " %s ", rel[u->rel]);
-        idx_print(out, u->b);
-        text_add(out, " ");
-        print_quoted(out, u->text);
+        word_indent(out, depth);
+        word_guard(out, &g->guards.at[i]);
         text_add(out, "\n");
     }
     for each_node (n, g)
         print_node(out, n, depth);
     for (size_t i = 0; i < g->outputs.n; i++) {
-        indent(out, depth);
-        text_add(out, "output %s = ", g->outputs.at[i].name);
-        print_port(out, &g->outputs.at[i]);
-        text_add(out, "\n");
+        word_indent(out, depth);
+        print_output(out, &g->outputs.at[i]);
     }
 }
 
 void graph_print(Text *out, Graph *g)
 {
-    text_add(out, "graph %s\n", g->name);
+    text_add(out, "graph ");
+    word_name(out, g->name);
+    text_add(out, "\n");
     print_body(out, g, 1);
     text_add(out, "end\n");
 }

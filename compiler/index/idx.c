@@ -222,7 +222,46 @@ Sym idx_fresh(Job *job, const char *stem)
     }
 }
 
+/* ---- the order of operands ---------------------------------------------------------------------------- */
+
+/* "i" < "i2" < "i10" < "j": digits count as numbers. */
+static int compare_names(const char *a, const char *b)
+{
+    while (*a && *a == *b)
+        a++, b++;
+    size_t n = strspn(a, "0123456789"), m = strspn(b, "0123456789");
+    if (n != m)
+        return n < m ? -1 : 1;
+    return (unsigned char)*a - (unsigned char)*b;
+}
+
+/* Total, and by structure alone: the same expression prints the same in every job, whatever was made before it.
+ * Products lead, the longest first, as the outer strides of an index do. */
+static int compare(const Idx *a, const Idx *b)
+{
+    static const int rank[] = { [IDX_PROD] = 0, [IDX_DIV] = 1, [IDX_MOD] = 2, [IDX_MIN] = 3,
+                                [IDX_MAX] = 4,  [IDX_SYM] = 5, [IDX_SUM] = 6, [IDX_CONST] = 7 };
+    if (a == b)
+        return 0;
+    if (a->op != b->op)
+        return rank[a->op] - rank[b->op];
+    if (a->op == IDX_SYM)
+        return compare_names(a->sym, b->sym);
+    if (a->n != b->n)
+        return a->n > b->n ? -1 : 1;
+    for (uint32_t i = 0; i < a->n; i++) {
+        int c = compare(a->arg[i], b->arg[i]);
+        if (c)
+            return c;
+        if (a->coef && a->coef[i] != b->coef[i])
+            return a->coef[i] > b->coef[i] ? -1 : 1;
+    }
+    return a->k < b->k ? -1 : a->k > b->k;
+}
+
 /* ---- polynomials ----------------------------------------------------------------------------------- */
+
+enum { MAX_TERMS = 1024 };
 
 typedef struct Poly {
     Job *job;
@@ -249,7 +288,7 @@ static void poly_add(Poly *p, const Idx *mono, int64_t coef)
         return;
     }
     size_t i = 0;
-    while (i < p->mono.n && p->mono.at[i]->id < mono->id)
+    while (i < p->mono.n && compare(p->mono.at[i], mono) < 0)
         i++;
     if (i < p->mono.n && p->mono.at[i] == mono) {
         bool ok = add_i64(p->coef.at[i], coef, &r);
@@ -260,6 +299,8 @@ static void poly_add(Poly *p, const Idx *mono, int64_t coef)
         memmove(p->coef.at + i, p->coef.at + i + 1, (--p->coef.n - i) * sizeof *p->coef.at);
         return;
     }
+    if (p->mono.n == MAX_TERMS)
+        fail(p->job, EXIT_INPUT, "a size has more than %d terms; the model's sizes are out of range", MAX_TERMS);
     (void)*vec_push(p->job, &p->mono);
     (void)*vec_push(p->job, &p->coef);
     memmove(p->mono.at + i + 1, p->mono.at + i, (p->mono.n - 1 - i) * sizeof *p->mono.at);
@@ -339,7 +380,7 @@ static const Idx *mono_mul(Job *job, const Idx *a, const Idx *b)
     uint32_t n = atoms_of(&a, &x), m = atoms_of(&b, &y), i = 0, j = 0, t = 0;
     const Idx **all = job_array(job, n + m, sizeof *all);
     while (i < n || j < m)
-        all[t++] = j == m || (i < n && x[i]->id <= y[j]->id) ? x[i++] : y[j++];
+        all[t++] = j == m || (i < n && compare(x[i], y[j]) <= 0) ? x[i++] : y[j++];
     return intern(job, &(Idx){ .op = IDX_PROD, .n = t, .arg = all });
 }
 
@@ -491,7 +532,7 @@ static const Idx *pick(Job *job, IdxOp op, const Idx *a, const Idx *b)
         return op == IDX_MIN ? a : b;
     if (b_le_a)
         return op == IDX_MIN ? b : a;
-    const Idx *x = a->id < b->id ? a : b, *y = x == a ? b : a;
+    const Idx *x = compare(a, b) < 0 ? a : b, *y = x == a ? b : a;
     return intern(job, &(Idx){ .op = op, .n = 2, .arg = (const Idx *[]){ x, y } });
 }
 

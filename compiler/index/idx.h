@@ -20,7 +20,7 @@ typedef enum IdxOp { IDX_CONST, IDX_SYM, IDX_SUM, IDX_PROD, IDX_DIV, IDX_MOD, ID
 typedef struct Idx Idx;
 struct Idx {
     IdxOp op;
-    uint32_t id;          /* creation order: the canonical order of operands */
+    uint32_t id;          /* creation order: a key for tables; operands are ordered by structure, so texts read back */
     int64_t lo, hi;       /* bounds */
     int64_t k;            /* IDX_CONST: the number; IDX_SUM: the constant term */
     Sym sym;              /* IDX_SYM: its name */
@@ -77,6 +77,8 @@ void idx_print_c(Text *out, const Idx *a, bool factor, const char *(*rename)(voi
 const char *idx_text(Job *job, const Idx *a);
 /* Parses up to the end of the longest expression at *cursor, which moves behind it.  NULL: no expression there. */
 const Idx *idx_parse(Job *job, const char **cursor);
+/* As idx_parse, with symbols looked up by find(ctx, name), which may return NULL. */
+const Idx *idx_parse_in(Job *job, const char **cursor, const Idx *(*find)(void *ctx, Sym name), void *ctx);
 /* A symbol by name, or NULL. */
 const Idx *idx_find(Job *job, Sym name);
 #endif

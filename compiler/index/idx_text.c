@@ -2,6 +2,7 @@
 /* Idx as text, for people, for C and back.  Precedence: sums 1, products and // and % 2, atoms 3. */
 #include "idx.h"
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,8 @@ const char *idx_text(Job *job, const Idx *a)
 typedef struct Parser {
     Job *job;
     const char *p;
+    const Idx *(*find)(void *ctx, Sym name);
+    void *ctx;
     int depth;
     bool bad;
 } Parser;
@@ -161,8 +164,19 @@ static const Idx *parse_name(Parser *s)
             return reject(s);
         return is_min ? idx_min(s->job, a, b) : idx_max(s->job, a, b);
     }
-    const Idx *e = idx_find(s->job, sym_n(s->job, start, n));
+    const Idx *e = s->find(s->ctx, sym_n(s->job, start, n));
     return e ? e : reject(s);
+}
+
+static const Idx *parse_number(Parser *s)
+{
+    char *end;
+    errno = 0;
+    long long k = strtoll(s->p, &end, 10);
+    if (errno == ERANGE)
+        return reject(s);
+    s->p = end;
+    return idx_const(s->job, k);
 }
 
 static const Idx *parse_atom(Parser *s)
@@ -175,12 +189,11 @@ static const Idx *parse_atom(Parser *s)
         r = parse_sum(s);
         if (!take(s, ")"))
             r = reject(s);
+    } else if (isdigit((unsigned char)*s->p) || (*s->p == '-' && isdigit((unsigned char)s->p[1]))) {
+        r = parse_number(s);
     } else if (take(s, "-")) {
-        r = idx_mulk(s->job, parse_atom(s), -1);
-    } else if (isdigit((unsigned char)*s->p)) {
-        char *end;
-        r = idx_const(s->job, strtoll(s->p, &end, 10));
-        s->p = end;
+        r = parse_atom(s);
+        r = s->bad ? r : idx_mulk(s->job, r, -1);
     } else if (isalpha((unsigned char)*s->p) || *s->p == '_') {
         r = parse_name(s);
     } else {
@@ -218,9 +231,19 @@ static const Idx *parse_sum(Parser *s)
     return a;
 }
 
+static const Idx *find_any(void *ctx, Sym name)
+{
+    return idx_find(ctx, name);
+}
+
 const Idx *idx_parse(Job *job, const char **cursor)
 {
-    Parser s = { .job = job, .p = *cursor };
+    return idx_parse_in(job, cursor, find_any, job);
+}
+
+const Idx *idx_parse_in(Job *job, const char **cursor, const Idx *(*find)(void *, Sym), void *ctx)
+{
+    Parser s = { .job = job, .p = *cursor, .find = find, .ctx = ctx };
     const Idx *r = parse_sum(&s);
     if (s.bad)
         return NULL;

@@ -2,13 +2,15 @@
 /* ports_model.c: a model written by hand that has every kind of port, for the tests of the commands.
  *
  *   copy      an input of [n in 0..8, 3] for each element type, and the same as output
- *   forward   x f32[2, 3] in columns -> y f32[2, 3] in columns = x * times; k is fixed to 7, in and out; opt and
- *             nothing are None; m f32[3] is mutated: m += 1; total is a Python float, the sum of m as it came
+ *   forward   x f32[2, 3] in columns -> y f32[2, 3] in columns = x * times; k is fixed to 7, in and out;
+ *             opt is None, in and out; m f32[3] is mutated: m += 1; total is a Python float, the sum of m as
+ *             it came
  */
 #define AOT_MODEL_ONLY
 #include "aot.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+/* clang-format off */
 #define METADATA                                                                                     \
     "{\"format\":1,\"name\":\"ports\",\"compiler\":\"hand\",\"isa\":[\"baseline\"],\"methods\":["   \
     "{\"name\":\"forward\",\"inputs\":[{\"name\":\"x\",\"dtype\":\"f32\",\"dims\":[2,3]},"           \
@@ -16,6 +18,7 @@
     "{\"name\":\"times\",\"dtype\":\"i64\",\"dims\":[],\"scalar\":true}],\"outputs\":[],"            \
     "\"kernels\":[\"all\"]},{\"name\":\"copy\\u0007\",\"inputs\":[{\"name\":\"a\",\"dtype\":\"f16\"," \
     "\"dims\":[{\"size\":\"n\",\"min\":0,\"max\":8},3]}],\"outputs\":[],\"kernels\":[]}]}"
+/* clang-format on */
 
 /* The ELF note: owner "aotc", type 1, the metadata. */
 __attribute__((section(".note.aotc"), used, aligned(4))) static const struct {
@@ -41,7 +44,7 @@ static aot_status fail(aot_call *call, aot_status status, const char *text)
 /* ---- copy ------------------------------------------------------------------------------------ */
 
 static const aot_dim rows[] = { { 0, 8, "n", 0 }, { 3, 3, NULL, 0 } };
-#define ROWS(id, code, bits) \
+#define ROWS(id, code, bits)                                                                                 \
     static const aot_port id = { sizeof(aot_port), #id, { code, bits, 1 }, 2, rows, NULL, NULL, 0 }
 ROWS(a_f2, 2, 16);
 ROWS(a_f4, 2, 32);
@@ -148,13 +151,13 @@ static aot_status forward_run(aot_call *call)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-static const aot_method forward = { sizeof forward, "forward", COUNT(ins), COUNT(outs), ins, outs, 0, 0, 0,
-                                    forward_plan, forward_run };
-static const aot_method copy = { sizeof copy, "copy", COUNT(copied), COUNT(copied), copied, copied, 0, 0, 0,
-                                 copy_plan, copy_run };
+static const aot_method forward = { sizeof forward, "forward",  COUNT(ins), COUNT(outs), ins, outs, 0, 0, 0,
+                                    forward_plan,   forward_run };
+static const aot_method copy = { sizeof copy, "copy", COUNT(copied), COUNT(copied), copied, copied, 0,
+                                 0,           0,      copy_plan,     copy_run };
 static const aot_method *const methods[] = { &forward, &copy };
-static const aot_model model = { sizeof model, AOT_ABI, 0, "ports", "baseline", METADATA, COUNT(methods), 0, 0,
-                                 methods, NULL, NULL };
+static const aot_model model = { sizeof model,   AOT_ABI, 0, "ports", "baseline", METADATA,
+                                 COUNT(methods), 0,       0, methods, NULL,       NULL };
 
 __attribute__((visibility("default"))) const aot_model *aot_entry(uint32_t host_abi, const char *isa,
                                                                   aot_status *status)

@@ -1,0 +1,407 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests of aotc run, inspect, bench and verify.
+
+    test_commands.py --aotc BIN --toy toy.so --ports ports.so [--fixtures DIR] [--mutations N] [-k WORD]
+
+toy.so is tests/runtime/toy_model.c, ports.so is ports_model.c. With --fixtures the commands also get archives, which
+they compile on the way. Standard library only: .npy files are put together here, byte by byte.
+"""
+import argparse
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ARGS = None
+SANITIZER = ("Sanitizer", "runtime error:")
+
+
+def npy(descr, shape, data, version=1, fortran=False, header=None):
+    """The bytes of a .npy file."""
+    text = header or f"{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}"
+    text = text.encode("utf-8" if version == 3 else "latin1") + b"\n"
+    length = struct.pack("<H" if version == 1 else "<I", len(text))
+    return b"\x93NUMPY" + bytes([version, 0]) + length + text + data
+
+
+def floats(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def unpack(path):
+    """(descr, shape, data) of a file that aotc wrote."""
+    data = Path(path).read_bytes()
+    assert data[:8] == b"\x93NUMPY\1\0", data[:8]
+    length = struct.unpack("<H", data[8:10])[0]
+    assert (10 + length) % 64 == 0 and data[9 + length:10 + length] == b"\n"
+    header = eval(data[10:10 + length], {"__builtins__": {}})
+    assert sorted(header) == ["descr", "fortran_order", "shape"] and header["fortran_order"] is False
+    return header["descr"], header["shape"], data[10 + length:]
+
+
+def values(path):
+    descr, shape, data = unpack(path)
+    code = {"<f4": "f", "<f8": "d", "<i8": "q"}[descr]
+    return shape, list(struct.unpack(f"<{len(data) // struct.calcsize(code)}{code}", data))
+
+
+class Commands(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="aotc-commands-"))
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.file("x.npy", npy("<f4", (2, 4), floats(*range(8))))
+        self.out = self.folder / "out"
+
+    def file(self, name, data):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def aotc(self, *words, status=0, says=()):
+        """Runs it; returns stdout. A refusal is one line on stderr that holds all of `says`."""
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        done = subprocess.run([ARGS.aotc, *map(str, words)], capture_output=True, text=True, cwd=self.folder,
+                              timeout=300, env=dict(os.environ, TMPDIR=str(temporary)))
+        self.assertFalse(any(word in done.stderr for word in SANITIZER), done.stderr)
+        self.assertEqual(done.returncode, status, f"{words}: {done.stderr}")
+        if status:
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertTrue(done.stderr.startswith("aotc: "), done.stderr)
+        else:
+            self.assertEqual(done.stderr, "")
+        for part in [says] if isinstance(says, str) else says:
+            self.assertIn(part, done.stderr)
+        self.assertEqual([p.name for p in temporary.iterdir()], [], "left in the temporary folder")
+        return done.stdout
+
+
+class Run(Commands):
+    def test_writes_outputs_and_says_nothing(self):
+        said = self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--outputs", "new/folder")
+        self.assertEqual(said, "")
+        self.assertEqual(values(self.folder / "new/folder/000.npy"), ((2, 4), [1, 3, 5, 7, 9, 11, 13, 15]))
+        self.assertEqual(values(self.folder / "new/folder/001.npy"), ((2,), [16, 48]))
+
+    def test_summary(self):
+        said = self.aotc("run", ARGS.toy, "--inputs=x.npy", "--threads", "2", "--isa", "baseline")
+        for part in ("method forward", "output 0  y  float32 [2, 4]", " 15\n", "output 1  scores  float32 [2]",
+                     "open ", " us, run "):
+            self.assertIn(part, said)
+
+    def test_folder_of_inputs(self):
+        self.file("in/000.npy", (self.folder / "x.npy").read_bytes())
+        self.aotc("run", ARGS.toy, "--inputs", "in", "--outputs", self.out)
+        self.assertEqual(values(self.out / "001.npy"), ((2,), [16, 48]))
+        self.file("in/001.npy", b"")
+        self.aotc("run", ARGS.toy, "--inputs", "in", status=1, says=("2 input files", "x float32[batch in 1..64, 4]"))
+
+    def test_expect(self):
+        self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--outputs", self.out)
+        said = self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--expect", self.out)
+        self.assertIn("largest difference 0,", said)
+        self.assertIn("expected", said)
+        self.file("out/001.npy", npy("<f4", (2,), floats(16, 48.1)))
+        said = self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--expect", self.out, status=1,
+                         says=("scores", "001.npy"))
+        self.assertIn("largest difference 0.1,", said)
+        self.file("out/001.npy", npy("<f4", (3,), floats(16, 48, 0)))
+        self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--expect", self.out, status=1, says="float32[3]")
+        (self.out / "001.npy").unlink()
+        self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--expect", self.out, status=1, says="001.npy: cannot be read")
+        nan = float("nan")
+        self.file("out/001.npy", npy("<f4", (2,), floats(16, nan)))
+        self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--expect", self.out, status=1, says="inf")
+
+    def test_state(self):
+        self.file("v.npy", npy("<f4", "(4,)", floats(0, 1, 2, 3)))
+        command = ["run", ARGS.toy, "--method", "accumulate", "--inputs", "v.npy", "--outputs", self.out,
+                   "--state", "st"]
+        for expected in ([100, 101, 102, 103], [100, 102, 104, 106]):
+            self.aotc(*command)
+            self.assertEqual(values(self.out / "000.npy"), ((4,), expected))
+        self.file("n.npy", npy("<f4", "(4,)", floats(-1, 1, 2, 3)))
+        before = (self.folder / "st").read_bytes()
+        self.aotc(*["n.npy" if w == "v.npy" else w for w in command], status=1, says="x[0] is -1")
+        self.assertEqual((self.folder / "st").read_bytes(), before)
+        for wrong in (b"", before[:-1], before + b"1"):
+            self.file("st", wrong)
+            self.aotc(*command, status=1, says=f"st: holds {len(wrong)} bytes")
+
+    def test_sizes_known_after_the_run(self):
+        self.file("v.npy", npy("<f4", "(5,)", floats(0, 1, 0, 2, 3)))
+        self.aotc("run", ARGS.toy, "--method", "nonzero", "--inputs", "v.npy", "--outputs", self.out)
+        self.assertEqual(values(self.out / "000.npy"), ((3,), [1, 3, 4]))
+        self.file("v.npy", npy("<f4", "(0,)", b""))
+        self.aotc("run", ARGS.toy, "--method", "nonzero", "--inputs", "v.npy", "--outputs", self.out)
+        self.assertEqual(values(self.out / "000.npy"), ((0,), []))
+
+    def test_every_kind_of_port(self):
+        self.file("x2.npy", npy("<f4", (2, 3), floats(1, 2, 3, 4, 5, 6)))
+        self.file("t.npy", npy("<i8", "()", struct.pack("<q", 10)))
+        self.file("m.npy", npy("<f4", "(3,)", floats(1, 2, 3)))
+        command = ["run", ARGS.ports, "--inputs", "x2.npy", "t.npy", "m.npy"]
+        self.aotc(*command, "--outputs", self.out)
+        self.assertEqual(sorted(p.name for p in self.out.iterdir()), ["000.npy", "001.npy", "003.npy", "in-004.npy"])
+        self.assertEqual(values(self.out / "000.npy"), ((2, 3), [10, 20, 30, 40, 50, 60]))
+        self.assertEqual(values(self.out / "001.npy"), ((), [7]))
+        self.assertEqual(values(self.out / "003.npy"), ((), [6]))
+        self.assertEqual(values(self.out / "in-004.npy"), ((3,), [2, 3, 4]))
+        self.assertIn("output 2  opt  None", self.aotc(*command))
+        self.aotc(*command[:-1], status=1, says=("2 input files", "x float32[2, 3]", "times int64[]", "m float32[3]"))
+        self.aotc("run", ARGS.ports, status=1, says="0 input files")
+
+    def test_every_dtype(self):
+        types = ["<f2", "<f4", "<f8", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "|b1", "<c8", "<c16",
+                 "<u2"]
+        some = random.Random(1)
+        data = []
+        for i, descr in enumerate(types):
+            size = 6 * int(descr[2:])
+            data.append(bytes(some.randrange(2 if descr == "|b1" else 256) for _ in range(size)))
+            self.file(f"in/{i:03d}.npy", npy(descr, (2, 3), data[i], version=1 + i % 3))
+        self.aotc("run", ARGS.ports, "--method", "copy", "--inputs", "in", "--outputs", self.out)
+        for i, descr in enumerate(types):
+            self.assertEqual(unpack(self.out / f"{i:03d}.npy"), (descr, (2, 3), data[i]))
+        self.aotc("run", ARGS.ports, "--method", "copy", "--inputs", "in", "--expect", self.out)
+        for i, descr in enumerate(types): # the same in Fortran order
+            n = int(descr[2:])
+            parts = [data[i][k * n:k * n + n] for k in range(6)]
+            turned = b"".join(parts[k] for k in (0, 3, 1, 4, 2, 5))
+            self.file(f"in/{i:03d}.npy", npy(descr, (2, 3), turned, fortran=True))
+        self.aotc("run", ARGS.ports, "--method", "copy", "--inputs", "in", "--outputs", self.out)
+        for i, descr in enumerate(types):
+            self.assertEqual(unpack(self.out / f"{i:03d}.npy"), (descr, (2, 3), data[i]))
+
+    def test_refused_inputs(self):
+        good = floats(*range(8))
+        for data, part in [
+            (npy("<f8", (2, 4), good * 2), "is float64"),
+            (npy("<f4", "(8,)", good), "has 1 dimensions"),
+            (npy("<f4", (4, 2), good), "dimension 1 of x is 2"),
+            (npy("<f4", (65, 4), bytes(65 * 16)), "batch"),
+            (npy("<f4", (0, 4), b""), "batch"),
+            (npy("<f4", (2, 4), good[:-1]), "31 bytes"),
+            (npy("<f4", (2, 4), good + b"x"), "33 bytes"),
+            (npy(">f4", (2, 4), good), "big-endian"),
+            (npy("|O", (2, 4), good), "Python objects"),
+            (npy("<U4", (2, 4), good), "no type"),
+            (npy("|f4", (2, 4), good), "no type"),
+            (npy("", "", good, header="{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 4), }"),
+             "structured"),
+            (npy("<f4", (2, 2**62), good), "too large"),
+            (npy("<f4", (2, 2**70), good), "too large"),
+            (npy("<f4", "(2, -4)", good), "not of numbers"),
+            (npy("<f4", "(2 4)", good), "shape"),
+            (npy("<f4", "(8)", good), "tuple"),
+            (npy("<f4", "(" + "1," * 65 + ")", good), "shape"),
+            (npy("<f4", (2, 4), good, header="{'descr': '<f4', 'shape': (2, 4)}"), "lacks"),
+            (npy("<f4", (2, 4), good, header="{'descr': '<f4', 'descr': '<f4', 'shape': (2, 4)}"), "twice"),
+            (npy("<f4", (2, 4), good, header="{'descr': '<f4', 'shape': (2, 4), 'x': 1}"), "no .npy has"),
+            (npy("", "", good, header="{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4)} 1"), "behind its end"),
+            (npy("<f4", (2, 4), good, header="'" * 70000, version=2), "too long"),
+            (npy("<f4", (2, 4), good, header="{'descr': '<f4"), "no end"),
+            (npy("<f4", (2, 4), good, version=4), "version 4.0"),
+            (npy("<f4", (2, 4), good)[:40], "cut off"),
+            (b"\x93NUMPY", "too short"), (b"", "too short"), (b"PK\3\4" + bytes(20), "is no .npy"),
+        ]:
+            with self.subTest(part):
+                self.file("bad.npy", data)
+                self.aotc("run", ARGS.toy, "--inputs", "bad.npy", "--outputs", self.out, status=1,
+                          says=("bad.npy: ", part))
+                self.assertFalse(self.out.exists())
+        self.aotc("run", ARGS.toy, "--inputs", "/dev/null", status=1, says="regular")
+        self.aotc("run", ARGS.toy, "--inputs", "none.npy", status=1, says="none.npy: cannot be read")
+        self.file("v.npy", npy("<f4", "(3,)", floats(1, 2, 3)))
+        self.aotc("run", ARGS.toy, "--method", "halves", "--inputs", "v.npy", status=1, says="even")
+
+    def test_bool_values(self):
+        self.file("b.npy", npy("|b1", (2, 4), bytes([0, 1, 2, 1, 1, 1, 1, 1])))
+        self.aotc("run", ARGS.toy, "--inputs", "b.npy", status=1, says="bool number 2")
+
+    def test_mutated_headers(self):
+        whole, some = npy("<f4", (2, 4), floats(*range(8))), random.Random(2)
+        for _ in range(ARGS.mutations):
+            data = bytearray(whole)
+            for _ in range(some.randrange(1, 4)):
+                data[some.randrange(len(data) - 32)] = some.choice(b"(),:'{}0129L<>|fiub \x00\x7f\xff")
+            self.file("bad.npy", bytes(data))
+            done = subprocess.run([ARGS.aotc, "run", ARGS.toy, "--inputs", "bad.npy"], capture_output=True,
+                                  cwd=self.folder, timeout=60)
+            self.assertIn(done.returncode, (0, 1), (bytes(data), done.stderr))
+
+    def test_usage(self):
+        for words, part in [
+            (["run"], "no model"), (["run", ARGS.toy, "again.so"], "a second file"),
+            (["run", ARGS.toy, "--bogus"], "--bogus"), (["run", ARGS.toy, "--method"], "needs a value"),
+            (["run", ARGS.toy, "--method", "zz", "--inputs", "x.npy"], "forward, accumulate"),
+            (["run", ARGS.toy, "--threads", "none"], "--threads"),
+            (["run", ARGS.toy, "--backend=gcc"], "compiled already"),
+            (["bench", ARGS.toy, "--dim", "zz=4"], "it has batch"), (["bench", ARGS.toy, "--dim", "batch"], "NAME=8"),
+            (["bench", ARGS.toy, "--seconds", "x"], "--seconds"), (["verify", ARGS.toy], "--against"),
+            (["verify", ARGS.toy, "--against", ".", "--rtol", "-1"], "--rtol"), (["inspect"], "no file"),
+            (["inspect", ARGS.toy, "--yaml"], "--yaml"),
+        ]:
+            with self.subTest(words):
+                self.aotc(*words, status=2, says=part)
+        for command in ("run", "inspect", "bench", "verify"):
+            self.assertIn(f"usage: aotc {command}", self.aotc(command, "--help"))
+
+    def test_models_that_are_none(self):
+        self.aotc("run", "none.so", status=1, says="none.so: cannot be read")
+        self.file("cut.so", Path(ARGS.toy).read_bytes()[:5000])
+        self.aotc("run", "cut.so", "--inputs", "x.npy", status=1, says="cut.so")
+        self.aotc("inspect", "cut.so", status=1, says="cut.so")
+        self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--isa", "v9", status=3, says="v9")
+
+    def test_unwritable(self):
+        self.file("plain", b"")
+        self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--outputs", "plain", status=5, says="plain")
+        self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--outputs", "plain/below", status=5, says="plain/below")
+
+
+class Inspect(Commands):
+    def test_text(self):
+        said = self.aotc("inspect", ARGS.ports)
+        for part in ("name       ports", "isa        baseline", "exports    aot_entry", "needs      nothing",
+                     "method forward, 1 kernel\n", "f32    [2, 3]", "= 7", "None", "a number", "f16    [n in 0..8, 3]",
+                     "method copy?,"):
+            self.assertIn(part, said)
+
+    def test_json(self):
+        facts = json.loads(self.aotc("inspect", ARGS.ports, "--json"))
+        self.assertEqual(facts["name"], "ports")
+        self.assertEqual(facts["methods"][1]["name"], "copy\7")
+        self.assertEqual(facts["artifact"]["exports"], ["aot_entry"])
+        self.assertEqual(facts["artifact"]["needs"], [])
+        self.assertEqual(facts["artifact"]["file_bytes"], Path(ARGS.ports).stat().st_size)
+        self.assertRegex(facts["artifact"]["build_id"], "^[0-9a-f]{40}$")
+
+
+class Bench(Commands):
+    def test_figures(self):
+        said = self.aotc("bench", ARGS.toy, "--seconds", "0.05", "--dim", "batch=5")
+        for part in ("[5, 4]", "open ", "plan ", "first run", "min ", "median", "mean", "p99", "runs", "workspace",
+                     "peak RSS"):
+            self.assertIn(part, said)
+        self.assertIn("80 bytes", said)
+
+    def test_sizes(self):
+        self.assertIn("[1, 4]", self.aotc("bench", ARGS.toy, "--seconds", "0"))
+        self.assertIn("[2]", self.aotc("bench", ARGS.toy, "--seconds", "0", "--method", "halves"))
+        self.assertIn("[14]", self.aotc("bench", ARGS.toy, "--seconds", "0", "--method", "halves", "--dim", "h=7"))
+        self.assertIn("[2, 4]", self.aotc("bench", ARGS.toy, "--seconds", "0", "--inputs", "x.npy"))
+        self.assertIn("complex128 [3, 3]", self.aotc("bench", ARGS.ports, "--seconds=0", "--method=copy", "--dim=n=3"))
+        self.aotc("bench", ARGS.ports, "--seconds", "0")
+        self.aotc("bench", ARGS.toy, "--dim", "batch=65", status=1, says=("65", "--dim"))
+
+
+class Verify(Commands):
+    def record(self, where, stem_in, stem_out, wrong=0.0):
+        self.file(f"{where}/{stem_in}.npy", npy("<f4", (2, 4), floats(*range(8))))
+        digits = stem_out[:-1]
+        self.file(f"{where}/{digits}0.npy", npy("<f4", (2, 4), floats(*range(1, 17, 2))))
+        self.file(f"{where}/{digits}1.npy", npy("<f4", "(2,)", floats(16, 48 + wrong)))
+
+    def test_two_folders(self):
+        self.record("rec", "inputs/000", "outputs/000")
+        said = self.aotc("verify", ARGS.toy, "--against", "rec")
+        self.assertIn("1 case, 2 outputs, 0 out of tolerance", said)
+
+    def test_cases_side_by_side(self):
+        for name in ("case0", "case1", "case10"):
+            self.record("rec", f"{name}_in_0", f"{name}_out_0", 0.5 if name == "case10" else 0)
+        said = self.aotc("verify", ARGS.toy, "--against", "rec", status=1, says="1 of 6 outputs")
+        self.assertIn("3 cases, 6 outputs, 1 out of tolerance", said)
+        self.assertIn("1 of 2 elements differ, most element 1: 48, expected 48.5", said)
+        self.aotc("verify", ARGS.toy, "--against", "rec", "--rtol", "0.02")
+        self.aotc("verify", ARGS.toy, "--against", "rec", "--rtol", "0", "--atol", "0.5")
+
+    def test_nothing_recorded(self):
+        self.aotc("verify", ARGS.toy, "--against", ".", status=1, says="no recorded outputs")
+        self.aotc("verify", ARGS.toy, "--against", "none", status=1, says="none: cannot be read")
+        self.file("rec/case0_out_0.npy", b"")
+        self.aotc("verify", ARGS.toy, "--against", "rec", status=1, says="0 input files")
+
+
+class Archives(Commands):
+    """The same commands on .pt2 files, compiled on the way."""
+
+    def setUp(self):
+        super().setUp()
+        if not ARGS.fixtures:
+            self.skipTest("no --fixtures")
+        self.fixtures = Path(ARGS.fixtures) / "2.13.0"
+
+    def test_verify(self):
+        for name, cases in (("add", 1), ("nested", 1), ("dyn_image", 3), ("specials", 1)):
+            folder = self.fixtures / name
+            said = self.aotc("verify", folder / "model.pt2", "--against", folder, "--backend=tcc")
+            self.assertIn(f"{cases} case", said)
+            self.assertIn("ok", said)
+
+    def test_run_with_cache(self):
+        folder = self.fixtures / "add"
+        command = ["run", folder / "model.pt2", "--inputs", folder / "case0_in_0.npy", folder / "case0_in_1.npy",
+                   "--cache", "kept", "--backend", "tcc", "--outputs", self.out]
+        self.aotc(*command)
+        first = [(p.name, p.stat().st_mtime_ns) for p in (self.folder / "kept").glob("*.so")]
+        self.aotc(*command)
+        self.assertEqual([(p.name, p.stat().st_mtime_ns) for p in (self.folder / "kept").glob("*.so")], first)
+        self.assertEqual(len(first), 1)
+        self.assertEqual(unpack(self.out / "000.npy")[1], (2, 3))
+
+    def test_methods(self):
+        folder = self.fixtures / "multi_model"
+        for method in ("enc", "dec.v2"):
+            said = self.aotc("verify", folder / "model.pt2", "--against", folder, "--method", method, "--backend=tcc")
+            self.assertIn("1 case, 1 outputs, 0 out", said)
+        self.aotc("run", folder / "model.pt2", "--backend=tcc", status=2, says=("enc", "dec.v2", "--method"))
+
+    def test_inspect(self):
+        archive = self.fixtures / "multi_model" / "model.pt2"
+        said = self.aotc("inspect", archive)
+        for part in ("2.13.0", "schema", "program enc", "program dec.v2"):
+            self.assertIn(part, said)
+        facts = json.loads(self.aotc("inspect", archive, "--json"))
+        self.assertEqual([p["name"] for p in facts["programs"]], ["enc", "dec.v2"])
+        self.aotc("inspect", self.fixtures / "aoti_only" / "model.pt2", status=3)
+        self.aotc(archive, "-o", "m.so", "--backend=tcc")
+        facts = json.loads(self.aotc("inspect", "m.so", "--json"))
+        self.assertEqual([m["name"] for m in facts["methods"]], ["enc", "dec.v2"])
+        self.assertEqual((facts["artifact"]["exports"], facts["artifact"]["needs"]), (["aot_entry"], []))
+        self.assertIn("method dec.v2", self.aotc("inspect", "m.so"))
+
+    def test_bench(self):
+        said = self.aotc("bench", self.fixtures / "dyn_image" / "model.pt2", "--seconds", "0", "--backend", "tcc")
+        self.assertIn("median", said)
+
+    def test_emit(self):
+        self.aotc("run", self.fixtures / "add" / "model.pt2", "--emit=c", status=2, says="--emit=c")
+
+
+def main():
+    global ARGS
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--aotc", required=True)
+    parser.add_argument("--toy", required=True)
+    parser.add_argument("--ports", required=True)
+    parser.add_argument("--fixtures")
+    parser.add_argument("--mutations", type=int, default=200)
+    ARGS, rest = parser.parse_known_args()
+    for name in ("aotc", "toy", "ports", "fixtures"):
+        if getattr(ARGS, name):
+            setattr(ARGS, name, os.path.abspath(getattr(ARGS, name)))
+    unittest.main(argv=[sys.argv[0], *rest])
+
+
+if __name__ == "__main__":
+    main()
