@@ -75,7 +75,7 @@ static void plan_table(Emit *e)
         text_pad(e->out, 42);
         Type t = { .dtype = b->dtype, .rank = b->rank };
         memcpy(t.dim, b->dim, sizeof t.dim);
-        text_add(e->out, " %s %s%s\n", b->name, type_text(e->a->job, &t), b->channels_last ? " channels last" : "");
+        text_add(e->out, " %s %s%s\n", c_name(e->a->job, b->name), type_text(e->a->job, &t), b->channels_last ? " channels last" : "");
         (void)start;
     }
 }

@@ -126,6 +126,10 @@ Program *lower(Graph *g, Weights *weights);
 /* Places WORK buffers in one workspace by lifetime. */
 void plan_memory(Program *p);
 void program_print(Text *out, const Program *p);
+/* Reads what program_print writes (docs/loop-ir.md); EXIT_INPUT with the line on any fault.  The constants keep the
+ * places that the text gives them: weights->bytes grows to hold them, the elements are not in the text.  The program
+ * can be planned and emitted; its graph holds symbols, ports and guards only. */
+Program *program_parse(Job *job, const char *where, const char *text, Weights *weights);
 
 /* ---- weights: one segment for all methods, equal contents once ------------------------------------------- */
 

@@ -1,36 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A Program as text.  The grammar is in docs/loop-ir.md. */
-#include <inttypes.h>
-#include <math.h>
-#include <string.h>
-
+/* A Program as text; parse.c reads it back.  The grammar is in docs/loop-ir.md. */
+#include "../../compiler/graph/words.h"
 #include "loop.h"
-
-static void indent(Text *out, int depth)
-{
-    text_add(out, "%*s", depth * 2, "");
-}
-
-static void print_number(Text *out, const X *x)
-{
-    if (!dtype_is_float(x->dtype)) {
-        text_add(out, "%" PRId64, x->integer);
-        return;
-    }
-    if (isnan(x->number) || isinf(x->number)) {
-        text_add(out, isnan(x->number) ? "nan" : x->number > 0 ? "inf" : "-inf");
-        return;
-    }
-    char s[40];
-    for (int digits = 1; digits <= 17; digits++) {
-        double back = 0;
-        snprintf(s, sizeof s, "%.*g", digits, x->number);
-        sscanf(s, "%lf", &back);
-        if (back == x->number)
-            break;
-    }
-    text_add(out, "%s%s", s, strpbrk(s, ".e") ? "" : ".0");
-}
+#include <inttypes.h>
 
 static void print_x(Text *out, const X *x)
 {
@@ -40,7 +12,10 @@ static void print_x(Text *out, const X *x)
     }
     switch (x->kind) {
     case X_NUM:
-        print_number(out, x);
+        if (dtype_is_float(x->dtype))
+            word_double(out, x->number, false);
+        else
+            text_add(out, "%" PRId64, x->integer);
         text_add(out, ":%s", dtype_info[x->dtype].name);
         break;
     case X_VAR: text_add(out, "%s", x->var); break;
@@ -50,7 +25,8 @@ static void print_x(Text *out, const X *x)
         text_add(out, "]");
         break;
     case X_LOAD:
-        text_add(out, "%s[", x->buffer->name);
+        word_name(out, x->buffer->name);
+        text_add(out, "[");
         idx_print(out, x->idx);
         text_add(out, "]");
         if (x->n) {
@@ -73,46 +49,62 @@ static void print_block(Text *out, const Block *b, int depth);
 
 static void print_call(Text *out, const Stmt *s)
 {
-    text_add(out, "call %s %s(", s->var, s->text ? s->text : "-");
+    text_add(out, "call %s", s->var);
+    if (s->text)
+        text_add(out, " %s", s->text);
+    text_add(out, "(");
     for (size_t i = 0; i < s->fields.n; i++) {
         const Field *f = &s->fields.at[i];
         text_add(out, "%s%s=", i ? ", " : "", f->name);
         if (f->text) {
-            text_add(out, "\"%s\"", f->text);
-        } else {
-            if (f->buffer)
-                text_add(out, "@%s + ", f->buffer->name);
-            idx_print(out, f->idx);
+            word_quoted(out, f->text);
+            continue;
         }
+        if (f->buffer) {
+            text_add(out, "@");
+            word_name(out, f->buffer->name);
+            if (idx_is(f->idx, 0))
+                continue;
+            text_add(out, " + ");
+        }
+        idx_print(out, f->idx);
     }
     text_add(out, ")\n");
 }
 
+static void print_check(Text *out, const Stmt *s)
+{
+    text_add(out, "check %s < ", s->x->var);
+    idx_print(out, s->extent);
+    text_add(out, " ");
+    word_quoted(out, s->text);
+    text_add(out, "\n");
+}
+
 static void print_stmt(Text *out, const Stmt *s, int depth)
 {
-    indent(out, depth);
+    word_indent(out, depth);
     switch (s->kind) {
     case S_FOR:
         text_add(out, "for %s < ", s->var);
         idx_print(out, s->extent);
         text_add(out, "\n");
         print_block(out, &s->body, depth + 1);
-        indent(out, depth);
+        word_indent(out, depth);
         text_add(out, "end\n");
         return;
-    case S_LET: text_add(out, "let %s: %s = ", s->var, dtype_info[s->dtype].name); break;
-    case S_ACC: text_add(out, "acc %s: %s = ", s->var, dtype_info[s->dtype].name); break;
-    case S_UPDATE: text_add(out, "%s = %s.%s(%s, ", s->var, op_info[s->op].name, dtype_info[s->dtype].name, s->var); break;
+    case S_LET:
+    case S_ACC: text_add(out, "%s %s: %s = ", s->kind == S_LET ? "let" : "acc", s->var, dtype_info[s->dtype].name); break;
+    case S_UPDATE:
+        text_add(out, "%s = %s.%s(%s, ", s->var, op_info[s->op].name, dtype_info[s->dtype].name, s->var);
+        break;
     case S_STORE:
-        text_add(out, "%s[", s->buffer->name);
+        word_name(out, s->buffer->name);
+        text_add(out, "[");
         idx_print(out, s->idx);
         text_add(out, "] = ");
         break;
-    case S_CHECK:
-        text_add(out, "check %s < ", s->x->var);
-        idx_print(out, s->extent);
-        text_add(out, " \"%s\"\n", s->text);
-        return;
+    case S_CHECK: print_check(out, s); return;
     case S_CALL: print_call(out, s); return;
     }
     print_x(out, s->x);
@@ -125,75 +117,160 @@ static void print_block(Text *out, const Block *b, int depth)
         print_stmt(out, s, depth);
 }
 
-static void print_buffer(Text *out, const Buffer *b)
+/* ---- buffers ----------------------------------------------------------------------------------------------------- */
+
+static void print_sizes(Text *out, const char *what, const Idx *const *at, int n)
 {
-    static const char *const kinds[] = { "input", "output", "const", "work" };
-    text_add(out, "  %s %s: %s[", kinds[b->kind], b->name, dtype_info[b->dtype].name);
-    for (int i = 0; i < b->rank; i++) {
+    text_add(out, "%s[", what);
+    for (int i = 0; i < n; i++) {
         text_add(out, i ? ", " : "");
-        idx_print(out, b->dim[i]);
+        idx_print(out, at[i]);
     }
-    text_add(out, "] strides [");
+    text_add(out, "]");
+}
+
+/* " f32[2, 8] strides [8, 1]" and what of the layout is not plain. */
+static void print_layout(Text *out, Job *job, const Buffer *b)
+{
+    const Idx *product = idx_const(job, 1);
+    bool halo = false;
     for (int i = 0; i < b->rank; i++) {
-        text_add(out, i ? ", " : "");
-        idx_print(out, b->stride[i]);
+        product = idx_mul(job, product, b->dim[i]);
+        halo |= b->halo[i] != 0;
     }
-    text_add(out, "] offset ");
-    idx_print(out, b->offset);
+    text_add(out, " %s", dtype_info[b->dtype].name);
+    print_sizes(out, "", b->dim, b->rank);
+    print_sizes(out, " strides ", b->stride, b->rank);
+    if (!idx_is(b->offset, 0)) {
+        text_add(out, " offset ");
+        idx_print(out, b->offset);
+    }
+    if (b->elements != product) {
+        text_add(out, " elements ");
+        idx_print(out, b->elements);
+    }
+    for (int i = 0; halo && i < b->rank; i++)
+        text_add(out, "%s%" PRId64 "%s", i ? ", " : " halo [", b->halo[i], i + 1 == b->rank ? "]" : "");
+    if (b->channels_last)
+        text_add(out, " channels_last");
+}
+
+static void print_buffer(Text *out, Job *job, const Buffer *b)
+{
+    text_add(out, b->kind == BUFFER_CONST ? "  const " : "  work ");
+    word_name(out, b->name);
+    text_add(out, ":");
+    print_layout(out, job, b);
     if (b->kind == BUFFER_CONST) {
         text_add(out, " weight %" PRIu64, b->weight);
-    } else if (b->kind == BUFFER_WORK) {
+    } else if (b->first >= 0) {
         text_add(out, " steps %d..%d", b->first, b->last);
         if (b->at) {
             text_add(out, " at ");
             idx_print(out, b->at);
         }
-    } else {
-        text_add(out, " port %u", b->port);
+    }
+    if (b->about) {
+        text_add(out, " ");
+        word_quoted(out, b->about);
     }
     text_add(out, "\n");
+}
+
+static void print_port(Text *out, Job *job, const char *what, const Port *p, const Buffer *b)
+{
+    text_add(out, "  %s ", what);
+    word_name(out, p->name);
+    text_add(out, " = ");
+    if (b) {
+        word_name(out, b->name);
+        text_add(out, ":");
+        print_layout(out, job, b);
+    } else {
+        word_number_port(out, p);
+    }
+    text_add(out, p->scalar ? " scalar\n" : "\n");
+}
+
+/* ---- kernels ------------------------------------------------------------------------------------------------------- */
+
+static void print_names(Text *out, const char *what, Buffer *const *at, size_t n, int depth)
+{
+    if (!n)
+        return;
+    word_indent(out, depth);
+    for (size_t i = 0; i < n; i++) {
+        text_add(out, "%s", i ? ", " : what);
+        word_name(out, at[i]->name);
+    }
+    text_add(out, "\n");
+}
+
+static void print_kernel(Text *out, const Kernel *k, int depth)
+{
+    word_indent(out, depth);
+    text_add(out, "kernel ");
+    word_name(out, k->name);
+    if (k->about) {
+        text_add(out, " ");
+        word_quoted(out, k->about);
+    }
+    word_origin(out, &k->origin);
+    text_add(out, "\n");
+    print_names(out, "reads ", k->reads.at, k->reads.n, depth + 1);
+    print_names(out, "writes ", k->writes.at, k->writes.n, depth + 1);
+    print_block(out, &k->body, depth + 1);
 }
 
 static void print_items(Text *out, const Items *items, int depth)
 {
     for (const Item *i = items->first; i; i = i->next) {
-        indent(out, depth);
         if (i->kernel) {
-            text_add(out, "kernel %s\n", i->kernel->name);
-            print_block(out, &i->kernel->body, depth + 1);
+            print_kernel(out, i->kernel, depth);
         } else {
-            text_add(out, "if %s\n", i->condition->name);
+            word_indent(out, depth);
+            text_add(out, "if ");
+            word_name(out, i->condition->name);
+            text_add(out, "\n");
             print_items(out, &i->then, depth + 1);
-            indent(out, depth);
+            word_indent(out, depth);
             text_add(out, "else\n");
             print_items(out, &i->otherwise, depth + 1);
         }
-        indent(out, depth);
+        word_indent(out, depth);
         text_add(out, "end\n");
     }
 }
 
 void program_print(Text *out, const Program *p)
 {
-    text_add(out, "program %s\n", p->name);
-    for (size_t i = 0; i < p->g->symbols.n; i++) {
-        const Idx *s = p->g->symbols.at[i];
-        text_add(out, "  sym %s in %" PRId64 "..", s->sym, s->lo);
-        if (s->hi == INT64_MAX)
-            text_add(out, "inf\n");
-        else
-            text_add(out, "%" PRId64 "\n", s->hi);
+    const Graph *g = p->g;
+    text_add(out, "program ");
+    word_name(out, p->name);
+    text_add(out, "\n");
+    for (size_t i = 0; i < g->symbols.n; i++) {
+        text_add(out, "  ");
+        word_symbol(out, g->symbols.at[i]);
+        text_add(out, "\n");
     }
-    for (size_t i = 0; i < p->inputs.n; i++)
-        if (p->inputs.at[i])
-            print_buffer(out, p->inputs.at[i]);
-    for (size_t i = 0; i < p->outputs.n; i++)
-        if (p->outputs.at[i])
-            print_buffer(out, p->outputs.at[i]);
+    for (size_t i = 0; i < g->inputs.n; i++)
+        print_port(out, p->job, "input", &g->inputs.at[i], p->inputs.at[i]);
+    for (size_t i = 0; i < g->outputs.n; i++)
+        print_port(out, p->job, "output", &g->outputs.at[i], p->outputs.at[i]);
+    for (size_t i = 0; i < g->guards.n; i++) {
+        text_add(out, "  ");
+        word_guard(out, &g->guards.at[i]);
+        text_add(out, "\n");
+    }
     for (size_t i = 0; i < p->consts.n; i++)
-        print_buffer(out, p->consts.at[i]);
+        print_buffer(out, p->job, p->consts.at[i]);
     for (size_t i = 0; i < p->works.n; i++)
-        print_buffer(out, p->works.at[i]);
+        print_buffer(out, p->job, p->works.at[i]);
+    if (p->workspace) {
+        text_add(out, "  workspace ");
+        idx_print(out, p->workspace);
+        text_add(out, "\n");
+    }
     print_items(out, &p->schedule, 1);
     text_add(out, "end\n");
 }

@@ -757,9 +757,11 @@ static void nothing(Call *c)
 /* ---- the table ---------------------------------------------------------------------------------------------- */
 
 const Row aten_rows[] = {
+#define ATEN_GROUP(title) { NULL, NULL, (Op)0, title },
 #define ATEN(name, decode, op, flags) { #name, decode, (Op)(op), flags },
 #include "aten.def"
 #undef ATEN
+#undef ATEN_GROUP
 };
 const size_t aten_row_count = sizeof aten_rows / sizeof *aten_rows;
 
@@ -772,8 +774,8 @@ const Row *aten_row(const char *target)
     size_t n = dot ? (size_t)(dot - name) : strlen(name);
     for (size_t i = 0; i < aten_row_count; i++) {
         const Row *r = &aten_rows[i];
-        size_t length = strlen(r->name);
-        if (!strncmp(name, r->name, length) &&
+        size_t length = r->name ? strlen(r->name) : 0;
+        if (length && !strncmp(name, r->name, length) &&
             (n == length || (n == length + 1 && name[length] == '_' && strchr(r->flags, 'm'))))
             return r;
     }

@@ -79,7 +79,7 @@ struct Row {
 const Row *aten_row(const char *target);  /* NULL: none */
 /* "(Tensor self, ...) -> Tensor", up to the end of its line; NULL: no such target. */
 const char *aten_schema(const char *target);
-extern const Row aten_rows[];
+extern const Row aten_rows[]; /* a row without name starts a group: its title is in flags */
 extern const size_t aten_row_count;
 
 const Json *arg_json(Call *c, const char *name);              /* the Argument union; NULL: left out or None */

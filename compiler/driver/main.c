@@ -39,10 +39,18 @@ static void list_passes(void)
     printf("%-16s %s\n", "plan_memory", "buffers get their places in one workspace");
 }
 
+/* The table of README.md: what each group of rows reads; (_) marks an in-place form. */
 static void list_ops(void)
 {
-    for (size_t i = 0; i < aten_row_count; i++)
-        printf("aten.%s%s\n", aten_rows[i].name, strchr(aten_rows[i].flags, 'm') ? " (and in place)" : "");
+    printf("| group | operators of `aten` |\n|---|---|");
+    for (size_t i = 0; i < aten_row_count; i++) {
+        const Row *r = &aten_rows[i];
+        if (!r->name)
+            printf("%s\n| %s |", i ? " |" : "", r->flags);
+        else
+            printf(" `%s`%s", r->name, strchr(r->flags, 'm') ? "(_)" : "");
+    }
+    printf(" |\n");
 }
 
 static void compile(Job *job, int argc, char **argv)

@@ -66,7 +66,7 @@ static void print_element(Text *out, DType d, const uint8_t *at)
     uint64_t bits = 0;
     memcpy(&bits, at, (size_t)dtype_info[d].bytes);
     if (dtype_is_float(d)) {
-        word_double(out, dtype_decode(d, bits), d != DT_f64);
+        word_double(out, float_from_bits(d, bits), d != DT_f64);
     } else if (dtype_info[d].kind == DK_I) {
         int unused = 64 - 8 * dtype_info[d].bytes;
         text_add(out, "%" PRId64, (int64_t)(bits << unused) >> unused);

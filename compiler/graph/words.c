@@ -13,6 +13,57 @@ static bool name_char(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '.';
 }
 
+/* ---- elements ---------------------------------------------------------------------------------- */
+
+static double half_to_double(uint32_t h)
+{
+    int exponent = h >> 10 & 31, fraction = h & 1023;
+    double v = exponent == 31 ? (fraction ? NAN : INFINITY)
+               : exponent     ? ldexp(fraction + 1024, exponent - 25)
+                              : ldexp(fraction, -24);
+    return h & 0x8000 ? -v : v;
+}
+
+static uint32_t double_to_half(double v)
+{
+    uint32_t sign = signbit(v) ? 0x8000 : 0;
+    double a = fabs(v);
+    int exponent = 0;
+    if (isnan(v))
+        return 0x7e00;
+    if (a >= 65520)
+        return sign | 0x7c00;
+    if (a < ldexp(1, -14)) /* subnormal, or rounded up to the first normal number */
+        return sign | (uint32_t)nearbyint(ldexp(a, 24));
+    frexp(a, &exponent);
+    double whole = nearbyint(ldexp(a, 11 - exponent)); /* 1024..2048: the carry goes into the exponent */
+    return sign | (((uint32_t)(exponent + 13) << 10) + (uint32_t)whole);
+}
+
+double float_from_bits(DType d, uint64_t bits)
+{
+    uint32_t low = d == DT_bf16 ? (uint32_t)bits << 16 : (uint32_t)bits;
+    double wide;
+    float narrow;
+    memcpy(&wide, &bits, 8);
+    memcpy(&narrow, &low, 4);
+    return d == DT_f64 ? wide : d == DT_f16 ? half_to_double(low) : (double)narrow;
+}
+
+uint64_t float_to_bits(DType d, double v)
+{
+    uint64_t bits;
+    uint32_t low;
+    float narrow = (float)v;
+    memcpy(&bits, &v, 8);
+    memcpy(&low, &narrow, 4);
+    if (d == DT_bf16 && isnan(v))
+        return 0x7fc0;
+    if (d == DT_bf16)
+        return (low + 0x7fff + (low >> 16 & 1)) >> 16;
+    return d == DT_f64 ? bits : d == DT_f16 ? double_to_half(v) : low;
+}
+
 /* ---- writing ----------------------------------------------------------------------------------- */
 
 void word_indent(Text *out, int depth)

@@ -8,6 +8,10 @@
 
 enum { LEX_DEPTH = 200 }; /* nesting of anything */
 
+/* Elements of float types as numbers and back, rounded to nearest even. */
+double float_from_bits(DType d, uint64_t bits);
+uint64_t float_to_bits(DType d, double v);
+
 /* ---- writing ----------------------------------------------------------------------------------- */
 
 void word_indent(Text *out, int depth);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What batch.c offers to test_prelude.c; no type of the prelude, which the test does not include. */
+/* What batch.c offers to test_prelude.c, without the types of the prelude. */
 enum {
 #define ONE(F, ref, u32, u64, lo, hi) F_##F,
 #define TWO(F, ref, u32, u64) F_##F,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The prelude of generated code against the C library in long double, for each way of compiling it:
- * largest errors in units in the last place, special values, and the same bits wherever multiply-adds
- * are not fused.  Arguments: the folders of prelude.h and of this test. */
+ * largest errors in units in the last place, special values, and the same bits wherever
+ * multiply-adds are not fused.  Arguments: the folders of prelude.h and of this test. */
 #include "../check.h"
 #include "batch.h"
 #include <math.h>
@@ -67,8 +67,10 @@ static double ulps(long double got, long double ref, int digits, int least, long
     if (fabsl(ref) > most) /* overflows, or nearly does */
         return isinf(got) && (got > 0) == (ref > 0) ? 0
              : fabsl(ref) < most * (1 + ldexpl(4, -digits)) && fabsl(got) == most ? 1 : INFINITY;
-    if (isinf(got))
-        return fabsl(ref) > most * (1 - ldexpl(4, -digits)) && (got > 0) == (ref > 0) ? 1 : INFINITY;
+    if (isinf(got)) {
+        int near = fabsl(ref) > most * (1 - ldexpl(4, -digits));
+        return near && (got > 0) == (ref > 0) ? 1 : INFINITY;
+    }
     frexpl(ref, &e);
     if (ref == 0 || e < least)
         e = least;
@@ -76,9 +78,9 @@ static double ulps(long double got, long double ref, int digits, int least, long
 }
 
 static const double specials[] = {
-    0.0, 1.0, 2.0, 3.0, 0.5, 1.5, 2.5, 0.25, 88.72283, 88.8, 103.97, 104.5, 127.5, 710.0, 745.2, 1e3,
-    1e10, 1e30, 3e38, 1e-10, 1e-30, 1e-38, 1e-45, 1.17549435e-38, 8388607.5, 16777216.0, 4503599627370495.5,
-    INFINITY, NAN, 1e300,
+    0.0, 1.0, 2.0, 3.0, 0.5, 1.5, 2.5, 0.25, 88.72283, 88.8, 103.97, 104.5, 127.5, 710.0, 745.2,
+    1e3, 1e10, 1e30, 3e38, 1e-10, 1e-30, 1e-38, 1e-45, 1.17549435e-38, 8388607.5, 16777216.0,
+    4503599627370495.5, INFINITY, NAN, 1e300,
 };
 _Static_assert(2 * sizeof specials / sizeof *specials == SPECIAL, "both signs");
 
@@ -122,27 +124,32 @@ static void make_arguments(const Function *f)
     }
 }
 
-static int report(const char *where, const Function *f, double x, double y, double got, long double ref)
+/* Says so, a few times for a function; returns 0. */
+static int report(const char *where, const Function *f, double x, double y, double got,
+                  long double ref)
 {
     static const Function *last;
     static int said;
     said = f == last ? said + 1 : 0;
     last = f;
     if (said < 6)
-        fprintf(stderr, "%s: %s(%a = %g, %a = %g) = %a = %g, not %.17Lg\n", where, f->name, x, x, y, y,
-                got, got, ref);
+        fprintf(stderr, "%s: %s(%a, %a) = %a = %g, not %.17Lg\n", where, f->name, x, y, got, got,
+                ref);
     return 0;
 }
 
-static int zero_sign_differs(double got, long double ref)
+/* Zeros have the right sign, but where any will do. */
+static int wrong_zero(const char *name, double got, long double ref)
 {
-    return got == 0 && ref == 0 && !signbit(got) != !signbit(ref);
+    if (got != 0 || ref != 0 || !signbit(got) == !signbit(ref))
+        return 0;
+    return strcmp(name, "max") && strcmp(name, "min") && strcmp(name, "relu")
+        && strcmp(name, "sign");
 }
 
-/* Any zero will do. */
-static int excused_zero(const char *name)
+static int same_bits(const void *a, const void *b, size_t size, double value, double first)
 {
-    return !strcmp(name, "max") || !strcmp(name, "min") || !strcmp(name, "relu") || !strcmp(name, "sign");
+    return !memcmp(a, b, size) || (isnan(value) && isnan(first));
 }
 
 static void check_function(int k)
@@ -162,16 +169,17 @@ static void check_function(int k)
             double b = ulps((long double)out64[i], ref64[i], 53, -1021, 0x1.fffffffffffffp1023L);
             worst32 = a > worst32 ? a : worst32;
             worst64 = b > worst64 ? b : worst64;
-            if (a > f->ulp32 || (!excused_zero(f->name) && zero_sign_differs((double)out32[i], ref32[i])))
-                good = report(variant[v].name, f, (double)x32[i], (double)y32[i], (double)out32[i], ref32[i]);
-            if (b > f->ulp64 || (!excused_zero(f->name) && zero_sign_differs(out64[i], ref64[i])))
+            double x = (double)x32[i], y = (double)y32[i], r = (double)out32[i];
+            if (a > f->ulp32 || wrong_zero(f->name, r, ref32[i]))
+                good = report(variant[v].name, f, x, y, r, ref32[i]);
+            if (b > f->ulp64 || wrong_zero(f->name, out64[i], ref64[i]))
                 good = report(variant[v].name, f, x64[i], y64[i], out64[i], ref64[i]);
             if (!variant[v].same)
                 continue;
-            if (memcmp(out32 + i, first32 + i, 4) && !(isnan(out32[i]) && isnan(first32[i])))
-                same = report(variant[v].name, f, (double)x32[i], (double)y32[i], (double)out32[i], (long double)first32[i]);
-            if (memcmp(out64 + i, first64 + i, 8) && !(isnan(out64[i]) && isnan(first64[i])))
-                same = report(variant[v].name, f, x64[i], y64[i], out64[i], (long double)first64[i]);
+            if (!same_bits(out32 + i, first32 + i, 4, r, (double)first32[i]))
+                same = report(variant[v].name, f, x, y, r, (long double)first32[i]);
+            if (!same_bits(out64 + i, first64 + i, 8, out64[i], first64[i]))
+                same = report(variant[v].name, f, x64[i], y64[i], out64[i], first64[i]);
         }
         printf("  %5.2f %5.2f", worst32, worst64);
         CHECK(good);
@@ -190,7 +198,7 @@ static void elementary(void)
         check_function(k);
 }
 
-/* ---- floor division, as c10 defines it ------------------------------------------------------------ */
+/* ---- floor division, as c10 defines it ------------------------------------------------------- */
 
 #define FLOOR_REFERENCE(NAME, T, FMOD, FLOOR, COPYSIGN)                                            \
     static T NAME(T a, T b)                                                                        \
@@ -227,7 +235,7 @@ static void floor_division(void)
     }
 }
 
-/* ---- half types ------------------------------------------------------------------------------------- */
+/* ---- half types ------------------------------------------------------------------------------ */
 
 /* x rounded to `digits` bits with exponents from `least`, overflowing from `over` on. */
 static double round_to(double x, int digits, int least, double over)
@@ -239,6 +247,11 @@ static double round_to(double x, int digits, int least, double over)
     e = (e < least ? least : e) - digits;
     x = ldexp(nearbyint(ldexp(x, -e)), e);
     return fabs(x) >= over ? copysign(INFINITY, x) : x;
+}
+
+static int differs(double a, double b)
+{
+    return isnan(b) ? !isnan(a) : a != b || !signbit(a) != !signbit(b);
 }
 
 static void halves(void)
@@ -257,7 +270,7 @@ static void halves(void)
             int e = i >> 10 & 31, m = i & 1023;
             double x = e == 31 ? (m ? NAN : INFINITY) : e ? ldexp(1024 + m, e - 25) : ldexp(m, -24);
             x = i >> 15 ? -x : x;
-            wrong += isnan(x) ? !isnan(f[i]) : !((double)f[i] == x && !signbit(f[i]) == !signbit(x));
+            wrong += differs((double)f[i], x);
             wrong += isnan(x) ? (back[i] & 0x7fff) <= 0x7c00 : back[i] != h[i];
         }
         CHECK(wrong == 0);
@@ -281,8 +294,9 @@ static void halves(void)
             (bf ? b->round_bhalf : b->round_half)(f, g, H);
             (bf ? b->to_bhalf : b->to_half)(f, h, H);
             for (int i = 0; i < H; i++) {
-                double x = bf ? round_to((double)f[i], 8, -125, 0x1p128) : round_to((double)f[i], 11, -13, 65536.0);
-                wrong += isnan(x) ? !isnan(g[i]) : !((double)g[i] == x && !signbit(g[i]) == !signbit(x));
+                double x = (double)f[i];
+                x = bf ? round_to(x, 8, -125, 0x1p128) : round_to(x, 11, -13, 65536.0);
+                wrong += differs((double)g[i], x);
             }
             (bf ? b->from_bhalf : b->from_half)(h, f, H);
             for (int i = 0; i < H; i++)
@@ -296,7 +310,7 @@ static void halves(void)
     }
 }
 
-/* ---- integers ------------------------------------------------------------------------------------------ */
+/* ---- integers -------------------------------------------------------------------------------- */
 
 __extension__ typedef __int128 Wide;
 static const int int_bits[] = { 8, 16, 32, 64 };
@@ -343,7 +357,8 @@ static int wrong_integer(const Batch *batch, int type, long long a, long long b)
 {
     int wrong = 0;
     a = narrow(a, type), b = narrow(b, type);
-    Wide x = type == 7 ? (Wide)(unsigned long long)a : a, y = type == 7 ? (Wide)(unsigned long long)b : b;
+    Wide x = type == 7 ? (Wide)(unsigned long long)a : a;
+    Wide y = type == 7 ? (Wide)(unsigned long long)b : b;
     for (int op = 0; op < INT_COUNT; op++) {
         long long want = narrow(ref_integer(op, x, y), type);
         if (narrow(batch->integer[type](op, a, b), type) == want)
@@ -356,8 +371,10 @@ static int wrong_integer(const Batch *batch, int type, long long a, long long b)
 
 static void integers(void)
 {
-    static const long long edge[] = { 0, 1, -1, 2, -2, 3, 7, -7, 127, -128, 32767, -32768, INT32_MAX,
-                                      INT32_MIN, INT64_MAX, INT64_MIN, 0x8000000080008080 };
+    static const long long edge[] = {
+        0, 1, -1, 2, -2, 3, 7, -7, 127, -128, 32767, -32768, INT32_MAX, INT32_MIN, INT64_MAX,
+        INT64_MIN, INT64_MIN + 0x80008080,
+    };
     enum { EDGES = sizeof edge / sizeof *edge };
     for (int v = 0; v < variants; v++) {
         int wrong = 0;
@@ -402,8 +419,9 @@ static void conversions(void)
         int wrong = 0;
         for (int i = 0; i < N; i++)
             for (int type = 0; type < 8; type++) {
-                wrong += variant[v].batch->convert_one(type, x32[i]) != ref_convert(type, (double)x32[i]);
-                wrong += variant[v].batch->convert_two(type, x64[i]) != ref_convert(type, x64[i]);
+                const Batch *b = variant[v].batch;
+                wrong += b->convert_one(type, x32[i]) != ref_convert(type, (double)x32[i]);
+                wrong += b->convert_two(type, x64[i]) != ref_convert(type, x64[i]);
             }
         CHECK(wrong == 0);
     }
@@ -412,8 +430,10 @@ static void conversions(void)
 /* Reduction of the worst arguments of trigonometric functions. */
 static void large_arguments(void)
 {
-    static const double worst[] = { 0x1.6ac5b262ca1ffp+849, 0x1p1023, 0x1.921fb54442d18p+20, 1e6, 1e22,
-                                    0x1.fffffffffffffp1023, 0x1.6ac5b262ca1ffp+20, -0x1p60, 999999.9 };
+    static const double worst[] = {
+        0x1.6ac5b262ca1ffp+849, 0x1p1023, 0x1.921fb54442d18p+20, 1e6, 1e22, 999999.9, -0x1p60,
+        0x1.fffffffffffffp1023, 0x1.6ac5b262ca1ffp+20,
+    };
     for (int v = 0; v < variants; v++)
         for (size_t i = 0; i < sizeof worst / sizeof *worst; i++) {
             double x = worst[i], r;
@@ -426,7 +446,7 @@ static void large_arguments(void)
         }
 }
 
-/* ---- ways of compiling -------------------------------------------------------------------------------- */
+/* ---- ways of compiling ----------------------------------------------------------------------- */
 
 static void add(const char *name, const Batch *batch, int same)
 {
@@ -463,7 +483,8 @@ static void add_tcc(const char *name, const char *prelude, const char *here, int
         tcc_define_symbol(tcc, "AOT_RT", "1");
 #define RT(f, g) tcc_add_symbol(tcc, "aotk_" #f, (void *)(uintptr_t)g);
         RT(floorf, floorf) RT(ceilf, ceilf) RT(truncf, truncf) RT(rintf, rintf) RT(sqrtf, sqrtf)
-        RT(floor, floor) RT(ceil, ceil) RT(trunc, trunc) RT(rint, rint) RT(sqrt, sqrt) RT(fmod, fmod)
+        RT(floor, floor) RT(ceil, ceil) RT(trunc, trunc) RT(rint, rint) RT(sqrt, sqrt)
+        RT(fmod, fmod)
     }
     snprintf(path, sizeof path, "%s/batch.c", here);
     if (!CHECK(!tcc_add_file(tcc, path)) || !CHECK(tcc_relocate(tcc, TCC_RELOCATE_AUTO) >= 0))
@@ -474,7 +495,7 @@ static void add_tcc(const char *name, const char *prelude, const char *here, int
 }
 #endif
 
-extern const Batch batch_base, batch_fused, batch_soft;
+extern const Batch batch_base, batch_soft, batch_fused;
 #ifdef HAVE_LEVELS
 extern const Batch batch_v3, batch_v3_fused, batch_v4;
 #endif
