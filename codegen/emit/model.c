@@ -380,7 +380,7 @@ static void plan(Emit *e)
 {
     size_t outputs = e->p->g->outputs.n;
     text_add(e->out,
-             "static aot_status %s_plan(aot_call *call)\n{\n    %s_need need;\n"
+             "static aot_status %s_plan(aot_call *call)\n{\n    %s_need need = { .work = 0 };\n"
              "    aot_status status = %s_bind(call, &need);\n    if (status != AOT_OK)\n        return status;\n",
              e->m, e->m, e->m);
     for (size_t i = 0; i < outputs; i++)
@@ -461,7 +461,7 @@ static void run(Emit *e)
     const Graph *g = e->p->g;
     bool work = e->p->works.n > 0, constants = e->p->consts.n > 0;
     text_add(e->out,
-             "static aot_status %s_run(aot_call *call)\n{\n    %s_need need;\n"
+             "static aot_status %s_run(aot_call *call)\n{\n    %s_need need = { .work = 0 };\n"
              "    aot_status status = %s_bind(call, &need);\n    if (status != AOT_OK)\n        return status;\n",
              e->m, e->m, e->m);
     text_add(e->out, "    call->needed_workspace = need.work;\n");

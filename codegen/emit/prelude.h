@@ -3,8 +3,9 @@
  *
  * Every function is static inline and gives the same bits with every compiler that neither fuses
  * multiply-adds nor reorders floating point (-ffp-contract=off, no -ffast-math).  Names end in the
- * type they compute in.  Functions without a loop have no branch either, so that a compiler
- * vectorises loops over them; for that, gcc wants -O3 -fno-math-errno -fno-trapping-math.
+ * type they compute in.  All but integer powers, fmod, rem, div_floor and sin, cos, tan in f64 are
+ * free of branches, so that a compiler vectorises loops over them; for that, gcc wants -O3
+ * -fno-math-errno -fno-trapping-math.
  * All coefficients are minimax polynomials computed for this file (Remez, 50 digits). */
 
 typedef float f32;
@@ -25,22 +26,18 @@ _Static_assert(sizeof(i64) == 8 && sizeof(u64) == 8, "long long has 64 bits");
 
 #define AOT_RESTRICT restrict
 #if defined(__GNUC__) && !defined(__TINYC__)
-#define AOT_GNU 1
 #define AOT_INLINE static inline __attribute__((always_inline, unused))
 #define AOT_OUTLINE static __attribute__((noinline, unused)) /* loops, for rare arguments */
 #define AOT_INF __builtin_inff()
 #define AOT_NAN __builtin_nanf("")
+#ifndef AOT_SOFT
+#define AOT_HARD /* rounds and takes roots by instructions, if there are any */
+#endif
 #else
-#define AOT_GNU 0
 #define AOT_INLINE static inline
 #define AOT_OUTLINE static inline
 #define AOT_INF (1.0f / 0.0f)
 #define AOT_NAN (0.0f / 0.0f)
-#endif
-#if AOT_GNU && !defined(AOT_SOFT) /* to round and take roots by instructions, where there are any */
-#define AOT_HARD 1
-#else
-#define AOT_HARD 0
 #endif
 
 /* ---- bits ------------------------------------------------------------------------------------ */
@@ -147,7 +144,6 @@ AOT_INLINE i64 aot_max(i64 a, i64 b) { return a > b ? a : b; }
     AOT_INLINE T aot_least_##T(T x, T lo) { return aot_pick_##T(x < lo, lo, x); }                  \
     AOT_INLINE T aot_most_##T(T x, T hi) { return aot_pick_##T(x > hi, hi, x); }                   \
     AOT_INLINE T aot_sign_##T(T x) { return (T)((x > 0) - (x < 0)); }
-
 AOT_FLOAT(f32, u32, 0x80000000u)
 AOT_FLOAT(f64, u64, 0x8000000000000000ull)
 
@@ -157,7 +153,7 @@ extern double aotk_floor(double), aotk_ceil(double), aotk_trunc(double), aotk_ri
 extern float aotk_sqrtf(float);
 extern double aotk_sqrt(double), aotk_fmod(double, double);
 #define AOT_CALL(function) aotk_##function
-#elif AOT_HARD && (defined(__SSE4_1__) || defined(__aarch64__))
+#elif defined(AOT_HARD) && (defined(__SSE4_1__) || defined(__aarch64__))
 #define AOT_CALL(function) __builtin_##function
 #endif
 
@@ -189,7 +185,6 @@ AOT_INLINE f64 aot_round_f64(f64 x) { return AOT_CALL(rint)(x); }
         return aot_copysign_##T(r < x ? up : r, x);                                                \
     }                                                                                              \
     AOT_INLINE T aot_trunc_##T(T x) { return aot_copysign_##T(aot_floor_##T(aot_abs_##T(x)), x); }
-
 AOT_ROUNDING(f32, 8388608.0f)
 AOT_ROUNDING(f64, 4503599627370496.0)
 #endif
@@ -199,13 +194,14 @@ AOT_ROUNDING(f64, 4503599627370496.0)
 #if defined(AOT_RT)
 AOT_INLINE f32 aot_sqrt_f32(f32 x) { return aotk_sqrtf(x); }
 AOT_INLINE f64 aot_sqrt_f64(f64 x) { return aotk_sqrt(x); }
-#elif AOT_HARD && defined(__NO_MATH_ERRNO__) && (defined(__SSE2_MATH__) || defined(__aarch64__))
+#elif defined(AOT_HARD) && defined(__NO_MATH_ERRNO__) &&                                           \
+    (defined(__SSE2_MATH__) || defined(__aarch64__))
 AOT_INLINE f32 aot_sqrt_f32(f32 x) { return __builtin_sqrtf(x); }
 AOT_INLINE f64 aot_sqrt_f64(f64 x) { return __builtin_sqrt(x); }
-#elif AOT_HARD && defined(__SSE2_MATH__) /* without calls that set errno */
+#elif defined(AOT_HARD) && defined(__SSE2_MATH__) /* without calls that set errno */
 AOT_INLINE f32 aot_sqrt_f32(f32 x) { __asm__("sqrtss %0, %0" : "+x"(x)); return x; }
 AOT_INLINE f64 aot_sqrt_f64(f64 x) { __asm__("sqrtsd %0, %0" : "+x"(x)); return x; }
-#elif AOT_HARD && defined(__aarch64__)
+#elif defined(AOT_HARD) && defined(__aarch64__)
 AOT_INLINE f32 aot_sqrt_f32(f32 x) { __asm__("fsqrt %s0, %s0" : "+w"(x)); return x; }
 AOT_INLINE f64 aot_sqrt_f64(f64 x) { __asm__("fsqrt %d0, %d0" : "+w"(x)); return x; }
 #else
@@ -228,7 +224,7 @@ AOT_OUTLINE f64 aot_sqrt_f64(f64 x)
         }
     return aot_from_bits_f64(((u64)((e - (e & 1)) / 2 + 1022) << 52) + (q >> 1) + (q & 1));
 }
-#if AOT_HARD && defined(__ARM_FP) && defined(__NO_MATH_ERRNO__)
+#if defined(AOT_HARD) && defined(__ARM_FP) && defined(__NO_MATH_ERRNO__)
 AOT_INLINE f32 aot_sqrt_f32(f32 x) { return __builtin_sqrtf(x); }
 #else
 AOT_INLINE f32 aot_sqrt_f32(f32 x) { return (f32)aot_sqrt_f64((f64)x); }
@@ -286,7 +282,6 @@ AOT_INLINE f32 aot_fmod_f32(f32 x, f32 y) { return (f32)aot_fmod_f64((f64)x, (f6
         whole = aot_floor_##T(q);                                                                  \
         return q == 0 ? aot_copysign_##T(0, a / b) : q - whole > (T)0.5 ? whole + 1 : whole;       \
     }
-
 AOT_DIVISION(f32)
 AOT_DIVISION(f64)
 
@@ -317,7 +312,6 @@ AOT_DIVISION(f64)
     AOT_INLINE u8 aot_to_u8_##T(T x) { return (u8)aot_to_i32_##T(x); }                             \
     AOT_INLINE u16 aot_to_u16_##T(T x) { return (u16)aot_to_i32_##T(x); }                          \
     AOT_INLINE u32 aot_to_u32_##T(T x) { return (u32)aot_to_i64_##T(x); }
-
 AOT_TO_INTEGERS(f32)
 AOT_TO_INTEGERS(f64)
 
@@ -428,7 +422,6 @@ AOT_INLINE f64 aot_expq_f64(f64 r)
         p = (p * half + (half - (T)0.5)) * 2;                                                      \
         return aot_abs_##T(x) < (T)0x1p-60 ? x : p;                                                \
     }
-
 AOT_EXPONENTIALS(f32, u32, 127, 23, -110.0f, 89.0f, 89.0f, 0.693145752f, 1.42860682e-6f,
                  12582912.0f)
 AOT_EXPONENTIALS(f64, u64, 1023, 52, -760.0, 711.0, 710.0, 0.69314718036912382,
@@ -483,7 +476,6 @@ AOT_INLINE f64 aot_log_ends_f64(f64 x, f64 r)
         f64 k, r = aot_log1pf_f64(aot_logm_f64(x, &k) - 1.0);                                      \
         return aot_log_ends_f64(x, k * HIGH + (r * SCALE + k * LOW));                              \
     }
-
 AOT_LOG(log, 1.0, 0.69314718036912382, 1.9082149292705878e-10)
 AOT_LOG(log2, 1.4426950408889634, 1.0, 0.0)
 AOT_LOG(log10, 0.43429448190325183, 0.30102999554947019, 1.1451100898021839e-10)
@@ -498,7 +490,6 @@ AOT_INLINE f32 aot_log10_f32(f32 x) { return (f32)aot_log10_f64((f64)x); }
         y = ((s > 0) & (x < (T)AOT_INF)) ? y : r;                                                  \
         return x == 0 ? x : y;                                                                     \
     }
-
 AOT_LOG1P(f32)
 AOT_LOG1P(f64)
 
@@ -520,8 +511,7 @@ AOT_INLINE f64 aot_pow_ends_f64(f64 x, f64 y, f64 r)
 AOT_INLINE f32 aot_pow_f32(f32 x, f32 y)
 {
     f64 r = aot_exp_f64((f64)y * aot_log_f64((f64)aot_abs_f32(x)));
-    r = aot_pow_ends_f64((f64)x, (f64)y, r);
-    return (f32)r;
+    return (f32)aot_pow_ends_f64((f64)x, (f64)y, r);
 }
 
 /* log |x| to 2^-64 of itself: log(1 + f) = 2s + 2/3 s^3 + s^5 Q(s^2), all but Q in two parts. */
@@ -623,13 +613,13 @@ AOT_INLINE f32 aot_tan_f32(f32 x)
 /* The same for large f64: the significand times 192 bits of 2 / pi, modulo 4. */
 AOT_OUTLINE f64 aot_reduce_large_f64(f64 x, u64 *q)
 {
-    static const u32 two_over_pi[40] = {
+    static const u32 two_over_pi[39] = {
         0, 0, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab,
         0xdebbc561, 0xb7246e3a, 0x424dd2e0, 0x06492eea, 0x09d1921c, 0xfe1deb1c, 0xb129a73e,
         0xe88235f5, 0x2ebb4484, 0xe99c7026, 0xb45f7e41, 0x3991d639, 0x835339f4, 0x9c845f8b,
         0xbdf9283b, 0x1ff897ff, 0xde05980f, 0xef2f118b, 0x5a0a6d1f, 0x6d367ecf, 0x27cb09b7,
         0x4f463f66, 0x9e5fea2d, 0x7527bac7, 0xebe5f17b, 0x3d0739f7, 0x8a5292ea, 0x6bfb5fb1,
-        0x1f8d5d08, 0x56033046, 0xfc7b6bab,
+        0x1f8d5d08, 0x56033046,
     };
     u64 b = aot_bits_f64(x), m = (b & 0xfffffffffffffull) | 1ull << 52, carry = 0, high, low;
     u64 at = (b >> 52 & 2047u) - 1075u + 62u, p[6];
@@ -780,7 +770,6 @@ AOT_INLINE f32 aot_cosh_f32(f32 x) { return (f32)aot_cosh_f64((f64)x); }
         T a = aot_abs_##T(x), e = aot_expm1_##T(2 * aot_most_##T(a, BIG));                         \
         return aot_copysign_##T(e / (e + 2), x);                                                   \
     }
-
 AOT_TANH(f32, 10.0f)
 AOT_TANH(f64, 20.0)
 
@@ -862,7 +851,6 @@ AOT_INLINE f32 aot_erfc_f32(f32 x) { return (f32)aot_erfc_f64((f64)x); }
         return (x < 0 ? xe : x) / (1 + e);                                                         \
     }                                                                                              \
     AOT_INLINE T aot_silu_##T(T x) { return aot_gate_##T(x, aot_abs_##T(x), 0); }
-
 AOT_SIGMOID(f32, -110.0f)
 AOT_SIGMOID(f64, -760.0)
 

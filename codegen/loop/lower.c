@@ -158,6 +158,50 @@ void finish_kernel(Make *m)
     item_add(m->l, (Item){ .kernel = m->k });
 }
 
+/* Pointwise operators over memory of one layout: element i of each operand makes element i of the result. */
+static bool is_flat(const Value *v, const Buffer *out, int depth)
+{
+    double number;
+    if (v->buffer) {
+        for (int i = 0; i < out->rank; i++)
+            if (v->buffer->rank != out->rank || v->buffer->stride[i] != out->stride[i] || v->buffer->halo[i])
+                return false;
+        return v->buffer->dim[0] == out->dim[0];
+    }
+    if (value_is_full(v, &number) && v->type.rank == 0)
+        return true;
+    if (v->kind != VALUE_NODE || op_info[v->def->op].kind != POINTWISE || depth > 40 || v->type.rank != out->rank)
+        return false;
+    for (uint32_t i = 0; i < v->def->in_count; i++)
+        if (!is_flat(v->def->in[i], out, depth + 1))
+            return false;
+    return true;
+}
+
+static bool store_flat(Make *m, Value *v, Buffer *out)
+{
+    const Idx *ix[MAX_RANK];
+    int unit = -1;
+    for (int i = 0; i < out->rank; i++) {
+        ix[i] = idx_const(m->job, 0);
+        if (out->halo[i])
+            return false;
+        if (idx_is(out->stride[i], 1) && !idx_is(out->dim[i], 1))
+            unit = i;
+    }
+    if (out->rank < 2 || unit < 0 || v->kind != VALUE_NODE || v->buffer || !is_flat(v, out, 0))
+        return false;
+    ix[unit] = open_loop(m, "i", type_count(m->job, &v->type));
+    const X *x = value_at(m, v, ix);
+    Stmt *s = stmt_add(m->job, m->block[m->level], S_STORE);
+    s->buffer = out;
+    s->idx = buffer_at(m->job, out, ix);
+    s->x = x;
+    s->dtype = out->dtype;
+    close_loop(m);
+    return true;
+}
+
 /* Loops over v in out's physical order that store value_at. `dim`/`start`: only that part of the axis (cat). */
 static void store_loops(Make *m, Value *v, Buffer *out, int dim, const Idx *start)
 {
@@ -231,7 +275,7 @@ void store_value(Lower *l, Value *v, Buffer *out)
             store_loops(m, n->in[i], out, dim, start);
             start = idx_add(l->job, start, n->in[i]->type.dim[dim]);
         }
-    } else if (!store_by_copy(m, v, out)) {
+    } else if (!store_by_copy(m, v, out) && !store_flat(m, v, out)) {
         store_loops(m, v, out, -1, NULL);
     }
     finish_kernel(m);
@@ -374,8 +418,8 @@ static void choose_buffers(Lower *l, Graph *g)
             Value *in = n->in[i];
             if (n->op == OP_cond && in->kind == VALUE_NODE)
                 l->realize[in->id] = true;
-            if ((n->op == OP_window || (op_info[n->op].kind == CONTRACT && !contract_is_tiled(n))) && computed(in))
-                l->realize[in->id] = true;
+            if ((n->op == OP_window || op_info[n->op].kind == CONTRACT) && computed(in))
+                l->realize[in->id] = true; /* read more than once an element */
             if (memory) {
                 add_root(&r, in, v);
             } else if (r.one[v->id]) {
@@ -481,6 +525,32 @@ static void number_items(Program *p, Items *items)
     }
 }
 
+/* A kernel may read and write two buffers of one value, and the text of a program tells buffers by name. */
+static void unique_names(Program *p)
+{
+    VEC(Buffer *) all = { 0 };
+    for (size_t i = 0; i < p->inputs.n + p->outputs.n; i++) {
+        Buffer *b = i < p->inputs.n ? p->inputs.at[i] : p->outputs.at[i - p->inputs.n];
+        if (b)
+            *vec_push(p->job, &all) = b;
+    }
+    for (size_t i = 0; i < p->consts.n; i++)
+        *vec_push(p->job, &all) = p->consts.at[i];
+    for (size_t i = 0; i < p->works.n; i++)
+        *vec_push(p->job, &all) = p->works.at[i];
+    for (size_t i = 0; i < all.n; i++) {
+        Sym stem = all.at[i]->name;
+        bool taken = true;
+        for (int n = 1; taken; n++) {
+            taken = false;
+            for (size_t j = 0; j < i && !taken; j++)
+                taken = all.at[j]->name == all.at[i]->name;
+            if (taken)
+                all.at[i]->name = sym_printf(p->job, "%s_%d", stem, n);
+        }
+    }
+}
+
 Program *lower(Graph *g, Weights *weights)
 {
     Program *p = job_alloc(g->job, sizeof *p);
@@ -509,5 +579,6 @@ Program *lower(Graph *g, Weights *weights)
     }
     lower_graph(&l, g, p->outputs.at);
     number_items(p, &p->schedule);
+    unique_names(p);
     return p;
 }

@@ -44,4 +44,6 @@ void command_inspect(Job *job, int argc, char **argv);
 void command_bench(Job *job, int argc, char **argv);
 void command_verify(Job *job, int argc, char **argv);
 void command_check(Job *job, int argc, char **argv);
+void command_ir(Job *job, int argc, char **argv); /* texts of the IRs: ir.c; list_graph_ops: the table of docs/graph-ir.md */
+void list_graph_ops(FILE *out);
 #endif

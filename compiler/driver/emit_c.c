@@ -132,7 +132,7 @@ static void paste_kernels(const Files *f, Text *out)
     size_t n = 0;
     while (embedded_sources[n].name)
         n++;
-    bool *wanted = job_array(f->job, n + 1, sizeof *wanted), any = false;
+    bool *wanted = job_array(f->job, n + 1, sizeof *wanted), any = false, said = false;
     for (size_t i = 0; i < f->c->programs.n; i++)
         for (size_t k = 0; k < f->c->programs.at[i]->kernels.n; k++)
             mark_calls(f->job, &f->c->programs.at[i]->kernels.at[k]->body, wanted);
@@ -143,7 +143,11 @@ static void paste_kernels(const Files *f, Text *out)
     }
     for (size_t i = 0; i < n && any; i++) {
         const char *dot = strrchr(embedded_sources[i].name, '.');
-        if (wanted[i] || !strcmp(dot, ".h"))
+        bool heading = !strcmp(dot, ".h");
+        if (!heading && !said) /* one body each, however often it is called: inlined copies cost flash */
+            text_add(out, "#undef AOTK_API\n#define AOTK_API AOTK_NOINLINE\n\n");
+        said |= !heading;
+        if (wanted[i] || heading)
             paste(out, &embedded_sources[i]);
     }
 }
