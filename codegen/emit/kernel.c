@@ -344,6 +344,8 @@ static void call_statement(Emit *e, const Stmt *s)
     for (size_t i = 0; i < s->fields.n; i++) {
         const Field *f = &s->fields.at[i];
         size_t start = e->out->n;
+        if (i)
+            text_add(e->out, s->text && column == 0 ? "," : ", ");
         if (s->text && column == 0) {
             text_add(e->out, "\n");
             e->depth++;
@@ -365,7 +367,6 @@ static void call_statement(Emit *e, const Stmt *s)
         } else {
             index_text(e, f->idx);
         }
-        text_add(e->out, i + 1 < s->fields.n ? ", " : "");
         column += e->out->n - start;
         if (column > 84)
             column = 0;
@@ -528,26 +529,35 @@ static void comment(Emit *e, int n)
         buffer_comment(e, "writes", k->writes.at[i], i + 1 == k->writes.n ? " */" : "");
 }
 
+/* The next parameter; lines break at 110 columns. */
+static void parameter(Emit *e, bool *first, const char *text)
+{
+    size_t start = e->out->n;
+    while (start && e->out->at[start - 1] != '\n')
+        start--;
+    text_add(e->out, *first ? "" : ",");
+    bool wrap = e->out->n - start + strlen(text) > 110;
+    text_add(e->out, wrap ? "\n    " : *first ? "" : " ");
+    text_add(e->out, "%s", text);
+    *first = false;
+}
+
 static void parameters(Emit *e)
 {
     const Kernel *k = e->k;
     bool *used = job_array(e->job, e->p->g->symbols.n + 1, sizeof *used), first = true;
     kernel_symbols(e->p, k, used);
-    if (k->checks) {
-        text_add(e->out, "aot_call *call");
-        first = false;
-    }
-    for (size_t i = 0; i < k->reads.n; i++, first = false)
-        text_add(e->out, "%sconst %s *AOT_RESTRICT %s", first ? "" : ", ", buffer_c_type(k->reads.at[i]),
-                 buffer_name(e, k->reads.at[i]));
-    for (size_t i = 0; i < k->writes.n; i++, first = false)
-        text_add(e->out, "%s%s *AOT_RESTRICT %s", first ? "" : ", ", buffer_c_type(k->writes.at[i]),
-                 buffer_name(e, k->writes.at[i]));
+    if (k->checks)
+        parameter(e, &first, "aot_call *call");
+    for (size_t i = 0; i < k->reads.n; i++)
+        parameter(e, &first, job_printf(e->job, "const %s *AOT_RESTRICT %s", buffer_c_type(k->reads.at[i]),
+                                        buffer_name(e, k->reads.at[i])));
+    for (size_t i = 0; i < k->writes.n; i++)
+        parameter(e, &first, job_printf(e->job, "%s *AOT_RESTRICT %s", buffer_c_type(k->writes.at[i]),
+                                        buffer_name(e, k->writes.at[i])));
     for (size_t i = 0; i < e->p->g->symbols.n; i++)
-        if (used[i]) {
-            text_add(e->out, "%si64 %s", first ? "" : ", ", e->p->g->symbols.at[i]->sym);
-            first = false;
-        }
+        if (used[i])
+            parameter(e, &first, job_printf(e->job, "i64 %s", e->p->g->symbols.at[i]->sym));
 }
 
 void emit_kernel(Text *out, Job *job, const Program *p, const Kernel *k, int n)

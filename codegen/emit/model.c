@@ -30,11 +30,17 @@ void emit_comment(Text *out, const char *s)
 
 /* ---- small pieces ------------------------------------------------------------------------------------------- */
 
+typedef struct Local { /* a buffer and the pointer to it in run */
+    const Buffer *b;
+    Sym name;
+} Local;
+
 typedef struct Emit {
     Text *out;
     const Artifact *a;
     const Program *p;
     const char *m; /* the method's name in C */
+    VEC(Local) locals;
 } Emit;
 
 static void idx(Emit *e, const Idx *x)
@@ -94,11 +100,15 @@ static void method_comment(Emit *e)
     }
     for (size_t i = 0; i < g->symbols.n; i++) {
         const Idx *s = g->symbols.at[i];
-        text_add(e->out, " *   size   %s in %" PRId64 "..", s->sym, s->lo);
-        if (s->hi == INT64_MAX)
-            text_add(e->out, "\n");
-        else
-            text_add(e->out, "%" PRId64 "\n", s->hi);
+        text_add(e->out, " *   size   %s", s->sym);
+        for (size_t k = 0, found = 0; k < g->inputs.n && !found; k++) /* the first dimension that is it */
+            for (int d = 0; g->inputs.at[k].kind == PORT_TENSOR && d < g->inputs.at[k].value->type.rank && !found; d++)
+                if (g->inputs.at[k].value->type.dim[d] == s) {
+                    text_add(e->out, " = %s.shape[%d]", g->inputs.at[k].name, d);
+                    found = 1;
+                }
+        text_add(e->out, " in %" PRId64 "..", s->lo);
+        text_add(e->out, s->hi == INT64_MAX ? "\n" : "%" PRId64 "\n", s->hi);
     }
     plan_table(e);
     text_add(e->out, " */\n\n");
@@ -388,20 +398,81 @@ static void plan(Emit *e)
     text_add(e->out, "    call->needed_workspace = need.work;\n    return AOT_OK;\n}\n\n");
 }
 
-static void buffer_address(Emit *e, const Buffer *b, bool write)
+/* ---- buffers as local pointers of run --------------------------------------------------------------------- */
+
+static void gather(const Items *items, bool (*see)(void *ctx, const Buffer *b), void *ctx)
 {
-    const char *type = buffer_c_type(b), *constant = write ? "" : "const ";
-    if (b->kind == BUFFER_INPUT)
-        text_add(e->out, "(%s%s *)call->inputs[%u].data", constant, type, b->port);
-    else if (b->kind == BUFFER_OUTPUT)
-        text_add(e->out, "(%s%s *)call->outputs[%u].data", constant, type, b->port);
-    else if (b->kind == BUFFER_CONST)
-        text_add(e->out, "(const %s *)(const void *)(weights + %" PRIu64 ")", type, b->weight);
-    else {
-        text_add(e->out, "(%s%s *)(void *)(work + ", constant, type);
-        idx_print_c(e->out, b->at, true, NULL, NULL);
-        text_add(e->out, ")");
+    for (const Item *i = items->first; i; i = i->next) {
+        for (size_t k = 0; i->kernel && k < i->kernel->reads.n; k++)
+            see(ctx, i->kernel->reads.at[k]);
+        for (size_t k = 0; i->kernel && k < i->kernel->writes.n; k++)
+            see(ctx, i->kernel->writes.at[k]);
+        if (!i->kernel)
+            see(ctx, i->condition);
+        gather(&i->then, see, ctx);
+        gather(&i->otherwise, see, ctx);
     }
+}
+
+static bool see_buffer(void *ctx, const Buffer *b)
+{
+    Emit *e = ctx;
+    for (size_t i = 0; i < e->locals.n; i++)
+        if (e->locals.at[i].b == b)
+            return true;
+    Sym name = sym(e->a->job, c_name(e->a->job, b->name));
+    for (int k = 2; k < 1000000; k++) { /* two regions may use one name */
+        bool taken = false;
+        for (size_t i = 0; i < e->locals.n; i++)
+            taken |= e->locals.at[i].name == name;
+        for (size_t i = 0; i < e->p->g->symbols.n; i++)
+            taken |= e->p->g->symbols.at[i]->sym == name;
+        if (!taken && strcmp(name, "need") && strcmp(name, "room"))
+            break;
+        name = sym_printf(e->a->job, "%s_%d", c_name(e->a->job, b->name), k);
+    }
+    *vec_push(e->a->job, &e->locals) = (Local){ b, name };
+    return false;
+}
+
+static Sym local_name(Emit *e, const Buffer *b)
+{
+    for (size_t i = 0; i < e->locals.n; i++)
+        if (e->locals.at[i].b == b)
+            return e->locals.at[i].name;
+    bug("buffer %s has no pointer", b->name);
+}
+
+static void local_pointer(Emit *e, const Local *l)
+{
+    const Buffer *b = l->b;
+    const char *type = buffer_c_type(b);
+    bool constant = b->kind == BUFFER_INPUT || b->kind == BUFFER_CONST;
+    text_add(e->out, "    %s%s *const %s = ", constant ? "const " : "", type, l->name);
+    switch (b->kind) {
+    case BUFFER_INPUT: text_add(e->out, "call->inputs[%u].data;\n", b->port); break;
+    case BUFFER_OUTPUT: text_add(e->out, "call->outputs[%u].data;\n", b->port); break;
+    case BUFFER_CONST: text_add(e->out, "(const void *)(aot_weights + %" PRIu64 ");\n", b->weight); break;
+    case BUFFER_WORK:
+        text_add(e->out, "(void *)(work + ");
+        idx_print_c(e->out, b->at, true, NULL, NULL);
+        text_add(e->out, ");\n");
+        break;
+    }
+}
+
+/* Breaks a list of words at 110 columns. */
+static void wrapped(Emit *e, const char *word, bool first, int depth)
+{
+    size_t start = e->out->n;
+    while (start && e->out->at[start - 1] != '\n')
+        start--;
+    text_add(e->out, first ? "" : ",");
+    if (e->out->n - start + strlen(word) > 110)
+        text_add(e->out, "\n%*s", 4 * depth + 4, "");
+    else if (!first)
+        text_add(e->out, " ");
+    text_add(e->out, "%s", word);
 }
 
 static int kernel_number(const Program *p, const Kernel *k)
@@ -420,18 +491,16 @@ static void kernel_call(Emit *e, const Item *item, int depth)
     int n = kernel_number(e->p, k);
     text_add(e->out, "%*s%s%s(", 4 * depth, "", k->checks ? "status = " : "", kernel_c_name(e->a->job, e->p, k, n));
     if (k->checks) {
-        text_add(e->out, "call");
+        wrapped(e, "call", true, depth);
         first = false;
     }
     for (int w = 0; w < 2; w++)
-        for (size_t i = 0; i < (w ? k->writes.n : k->reads.n); i++, first = false) {
-            text_add(e->out, first ? "" : ", ");
-            buffer_address(e, w ? k->writes.at[i] : k->reads.at[i], w);
-        }
+        for (size_t i = 0; i < (w ? k->writes.n : k->reads.n); i++, first = false)
+            wrapped(e, local_name(e, w ? k->writes.at[i] : k->reads.at[i]), first, depth);
     kernel_symbols(e->p, k, used);
     for (size_t i = 0; i < g->symbols.n; i++)
         if (used[i]) {
-            text_add(e->out, "%s%s", first ? "" : ", ", g->symbols.at[i]->sym);
+            wrapped(e, g->symbols.at[i]->sym, first, depth);
             first = false;
         }
     text_add(e->out, "); /* step %d */\n", item->position);
@@ -447,7 +516,7 @@ static void items(Emit *e, const Items *list, int depth)
             continue;
         }
         text_add(e->out, "%*sif (*", 4 * depth, "");
-        buffer_address(e, i->condition, false);
+        text_add(e->out, "%s", local_name(e, i->condition));
         text_add(e->out, ") { /* step %d */\n", i->position);
         items(e, &i->then, depth + 1);
         text_add(e->out, "%*s} else {\n", 4 * depth, "");
@@ -459,7 +528,7 @@ static void items(Emit *e, const Items *list, int depth)
 static void run(Emit *e)
 {
     const Graph *g = e->p->g;
-    bool work = e->p->works.n > 0, constants = e->p->consts.n > 0;
+    bool work = e->p->works.n > 0;
     text_add(e->out,
              "static aot_status %s_run(aot_call *call)\n{\n    %s_need need = { .work = 0 };\n"
              "    aot_status status = %s_bind(call, &need);\n    if (status != AOT_OK)\n        return status;\n",
@@ -484,11 +553,12 @@ static void run(Emit *e)
                  g->symbols.at[i]->sym);
     if (work)
         text_add(e->out, "    char *const work = call->workspace;\n");
-    if (constants)
-        text_add(e->out, "    const u8 *const weights = aot_weights;\n");
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].kind == PORT_NUMBER)
             text_add(e->out, "    *(i64 *)call->outputs[%zu].data = %s_out%zu_value;\n", i, e->m, i);
+    gather(&e->p->schedule, see_buffer, e);
+    for (size_t i = 0; i < e->locals.n; i++)
+        local_pointer(e, &e->locals.at[i]);
     items(e, &e->p->schedule, 1);
     text_add(e->out, "    return AOT_OK;\n}\n\n");
 }
@@ -502,7 +572,7 @@ static const Idx *workspace_bound(Job *job, const Program *p)
 
 static void method(Text *out, const Artifact *a, const Program *p)
 {
-    Emit e = { out, a, p, c_name(a->job, p->name) };
+    Emit e = { .out = out, .a = a, .p = p, .m = c_name(a->job, p->name) };
     const Graph *g = p->g;
     method_comment(&e);
     for (size_t i = 0; i < p->kernels.n; i++)

@@ -251,8 +251,6 @@ AOT_OUTLINE f64 aot_fmod_f64(f64 x, f64 y)
     my = ey ? (my & 0xfffffffffffffull) | 1ull << 52 : my;
     ex += !ex;
     ey += !ey;
-    if (ay == (f64)AOT_INF || ay != ay)
-        return y;
     mx %= my;
     while (ex > ey && mx) {
         u64 step = ex - ey < 11 ? ex - ey : 11;
@@ -623,16 +621,14 @@ AOT_OUTLINE f64 aot_reduce_large_f64(f64 x, u64 *q)
     };
     u64 b = aot_bits_f64(x), m = (b & 0xfffffffffffffull) | 1ull << 52, carry = 0, high, low;
     u64 at = (b >> 52 & 2047u) - 1075u + 62u, p[6];
-    f64 r;
-    i32 i;
     *q = 0;
     if (!(aot_abs_f64(x) < (f64)AOT_INF))
         return x - x;
-    for (i = 5; i >= 0; i--) {
+    for (i32 i = 5; i >= 0; i--) {
         u64 word = (u64)two_over_pi[at / 32 + (u64)i] << 32 | two_over_pi[at / 32 + (u64)i + 1];
         p[i] = word << at % 32 >> 32;
     }
-    for (i = 5; i >= 0; i--) { /* p *= m */
+    for (i32 i = 5; i >= 0; i--) { /* p *= m */
         u64 t = p[i] * (m & 0xffffffffu) + (carry & 0xffffffffu);
         carry = (carry >> 32) + (t >> 32) + p[i] * (m >> 32);
         p[i] = t & 0xffffffffu;
@@ -640,10 +636,9 @@ AOT_OUTLINE f64 aot_reduce_large_f64(f64 x, u64 *q)
     high = p[0] << 34 | p[1] << 2 | p[2] >> 30;
     low = p[2] << 34 | p[3] << 2 | p[4] >> 30;
     *q = (p[0] >> 30) + (high >> 63);
-    r = (f64)(i64)high * 0x1p-64 + (f64)(i64)(low >> 1) * 0x1p-127;
-    if (b >> 63)
-        *q = 0 - *q;
-    return (b >> 63 ? -r : r) * 1.5707963267948966;
+    x = (f64)(i64)high * 0x1p-64 + (f64)(i64)(low >> 1) * 0x1p-127;
+    *q = b >> 63 ? 0 - *q : *q;
+    return (b >> 63 ? -x : x) * 1.5707963267948966;
 }
 
 AOT_INLINE f64 aot_reduce_f64(f64 x, u64 *q)
@@ -775,17 +770,22 @@ AOT_TANH(f64, 20.0)
 
 /* ---- error function -------------------------------------------------------------------------- */
 
-/* A series up to 0.92; from there 1 - e^q, q = log(erfc(x)) being nearly a polynomial. */
+/* erf for |x| < 0.93. */
+AOT_INLINE f32 aot_erfq_f32(f32 x)
+{
+    f32 z = x * x, p = AOT_H4(-6.02180879e-4f, z, 4.99960212e-3f, -2.67712842e-2f, 0.112819549f,
+                              -0.376125082f);
+    return (p * z + 0.128379152f) * x + x;
+}
+
+/* From there on 1 - e^q, q = log(erfc(x)) being nearly a polynomial. */
 AOT_INLINE f32 aot_erf_f32(f32 x)
 {
-    f32 a = aot_abs_f32(x), z = a * a, c = aot_most_f32(a, 4.0f);
-    f32 p = AOT_H4(-6.02180879e-4f, z, 4.99960212e-3f, -2.67712842e-2f, 0.112819549f,
-                   -0.376125082f);
+    f32 a = aot_abs_f32(x), c = aot_most_f32(a, 4.0f);
     f32 q = AOT_H4(2.14593694e-4f, c, -3.21996625e-3f, 2.29060063e-2f, -0.105286822f,
                    -0.635699389f);
-    f32 small = (p * z + 0.128379152f) * a + a;
-    f32 large = 1.0f - aot_expx_f32((q * c - 1.12851995f) * c, 0.0f, 1.0f);
-    return aot_copysign_f32(a < 0.92f ? small : large, x);
+    f32 far = 1.0f - aot_expx_f32((q * c - 1.12851995f) * c, 0.0f, 1.0f);
+    return aot_copysign_f32(a < 0.92f ? aot_erfq_f32(a) : far, x);
 }
 
 /* m erfc(z + lo) for z >= 0: erfc(z) e^(z^2) (1 + 2z) is a polynomial in (z - 4) / (z + 4). */
@@ -864,8 +864,9 @@ AOT_INLINE f32 aot_gelu_f32(f32 x)
     p = AOT_H4(p, u, 0.012653095f, -0.0195849617f, 0.00853855783f, 0.0360755361f);
     p = AOT_H2(p, u, -0.111442319f, 0.396524694f) / (0.8f * c + 1.0f);
     q = aot_expx_f32(-0.5f * h * h, -0.5f * ((c - h) * (c + h)), x < 0.0f ? -c * p : p);
-    a = x * (1.0f - q);
-    return x < 0.0f ? q : a;
+    p = 0.5f * x * (1.0f + aot_erfq_f32(0.707106781f * x));
+    u = x * (1.0f - q);
+    return a < 0.7f ? p : x < 0.0f ? q : u;
 }
 
 AOT_INLINE f64 aot_gelu_f64(f64 x)

@@ -493,20 +493,33 @@ static void store_or_update(Parser *t, Block *b)
     lex_need(s, ")");
 }
 
+/* The word at the start of a statement; not a variable of that name ("acc = ..."). */
+static bool take_word(Parser *t, const char *word)
+{
+    const char *before = here(t);
+    if (!lex_take(&t->s, word))
+        return false;
+    lex_blanks(&t->s);
+    if (*t->s.p != '=')
+        return true;
+    t->s.p = before;
+    return false;
+}
+
 static void block(Parser *t, Block *b)
 {
     Lex *s = &t->s;
     size_t mark = t->scope.n;
     while (!lex_at(s, "end")) {
-        if (lex_take(s, "for"))
+        if (take_word(t, "for"))
             loop(t, b);
-        else if (lex_take(s, "let"))
+        else if (take_word(t, "let"))
             definition(t, b, S_LET);
-        else if (lex_take(s, "acc"))
+        else if (take_word(t, "acc"))
             definition(t, b, S_ACC);
-        else if (lex_take(s, "check"))
+        else if (take_word(t, "check"))
             check(t, b);
-        else if (lex_take(s, "call"))
+        else if (take_word(t, "call"))
             call(t, b);
         else
             store_or_update(t, b);

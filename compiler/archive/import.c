@@ -215,6 +215,18 @@ static Value *entry_read(Import *m, Entry *e)
 
 /* ---- calls: names, arguments -------------------------------------------------------------------------------- */
 
+static bool in_torch(const char *path)
+{
+    size_t n = strcspn(path, "\"\n");
+    static const char *const parts[] = { "torch/", "/torch/", "torch/nn/", "<eval_with_key>" };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const char *at = strstr(path, parts[i]);
+        if (at && (size_t)(at - path) < n && (i != 0 || at == path))
+            return true;
+    }
+    return false;
+}
+
 static void read_origin(Import *m, const Json *node, Origin *o)
 {
     const Json *meta = json_get(node, "metadata"), *outs = json_first(json_get(node, "outputs"));
@@ -223,10 +235,11 @@ static void read_origin(Import *m, const Json *node, Origin *o)
     *o = (Origin){ .target = NULL };
     if (name && json_is_string(name))
         o->node = sym(m->job, json_string(m->job, name, m->where));
-    if (trace && json_is_string(trace)) { /* the last `File "x.py", line 41, in f` and the line after it */
-        const char *t = json_string(m->job, trace, m->where), *last = NULL;
+    if (trace && json_is_string(trace)) { /* `File "x.py", line 41, in f` and the line after it, innermost last: the */
+        const char *t = json_string(m->job, trace, m->where), *last = NULL; /* innermost frame outside torch itself */
         for (const char *p = t; (p = strstr(p, "File \"")); p++)
-            last = p;
+            if (!last || !in_torch(p + 6))
+                last = p;
         const char *start = last ? last + 6 : NULL, *end = start ? strchr(start, '"') : NULL;
         const char *number = end ? strstr(end, "line ") : NULL, *text = end ? strchr(end, '\n') : NULL;
         if (number) {

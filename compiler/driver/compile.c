@@ -112,31 +112,43 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
 /* ---- the back: text to objects -------------------------------------------------------------------------------- */
 
 typedef struct Level {
-    const char *name, *isa, *march;
+    const char *name, *flag, *isa, *march;
 } Level;
 
-static const Level x86_levels[] = { { "v4", "x86-64-v4", "-march=x86-64-v4" }, { "v3", "x86-64-v3", "-march=x86-64-v3" } };
+/* Best first; `flag` names the level in --cpu. */
+static const Level x86_levels[] = { { "v4", "v4", "x86-64-v4", "-march=x86-64-v4" },
+                                    { "v3", "v3", "x86-64-v3", "-march=x86-64-v3" },
+                                    { "generic", "baseline", "x86-64", "-march=x86-64" } };
+
+static const char *native_level(void)
+{
+    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    return v4 ? "v4" : v3 ? "v3" : "baseline";
+}
 
 static size_t choose_levels(Job *job, const CompileOptions *o, const Level **out)
 {
-    size_t n = 0;
+    enum { COUNT = sizeof x86_levels / sizeof *x86_levels };
     const char *cpu = o->cpu ? o->cpu : "v3,v4";
-    if (!strcmp(cpu, "native"))
-        cpu = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512dq")
-                  ? "v4"
-                  : "v3";
-    for (size_t i = 0; i < sizeof x86_levels / sizeof *x86_levels; i++)
-        if (strstr(cpu, x86_levels[i].name))
-            out[n++] = &x86_levels[i];
+    bool wanted[COUNT] = { false };
+    size_t n = 0;
     char *copy = job_copy(job, cpu, strlen(cpu)), *save = NULL;
     for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-        const char *short_name = !strncmp(word, "x86-64-", 7) ? word + 7 : word;
-        if (strcmp(short_name, "v3") && strcmp(short_name, "v4"))
-            usage_error(job, "--cpu=%s: %s is not known; v3, v4 and native are", cpu, word);
+        const char *name = !strcmp(word, "native") ? native_level() : !strncmp(word, "x86-64-", 7) ? word + 7 : word;
+        bool known = false;
+        for (size_t i = 0; i < COUNT; i++)
+            if (!strcmp(name, x86_levels[i].flag))
+                known = wanted[i] = true;
+        if (!known)
+            usage_error(job, "--cpu=%s: %s is not known; v3, v4, baseline and native are", cpu, word);
     }
+    for (size_t i = 0; i < COUNT; i++)
+        if (wanted[i])
+            out[n++] = &x86_levels[i];
     if (!n)
-        usage_error(job, "--cpu=%s: no level is named; v3, v4 and native are known", cpu);
+        usage_error(job, "--cpu=%s: no level is named; v3, v4, baseline and native are known", cpu);
     return n;
 }
 
@@ -280,7 +292,7 @@ static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, con
         kernels += c->programs.at[i]->kernels.n;
     if (o->verbose)
         fprintf(stderr, "aotc: %s: %zu kernels, levels %s, %s backend, %.1f MB of weights\n", output, kernels, names.at,
-                cc ? cc : "tcc", (double)c->weights.bytes / 1e6);
+                cc ? "gcc" : "tcc", (double)c->weights.bytes / 1e6);
 }
 
 /* ---- outputs ---------------------------------------------------------------------------------------------------- */
@@ -343,6 +355,8 @@ void compile_archive(Job *job, const char *input, const CompileOptions *o)
     }
     if (o->depfile)
         write_depfile(job, &c, o, output);
+    if (o->report && !graph)
+        write_report(job, &c, o->report);
     if (o->verbose)
         fprintf(stderr, "aotc: %s: %.2f s\n", output, seconds_now() - start);
 }

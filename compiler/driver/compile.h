@@ -25,4 +25,6 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
 void evaluator_install(Job *job);
 /* --emit=c and --emit=obj. */
 void emit_c_files(Job *job, Compilation *c, const CompileOptions *o, const char *output);
+/* --report=FILE.json: methods, kernels with their lines, memory plan, weights. */
+void write_report(Job *job, const Compilation *c, const char *path);
 #endif

@@ -17,7 +17,7 @@ static const char help[] =
     "  -o FILE            output; by default the model's name here\n"
     "  --backend=gcc|tcc  compile by the C compiler, or by libtcc in this process\n"
     "  --emit=so|obj|c|graph|loops\n"
-    "  --cpu=v3,v4        instruction sets in the artifact, or native\n"
+    "  --cpu=v3,v4        instruction sets in the artifact: any of v3, v4, baseline, native\n"
     "  --target=generic|x86-64|x86-64-v3|x86-64-v4|aarch64   for --emit=c and --emit=obj\n"
     "  --cc CC, --sysroot DIR, -j N\n"
     "  --method NAME=FILE.pt2   one more method, weights shared;  --model NAME   one program of several\n"

@@ -149,7 +149,9 @@ static void elements(Lex *s, Tensor *t, int64_t count)
     for (int64_t i = 0; i < count; i++) {
         if (i)
             lex_need(s, ",");
-        uint64_t bits = dtype_is_float(t->dtype) ? float_to_bits(t->dtype, lex_double(s)) : (uint64_t)lex_int(s);
+        uint64_t bits = dtype_is_float(t->dtype) ? float_to_bits(t->dtype, lex_double(s))
+                        : t->dtype == DT_u64     ? lex_unsigned(s)
+                                                 : (uint64_t)lex_int(s);
         bits = t->dtype == DT_bool ? bits != 0 : bits;
         memcpy(bytes + (size_t)i * size, &bits, size); /* little-endian: the low bytes */
     }

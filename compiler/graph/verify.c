@@ -28,8 +28,145 @@ static const char *check_operands(Check *c, const Node *n)
     return NULL;
 }
 
+/* ---- attributes -------------------------------------------------------------------------------- */
+
+/* How many values: of operand 0's rank, of its axes behind the first two, of attribute `axes`. */
+enum { ANY = -1, RANK = -2, SPATIAL = -3, AXES = -4 };
+
+/* What an operator must have.  kind: a axes of operand 0, each once; p numbers > 0; n numbers >= 0; i numbers;
+ * x sizes; f one number of any kind. */
+static const struct Need {
+    Op op;
+    const char *name;
+    char kind;
+    int count;
+} needs[] = {
+    { OP_full, "value", 'f', 1 },          { OP_index, "expr", 'x', 1 },
+    { OP_sum, "dims", 'a', ANY },          { OP_prod, "dims", 'a', ANY },
+    { OP_amax, "dims", 'a', ANY },         { OP_amin, "dims", 'a', ANY },
+    { OP_any, "dims", 'a', ANY },          { OP_all, "dims", 'a', ANY },
+    { OP_mean, "dims", 'a', ANY },         { OP_permute, "dims", 'a', RANK },
+    { OP_slice, "starts", 'x', RANK },     { OP_slice, "steps", 'x', RANK },
+    { OP_pad, "low", 'x', RANK },          { OP_pad, "value", 'f', 1 },
+    { OP_window, "axes", 'a', ANY },       { OP_window, "kernel", 'x', AXES },
+    { OP_window, "stride", 'p', AXES },    { OP_window, "dilation", 'p', AXES },
+    { OP_window, "low", 'i', AXES },       { OP_window, "value", 'f', 1 },
+    { OP_cat, "dim", 'a', 1 },             { OP_take, "axis", 'a', 1 },
+    { OP_conv, "stride", 'p', SPATIAL },   { OP_conv, "padding", 'n', SPATIAL },
+    { OP_conv, "dilation", 'p', SPATIAL }, { OP_conv, "groups", 'p', 1 },
+    { OP_softmax, "dim", 'a', 1 },         { OP_log_softmax, "dim", 'a', 1 },
+    { OP_batch_norm, "eps", 'f', 1 },      { OP_layer_norm, "eps", 'f', 1 },
+    { OP_layer_norm, "axes", 'n', 1 },     { OP_sdpa, "causal", 'i', 1 },
+    { OP_sdpa, "scale", 'f', 1 },          { OP_max_pool, "kernel", 'p', 2 },
+    { OP_max_pool, "stride", 'p', 2 },     { OP_max_pool, "padding", 'n', 2 },
+    { OP_max_pool, "dilation", 'p', 2 },   { OP_avg_pool, "kernel", 'p', 2 },
+    { OP_avg_pool, "stride", 'p', 2 },     { OP_avg_pool, "padding", 'n', 2 },
+    { OP_avg_pool, "dilation", 'p', 2 },   { OP_avg_pool, "divisor", 'i', 1 },
+    { OP_avg_pool, "count_pad", 'i', 1 },
+};
+
+static bool attr_fits(const Node *n, const struct Need *need, const Attr *a)
+{
+    int rank = n->in_count ? n->in[0]->type.rank : 0, want = need->count;
+    if (need->kind == 'f')
+        return a->kind == ATTR_FLOAT || (a->kind == ATTR_INTS && a->n == 1);
+    if (a->kind != ATTR_INTS && (a->kind != ATTR_IDX || need->kind != 'x'))
+        return false;
+    want = want == RANK ? rank : want == SPATIAL ? rank - 2 : want;
+    if (want == AXES)
+        want = (int)node_attr(n, "axes")->n;
+    if (want != ANY && a->n != (size_t)want)
+        return false;
+    bool seen[MAX_RANK] = { false };
+    for (size_t i = 0; i < a->n; i++) {
+        int64_t k = need->kind == 'x' ? 0 : node_int(n, need->name, i);
+        if (k < (need->kind == 'p') && need->kind != 'i')
+            return false;
+        if (need->kind == 'a' && (k >= rank || seen[k]))
+            return false;
+        if (need->kind == 'a')
+            seen[k] = true;
+    }
+    return true;
+}
+
+static const char *check_attrs(Check *c, const Node *n)
+{
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
+        const Attr *a = needs[i].op == n->op ? node_attr(n, needs[i].name) : NULL;
+        if (needs[i].op == n->op && (!a || !attr_fits(n, &needs[i], a)))
+            return say(c->g, n, job_printf(c->g->job, "needs another attribute %s", needs[i].name));
+    }
+    for (int i = 0; i < 2 && op_info[n->op].kind == CONTRACT; i++) {
+        const char *name = i ? "residual" : "bias";
+        const Attr *a = node_attr(n, name);
+        if (a && (a->kind != ATTR_INTS || a->n != 1 || node_int(n, name, 0) < 2 ||
+                  node_int(n, name, 0) >= (int64_t)n->in_count))
+            return say(c->g, n, job_printf(c->g->job, "needs another attribute %s", name));
+    }
+    return NULL;
+}
+
+/* ---- shapes -------------------------------------------------------------------------------------- */
+
+static bool may_expand(const Type *in, const Type *out)
+{
+    bool fits = in->rank <= out->rank;
+    for (int i = 0; i < in->rank && fits; i++) {
+        const Idx *a = in->dim[i], *b = out->dim[i + out->rank - in->rank];
+        fits = idx_is(a, 1) || (a->lo <= b->hi && b->lo <= a->hi);
+    }
+    return fits;
+}
+
+static bool ranks_fit(const Node *n)
+{
+    const Type *out = &n->out[0]->type, *a = n->in_count ? &n->in[0]->type : NULL;
+    const Type *b = n->in_count > 1 ? &n->in[1]->type : NULL;
+    switch (n->op) {
+    case OP_iota: return out->rank == 1;
+    case OP_index: return out->rank == 0;
+    case OP_slice:
+    case OP_pad: return out->rank == a->rank;
+    case OP_expand: return may_expand(a, out);
+    case OP_window: return out->rank == a->rank + (int)node_attr(n, "axes")->n;
+    case OP_take: return a->rank - 1 + b->rank <= MAX_RANK;
+    case OP_linear: return a->rank >= 1 && b->rank == 2;
+    case OP_batch_norm: return a->rank >= 1 && b->rank == 1 && n->in[3]->type.rank == 1;
+    case OP_layer_norm: return node_int(n, "axes", 0) <= a->rank;
+    case OP_sdpa: return a->rank >= 2 && b->rank == a->rank && n->in[2]->type.rank >= 2;
+    case OP_max_pool:
+    case OP_avg_pool: return a->rank == 4 && out->rank == 4;
+    default: return true;
+    }
+}
+
+static const char *check_regions(Check *c, const Node *n)
+{
+    if (n->op != OP_cond)
+        return n->region_count || n->out_count != 1 ? say(c->g, n, "has regions, or not one result") : NULL;
+    bool fits = n->region_count == 2 && n->out_count >= 1 && n->in[0]->type.dtype == DT_bool;
+    for (uint32_t i = 0; i < n->region_count && fits; i++)
+        fits = n->region[i]->inputs.n == n->in_count - 1 && n->region[i]->outputs.n == n->out_count;
+    for (uint32_t i = 0; i < n->region_count && fits; i++)
+        for (size_t k = 0; k < n->region[i]->inputs.n && fits; k++) {
+            const Port *p = &n->region[i]->inputs.at[k];
+            fits = p->kind == PORT_TENSOR && p->value->type.dtype == n->in[k + 1]->type.dtype &&
+                   p->value->type.rank == n->in[k + 1]->type.rank;
+        }
+    return fits ? NULL : say(c->g, n, "has not two regions with its operands and results");
+}
+
 static const char *check_types(Check *c, const Node *n)
 {
+    for (uint32_t i = 0; i < n->out_count; i++)
+        for (int d = 0; d < n->out[i]->type.rank; d++)
+            if (n->out[i]->type.dim[d]->hi < 0)
+                return say(c->g, n, "has a negative size");
+    if (!ranks_fit(n))
+        return say(c->g, n, "has operands or a result of another rank than its rule");
+    if (n->op == OP_take && !dtype_is_int(n->in[1]->type.dtype))
+        return say(c->g, n, "has indices that are no integers");
     OpKind kind = op_info[n->op].kind;
     const Type *t = &n->out[0]->type;
     uint32_t first = n->op == OP_where ? 1 : 0;
@@ -63,8 +200,9 @@ const char *graph_verify(Graph *g)
         c.defined[g->consts.at[i]->id] = true;
     for each_node (n, g) {
         const char *bad = check_operands(&c, n);
-        if (!bad && n->out_count == 1)
-            bad = check_types(&c, n);
+        bad = bad ? bad : check_regions(&c, n);
+        bad = bad ? bad : check_attrs(&c, n);
+        bad = bad ? bad : check_types_of(&c, n);
         for (uint32_t i = 0; i < n->region_count && !bad; i++)
             bad = graph_verify(n->region[i]);
         if (bad)

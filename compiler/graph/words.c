@@ -292,6 +292,18 @@ int64_t lex_int(Lex *s)
     return v;
 }
 
+uint64_t lex_unsigned(Lex *s)
+{
+    lex_blanks(s);
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(s->p, &end, 10);
+    if (errno == ERANGE || !isdigit((unsigned char)*s->p))
+        lex_fault(s, "an unsigned integer of 64 bits");
+    s->p = end;
+    return v;
+}
+
 double lex_double(Lex *s)
 {
     lex_blanks(s);

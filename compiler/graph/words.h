@@ -47,6 +47,7 @@ void lex_end_line(Lex *s);                /* comments run from ';' to the end; e
 Sym lex_name(Lex *s);
 Sym lex_quoted(Lex *s);
 int64_t lex_int(Lex *s);
+uint64_t lex_unsigned(Lex *s);
 double lex_double(Lex *s);
 const Idx *lex_idx(Lex *s);
 /* "[a, b]"; returns how many; more than `room` is a fault. */
