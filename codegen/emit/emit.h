@@ -33,7 +33,8 @@ void emit_string(Text *out, const char *s);
 /* Text for the inside of a comment: nothing in it ends the comment or the line. */
 void emit_comment(Text *out, const char *s);
 
-/* header.c: the .h of a model that is emitted as C.  All names begin with `name`; `about`: lines " * ..." for its head. */
+/* header.c: the .h of a model that is emitted as C.  All names begin with `name`; `about`: lines " * ..." for its head.
+ */
 void emit_header(Text *out, const Artifact *a, const char *name, const char *about);
 const char *emit_name(Job *job, const char *text); /* a C identifier made of a file's name */
 

@@ -24,7 +24,7 @@ const char *emit_name(Job *job, const char *text)
     return t.at;
 }
 
-/* ---- bounds ----------------------------------------------------------------------------------------------------- */
+/* ---- bounds ------------------------------------------------------------------------------------------------- */
 
 typedef struct Unbounded {
     Text *out;
@@ -69,7 +69,7 @@ static void workspace_of_all(Emit *e)
     bound(e, e->name, "WORKSPACE_BYTES", idx_const(e->a->job, most));
 }
 
-/* ---- ports ------------------------------------------------------------------------------------------------------- */
+/* ---- ports -------------------------------------------------------------------------------------------------- */
 
 static const Type *port_type(const Port *p, Type *number)
 {
@@ -140,7 +140,7 @@ static void method_macros(Emit *e)
         port_macros(e, &g->outputs.at[i], "OUTPUT", i);
 }
 
-/* ---- the example of a call ------------------------------------------------------------------------------------------ */
+/* ---- the example of a call ---------------------------------------------------------------------------------- */
 
 /* Sizes for the example: small, and permitted if no guard says otherwise. */
 static bool example_size(void *ctx, Sym name, int64_t *out)
@@ -210,7 +210,8 @@ static void example(Emit *e)
     for (size_t i = 0; i < g->outputs.n; i++)
         text_add(e->out, "%s sizeof out%zu", i ? "," : "", i);
     text_add(e->out, "%s };\n *     char text[200];\n *     aot_status status;\n", g->outputs.n ? "" : " 0");
-    text_add(e->out, " *     aot_call call = { .struct_size = sizeof call, .inputs = in, .outputs = out, .output_bytes = room,\n"
+    text_add(e->out,
+             " *     aot_call call = { .struct_size = sizeof call, .inputs = in, .outputs = out, .output_bytes = room,\n"
                      " *                       .error = text, .error_bytes = sizeof text };\n");
     text_add(e->out, " *     const aot_model *model = %s_entry(AOT_ABI, NULL, &status);\n"
                      " *     const aot_method *method = model->methods[0];\n", e->name);
@@ -224,7 +225,7 @@ static void example(Emit *e)
     text_add(e->out, " *     status = method->run(&call);                  AOT_OK, or text says what is wrong\n");
 }
 
-/* ---- the file --------------------------------------------------------------------------------------------------------- */
+/* ---- the file ----------------------------------------------------------------------------------------------- */
 
 /* aot.h without its part 2, which is about shared objects. */
 static void model_part_of_aot_h(Text *out)
@@ -243,11 +244,12 @@ static void model_part_of_aot_h(Text *out)
 
 static void figures(Emit *e)
 {
-    text_add(e->out, "\n/* RAM: workspace of one call in flight, 64-byte aligned, for all methods and permitted sizes.  The call's\n"
-                     " * inputs, outputs and stack come on top. */\n");
+    text_add(e->out, "\n/* RAM: workspace of one call in flight, 64-byte aligned, for all methods and permitted sizes.  The\n"
+                     " * call's inputs, outputs and stack come on top. */\n");
     workspace_of_all(e);
-    text_add(e->out, "\n/* Flash: constants, 64-byte aligned.  Code and tables come on top: their size is the compiler's affair, `size`\n"
-                     " * of the object tells it. */\n#define %s_WEIGHTS_BYTES %" PRIu64 "%s\n#define %s_FLASH_BYTES %s_WEIGHTS_BYTES\n",
+    text_add(e->out, "\n/* Flash: constants, 64-byte aligned.  Code and tables come on top; how large they are, only the C\n"
+                     " * compiler knows: `size` of the object tells it. */\n"
+                     "#define %s_WEIGHTS_BYTES %" PRIu64 "%s\n#define %s_FLASH_BYTES %s_WEIGHTS_BYTES\n",
              e->name, e->a->weights->bytes, e->a->weights->bytes > INT32_MAX ? "LL" : "", e->name, e->name);
     for (size_t i = 0; i < e->a->program_count; i++) {
         e->p = e->a->programs[i];
@@ -261,7 +263,8 @@ void emit_header(Text *out, const Artifact *a, const char *name, const char *abo
     Emit e = { out, a, name, a->program_count ? a->programs[0] : NULL, NULL };
     text_add(out, "/* SPDX-License-Identifier: MIT */\n/* Model ");
     emit_comment(out, a->name);
-    text_add(out, ", written by aotc %s: figures, sizes and the one function %s_entry.\n *\n%s *\n", a->version, name, about);
+    text_add(out, ", written by aotc %s: figures, sizes and the one function %s_entry.\n *\n%s *\n", a->version, name,
+             about);
     if (e.p)
         example(&e);
     text_add(out, " *\n * A program that uses libaotrt as well includes its aot.h before this header. */\n"

@@ -123,8 +123,8 @@ AOT_INLINE i64 aot_max(i64 a, i64 b) { return a > b ? a : b; }
 /* ---- floats: signs, order, rounding to integers ---------------------------------------------- */
 
 /* Signs are a matter of bits, so NaNs have them, too; max and min are NaN if either is; the sign of
- * a NaN is 0.  pick, least and most are yes ? a : b, max and min, done such that compilers do not
- * duplicate what follows for each outcome. */
+ * a NaN is 0.  pick, least and most are mask ? a : b, max and min, done such that compilers do
+ * not duplicate what follows for each outcome; for them a NaN x stays. */
 #define AOT_FLOAT(T, U, SIGN)                                                                      \
     AOT_INLINE T aot_abs_##T(T x) { return aot_from_bits_##T(aot_bits_##T(x) & ~SIGN); }           \
     AOT_INLINE T aot_neg_##T(T x) { return aot_from_bits_##T(aot_bits_##T(x) ^ SIGN); }            \
@@ -136,13 +136,12 @@ AOT_INLINE i64 aot_max(i64 a, i64 b) { return a > b ? a : b; }
     AOT_INLINE T aot_max_##T(T a, T b) { return ((a > b) | (a != a)) ? a : b; }                    \
     AOT_INLINE T aot_min_##T(T a, T b) { return ((a < b) | (a != a)) ? a : b; }                    \
     AOT_INLINE T aot_relu_##T(T x) { return x < 0 ? 0 : x; }                                       \
-    AOT_INLINE T aot_pick_##T(U yes, T a, T b)                                                     \
+    AOT_INLINE T aot_pick_##T(U mask, T a, T b)                                                    \
     {                                                                                              \
-        U mask = 0 - yes;                                                                          \
         return aot_from_bits_##T((aot_bits_##T(a) & mask) | (aot_bits_##T(b) & ~mask));            \
     }                                                                                              \
-    AOT_INLINE T aot_least_##T(T x, T lo) { return aot_pick_##T(x < lo, lo, x); }                  \
-    AOT_INLINE T aot_most_##T(T x, T hi) { return aot_pick_##T(x > hi, hi, x); }                   \
+    AOT_INLINE T aot_least_##T(T x, T lo) { return aot_pick_##T(x < lo ? ~(U)0 : 0, lo, x); }      \
+    AOT_INLINE T aot_most_##T(T x, T hi) { return aot_pick_##T(x > hi ? ~(U)0 : 0, hi, x); }       \
     AOT_INLINE T aot_sign_##T(T x) { return (T)((x > 0) - (x < 0)); }
 AOT_FLOAT(f32, u32, 0x80000000u)
 AOT_FLOAT(f64, u64, 0x8000000000000000ull)

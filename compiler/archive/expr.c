@@ -189,7 +189,7 @@ static Expr *parse_atom(Parser *s)
 static Expr *parse_power(Parser *s)
 {
     Expr *a = parse_atom(s);
-    return take(s, "**") ? call(s, "Pow", a, parse_power(s)) : a;
+    return !s->bad && take(s, "**") ? call(s, "Pow", a, parse_power(s)) : a;
 }
 
 static Expr *parse_product(Parser *s)
@@ -297,8 +297,9 @@ static const Idx *binary(Eval *v, const Expr *e)
     const Idx *a = as_idx(v, e->arg[0]), *b = e->n > 1 ? as_idx(v, e->arg[1]) : NULL;
     if (!a || (e->n > 1 && !b))
         return NULL;
-    if (e->n == 1)
-        return named(e, "ToFloat") ? NULL : a; /* Identity, TruncToInt, CeilToInt, ... of an integer */
+    if (e->n == 1) /* of an integer */
+        return named(e, "Identity") || named(e, "TruncToInt") || named(e, "CeilToInt") || named(e, "FloorToInt") ||
+               named(e, "RoundToInt") || named(e, "floor") || named(e, "ceiling") ? a : NULL;
     bool zero = b->lo <= 0 && b->hi >= 0;
     if (named(e, "FloorDiv") || named(e, "CleanDiv"))
         return idx_is(b, 0) ? NULL : idx_div(job, a, b);

@@ -77,6 +77,16 @@ static Sym artifact_name(Job *job, const char *path)
     return sym_n(job, base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
 }
 
+static void dump_program(Job *job, const CompileOptions *o, const char *stage, const Program *p)
+{
+    Text t;
+    if (!o->dump)
+        return;
+    text_init(&t, job);
+    program_print(&t, p);
+    pass_dump(&(PassOptions){ o->dump, false, stderr }, stage, t.at);
+}
+
 void compile_front(Job *job, Compilation *c, const char *input, const CompileOptions *o, bool graphs_only)
 {
     ImportOptions import;
@@ -93,16 +103,12 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
         double start = seconds_now();
         Program *p = lower(c->graphs.at[i], &c->weights);
         double middle = seconds_now();
+        dump_program(job, o, "lower", p);
         plan_memory(p);
         if (o->time_passes)
             fprintf(stderr, "%-16s %8.2f ms\n%-16s %8.2f ms\n", "lower", (middle - start) * 1e3, "plan_memory",
                     (seconds_now() - middle) * 1e3);
-        if (o->dump) {
-            Text t;
-            text_init(&t, job);
-            program_print(&t, p);
-            pass_dump(&(PassOptions){ o->dump, false, stderr }, "lower", t.at);
-        }
+        dump_program(job, o, "plan_memory", p);
         *vec_push(job, &c->programs) = p;
     }
     c->artifact = (Artifact){ job, artifact_name(job, input), (const Program *const *)c->programs.at, c->programs.n,
@@ -272,6 +278,7 @@ static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, con
         level_names[i] = levels[i]->name;
     emit_entry(&entry, level_names, n, c->artifact.metadata);
     double t1 = seconds_now();
+    pass_dump(&(PassOptions){ o->dump, false, stderr }, "emit", model.at);
     Units u = { head.at, model.at, entry.at };
     Object objects[64];
     if (cc)

@@ -53,7 +53,7 @@ static bool strict(const Files *f)
     return f->target->vector == 1;
 }
 
-/* ---- flags --------------------------------------------------------------------------------------------------------- */
+/* ---- flags -------------------------------------------------------------------------------------------------- */
 
 static const Target *find_target(Job *job, const char *flag)
 {
@@ -69,7 +69,8 @@ static void check_flags(Job *job, const CompileOptions *o, bool object)
         usage_error(job, "--cpu=%s: is about a shared object; --emit=%s is for one level, which --target names", o->cpu,
                     object ? "obj" : "c");
     if (o->backend && (!object || !strcmp(o->backend, "tcc")))
-        usage_error(job, "--backend=%s: --emit=%s", o->backend, object ? "obj wants a C compiler" : "c runs no compiler");
+        usage_error(job, "--backend=%s: --emit=%s", o->backend,
+                    object ? "obj wants a C compiler" : "c runs no compiler");
     if (!object && o->sysroot)
         usage_error(job, "--sysroot: --emit=c runs no compiler");
 }
@@ -79,15 +80,15 @@ static void name_files(Files *f, const char *output, bool object)
     const char *slash = strrchr(output, '/'), *base = slash ? slash + 1 : output, *dot = strrchr(base, '.');
     if (!object && (!dot || dot == base || strcmp(dot, ".c")))
         usage_error(f->job, "-o %s: --emit=c writes a .c and, beside it, a .h; the name must end in .c", output);
-    if (!*base || dot == base || strpbrk(base, "\"\\\n"))
-        usage_error(f->job, "-o %s: no C file can be called so", output);
+    if (!*base || dot == base || !strcmp(base, "-") || strpbrk(base, "\"\\\n") || (dot && !strcmp(dot, ".h")))
+        usage_error(f->job, "-o %s: a .h of the same name goes with the output; this name does not allow that", output);
     size_t n = dot ? (size_t)(dot - base) : strlen(base);
     f->base = job_copy(f->job, base, n);
     f->stem = job_copy(f->job, output, (size_t)(base - output) + n);
     f->name = emit_name(f->job, f->base);
 }
 
-/* ---- kernels --------------------------------------------------------------------------------------------------------- */
+/* ---- kernels ------------------------------------------------------------------------------------------------ */
 
 static bool defines(const Embedded *e, const char *callee)
 {
@@ -144,15 +145,17 @@ static void paste_kernels(const Files *f, Text *out)
     for (size_t i = 0; i < n && any; i++) {
         const char *dot = strrchr(embedded_sources[i].name, '.');
         bool heading = !strcmp(dot, ".h");
-        if (!heading && !said) /* one body each, however often it is called: inlined copies cost flash */
-            text_add(out, "#undef AOTK_API\n#define AOTK_API AOTK_NOINLINE\n\n");
+        if (!heading && !said) /* inlined and specialised copies cost flash, and gcc warns where it unrolls them */
+            text_add(out, "#undef AOTK_API\n#if defined(__GNUC__) && !defined(__clang__) && !defined(__TINYC__)\n"
+                          "#define AOTK_API static __attribute__((noinline, noclone, unused))\n"
+                          "#else\n#define AOTK_API AOTK_NOINLINE\n#endif\n\n");
         said |= !heading;
         if (wanted[i] || heading)
             paste(out, &embedded_sources[i]);
     }
 }
 
-/* ---- constants -------------------------------------------------------------------------------------------------------- */
+/* ---- constants ---------------------------------------------------------------------------------------------- */
 
 static void write_weights(const Files *f, const char *path)
 {
@@ -190,7 +193,8 @@ static void weights_text(const Files *f, Text *out)
     } else if (f->place == PLACE_EXTERN) {
         text_add(out, "extern const u8 %s_weights[];\n#define aot_weights %s_weights\n\n", f->name, f->name);
     } else if (f->place == PLACE_INCBIN) {
-        text_add(out, "#ifndef %s_WEIGHTS_FILE\n#define %s_WEIGHTS_FILE \"%s\"\n#endif\n", f->name, f->name, f->weights);
+        text_add(out, "#ifndef %s_WEIGHTS_FILE\n#define %s_WEIGHTS_FILE \"%s\"\n#endif\n", f->name, f->name,
+                 f->weights);
         text_add(out,
                  "extern const u8 aot_weights[] __asm__(\"%s_weights\") __attribute__((visibility(\"hidden\")));\n"
                  "__asm__(\".pushsection .rodata\\n\\t.balign 64\\n%s_weights:\\n\\t\"\n"
@@ -212,7 +216,7 @@ static void assembler_file(const Files *f)
     output_file(f->job, job_printf(f->job, "%s.weights.s", f->stem), 0666, text, strlen(text));
 }
 
-/* ---- the texts ---------------------------------------------------------------------------------------------------------- */
+/* ---- the texts ---------------------------------------------------------------------------------------------- */
 
 static void metadata_text(const Files *f, Text *out)
 {
@@ -222,7 +226,8 @@ static void metadata_text(const Files *f, Text *out)
     for (size_t i = 0; i < sizeof f->c->archive_sha256; i++)
         text_add(&extra, "%02x", f->c->archive_sha256[i]);
     text_add(&extra, "\"");
-    const char *isa = job_printf(f->job, "\"%s\"", f->target->isa), *m = artifact_metadata(&f->c->artifact, isa, extra.at);
+    const char *isa = job_printf(f->job, "\"%s\"", f->target->isa);
+    const char *m = artifact_metadata(&f->c->artifact, isa, extra.at);
     size_t n = strlen(m);
     text_add(out, "/* What the model is, in JSON, for hosts that ask; define %s_NO_METADATA to save its %zu bytes. */\n"
                   "#ifdef %s_NO_METADATA\nstatic const char aot_metadata[] = \"{}\";\n#else\n"
@@ -267,9 +272,9 @@ static const char *about(const Files *f)
         text_add(&t, " * GNU C for %s:\n"
                      " *     cc -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math%s%s -c %s.c\n",
                  g->isa, g->march ? " " : "", g->march ? g->march : "", f->base);
-    text_add(&t, " * It calls nothing: no libc, no allocation.  Compilers may still put memcpy, memmove or memset in place of loops, as\n"
-                 " * they do with any C; every freestanding environment has these, and gcc leaves them out of the loops with\n"
-                 " * -ffreestanding -fno-tree-loop-distribute-patterns.\n");
+    text_add(&t, " * It calls nothing: no libc, no allocation.  Compilers may still put memcpy, memmove or memset in place of\n"
+                 " * loops, as they do with any C; every freestanding environment has these three.  gcc does so less with\n"
+                 " * -fno-tree-loop-distribute-patterns.\n");
     about_weights(f, &t);
     return t.at;
 }
@@ -311,7 +316,7 @@ static void model_text(const Files *f, Text *out, const Text *header)
     emit_entry_function(out, job_printf(f->job, "%s_entry", f->name), levels, 1);
 }
 
-/* ---- one object ----------------------------------------------------------------------------------------------------------- */
+/* ---- one object --------------------------------------------------------------------------------------------- */
 
 static const char *object_compiler(const Files *f)
 {
@@ -322,8 +327,8 @@ static const char *object_compiler(const Files *f)
 #endif
     cc = cc_find(f->job, wanted);
     if (!cc)
-        fail(f->job, EXIT_TOOLCHAIN, "%s: no C compiler answers; --emit=obj wants one for the target: name it with --cc",
-             wanted ? wanted : "cc");
+        fail(f->job, EXIT_TOOLCHAIN, "%s: no C compiler answers; --emit=obj wants one for %s: name it with --cc",
+             wanted ? wanted : "cc", f->target->flag);
     return cc;
 }
 
@@ -359,8 +364,8 @@ static void compile_object(const Files *f, const Text *text, const char *output)
 {
     const char *cc = object_compiler(f);
     VEC(const char *) flags = { 0 };
-    const char *const common[] = { strict(f) ? "-std=c11" : "-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math",
-                                   "-Wall", "-Wextra" };
+    const char *const common[] = { strict(f) ? "-std=c11" : "-std=gnu11", "-O3", "-fno-math-errno",
+                                   "-fno-trapping-math", "-Wall", "-Wextra" };
     for (size_t i = 0; i < sizeof common / sizeof *common; i++)
         *vec_push(f->job, &flags) = common[i];
     if (cc_accepts(f->job, cc, "-fno-tree-loop-distribute-patterns"))
@@ -376,7 +381,7 @@ static void compile_object(const Files *f, const Text *text, const char *output)
     output_file(f->job, output, 0666, object.bytes, object.size);
 }
 
-/* ---- all files -------------------------------------------------------------------------------------------------------------- */
+/* ---- all files ---------------------------------------------------------------------------------------------- */
 
 void emit_c_files(Job *job, Compilation *c, const CompileOptions *o, const char *output)
 {
@@ -387,13 +392,17 @@ void emit_c_files(Job *job, Compilation *c, const CompileOptions *o, const char 
     name_files(&f, output, object);
     bool big = c->weights.bytes > ARRAY_MAX;
     f.weights = job_printf(job, "%s.weights.bin", f.base);
-    f.place = !c->weights.bytes ? PLACE_NONE : object ? PLACE_INCBIN : !big ? PLACE_ARRAY : strict(&f) ? PLACE_EXTERN : PLACE_INCBIN;
+    f.place = !c->weights.bytes      ? PLACE_NONE
+              : object               ? PLACE_INCBIN
+              : !big                 ? PLACE_ARRAY
+              : strict(&f)           ? PLACE_EXTERN
+                                     : PLACE_INCBIN;
     if (object && f.place)
         f.weights = scratch_weights(&f);
     text_init(&header, job);
     text_init(&text, job);
-    const char *inside = job_printf(job, " * The object %s holds all of it, for %s.\n", strrchr(output, '/') ? strrchr(output, '/') + 1 : output,
-                                    f.target->isa);
+    const char *file = output + strlen(f.stem) - strlen(f.base);
+    const char *inside = job_printf(job, " * The object %s holds all of it, for %s.\n", file, f.target->isa);
     emit_header(&header, &c->artifact, f.name, object ? inside : about(&f));
     model_text(&f, &text, object ? &header : NULL);
     if (object) {
@@ -407,6 +416,6 @@ void emit_c_files(Job *job, Compilation *c, const CompileOptions *o, const char 
     }
     output_file(job, job_printf(job, "%s.h", f.stem), 0666, header.at, header.n);
     if (o->verbose)
-        fprintf(stderr, "aotc: %s: %s, %zu methods, %" PRIu64 " bytes of constants\n", output, f.target->isa, c->programs.n,
-                c->weights.bytes);
+        fprintf(stderr, "aotc: %s: %s, %zu methods, %" PRIu64 " bytes of constants\n", output, f.target->isa,
+                c->programs.n, c->weights.bytes);
 }

@@ -37,6 +37,7 @@ static void list_passes(void)
         printf("%-16s %s\n", graph_passes[i].name, graph_passes[i].doc);
     printf("%-16s %s\n", "lower", "the graph becomes kernels over buffers");
     printf("%-16s %s\n", "plan_memory", "buffers get their places in one workspace");
+    printf("%-16s %s\n", "emit", "the programs become C");
 }
 
 /* The table of README.md: what each group of rows reads; (_) marks an in-place form. */

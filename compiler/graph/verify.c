@@ -202,7 +202,7 @@ const char *graph_verify(Graph *g)
         const char *bad = check_operands(&c, n);
         bad = bad ? bad : check_regions(&c, n);
         bad = bad ? bad : check_attrs(&c, n);
-        bad = bad ? bad : check_types_of(&c, n);
+        bad = bad ? bad : check_types(&c, n);
         for (uint32_t i = 0; i < n->region_count && !bad; i++)
             bad = graph_verify(n->region[i]);
         if (bad)

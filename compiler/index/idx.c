@@ -490,7 +490,7 @@ const Idx *idx_div(Job *job, const Idx *a, const Idx *b)
     if (b->op == IDX_CONST && b->k == 1)
         return a;
     if (a->op == IDX_CONST && b->op == IDX_CONST && b->k)
-        return idx_const(job, floor_div(a->k, b->k));
+        return b->k == -1 ? idx_mulk(job, a, -1) : idx_const(job, floor_div(a->k, b->k));
     if (a == b && b->lo > 0)
         return idx_const(job, 1);
     if (b->lo <= 0)
@@ -513,7 +513,7 @@ const Idx *idx_mod(Job *job, const Idx *a, const Idx *b)
     if (b->op == IDX_CONST && b->k == 1)
         return idx_const(job, 0);
     if (a->op == IDX_CONST && b->op == IDX_CONST && b->k)
-        return idx_const(job, a->k - b->k * floor_div(a->k, b->k));
+        return idx_const(job, b->k == -1 ? 0 : a->k - b->k * floor_div(a->k, b->k));
     if (b->lo <= 0)
         return intern(job, &(Idx){ .op = IDX_MOD, .n = 2, .arg = (const Idx *[]){ a, b } });
     const Idx *q, *r;
@@ -587,33 +587,74 @@ bool idx_uses(const Idx *a, const Idx *symbol)
     return false;
 }
 
-static const Idx *to_last(void *ctx, const Idx *symbol)
+static const Idx *bound(Job *job, const Idx *a, bool upper);
+
+/* The bound of an atom, or of anything with a loop variable in it.  Division by what is positive and free of loop
+ * variables, min and max grow with their operands; a modulo does not, but stays below its divisor. */
+static const Idx *atom_bound(Job *job, const Idx *a, bool upper)
 {
-    return symbol->extent ? idx_addk(ctx, symbol->extent, -1) : NULL;
+    const Idx *x, *y;
+    int64_t k = upper ? a->hi : a->lo;
+    if (!idx_has_var(a))
+        return a;
+    if (a->op == IDX_SYM) {
+        x = upper ? bound(job, a->extent, true) : NULL;
+        return !upper ? idx_const(job, 0) : x ? idx_addk(job, x, -1) : NULL;
+    }
+    if (k != INT64_MAX && k != INT64_MIN)
+        return idx_const(job, k);
+    switch (a->op) {
+    case IDX_DIV:
+        x = a->arg[1]->lo > 0 && !idx_has_var(a->arg[1]) ? bound(job, a->arg[0], upper) : NULL;
+        return x ? idx_div(job, x, a->arg[1]) : NULL;
+    case IDX_MOD:
+        x = upper && a->arg[1]->lo > 0 ? bound(job, a->arg[1], true) : NULL;
+        return x ? idx_addk(job, x, -1) : NULL;
+    case IDX_MIN:
+    case IDX_MAX:
+        x = bound(job, a->arg[0], upper);
+        y = x ? bound(job, a->arg[1], upper) : NULL;
+        return !y ? NULL : a->op == IDX_MIN ? idx_min(job, x, y) : idx_max(job, x, y);
+    default: return NULL;
+    }
 }
 
-static const Idx *to_first(void *ctx, const Idx *symbol)
+/* A product of what is never negative grows with each factor. */
+static const Idx *product_bound(Job *job, const Idx *a, bool upper)
 {
-    return symbol->extent ? idx_const(ctx, 0) : NULL;
+    const Idx *r = idx_const(job, 1);
+    if (a->op != IDX_PROD || !idx_has_var(a))
+        return atom_bound(job, a, upper);
+    for (uint32_t i = 0; i < a->n; i++) {
+        const Idx *x = a->arg[i]->lo >= 0 ? atom_bound(job, a->arg[i], upper) : NULL;
+        if (!x || x->lo < 0) /* e.g. an extent that may be 0: the last value would be -1 */
+            return upper && a->hi != INT64_MAX ? idx_const(job, a->hi) : !upper && a->lo != INT64_MIN ? idx_const(job, a->lo) : NULL;
+        r = idx_mul(job, r, x);
+    }
+    return r;
+}
+
+/* An expression without loop variables that a never exceeds (upper) or never falls below; NULL: none was found. */
+static const Idx *bound(Job *job, const Idx *a, bool upper)
+{
+    if (!idx_has_var(a))
+        return a;
+    if (a->op != IDX_SUM)
+        return product_bound(job, a, upper);
+    Poly p = { .job = job };
+    poly_add(&p, NULL, a->k);
+    for (uint32_t i = 0; i < a->n; i++) {
+        const Idx *x = product_bound(job, a->arg[i], (a->coef[i] > 0) == upper);
+        if (!x)
+            return NULL;
+        poly_add_scaled(&p, x, a->coef[i]);
+    }
+    return poly_done(&p);
 }
 
 const Idx *idx_upper(Job *job, const Idx *a)
 {
-    if (!idx_has_var(a))
-        return a;
-    Poly p = { .job = job };
-    bool sum = a->op == IDX_SUM;
-    poly_add(&p, NULL, sum ? a->k : 0);
-    for (uint32_t i = 0; i < (sum ? a->n : 1); i++) {
-        const Idx *m = sum ? a->arg[i] : a;
-        int64_t c = sum ? a->coef[i] : 1;
-        /* monomials of non-negative atoms grow with each variable, so the last values bound them */
-        if (m->op != IDX_SYM && m->op != IDX_PROD)
-            poly_add_scaled(&p, m->hi == INT64_MAX ? m : idx_const(job, c > 0 ? m->hi : m->lo), c);
-        else
-            poly_add_scaled(&p, idx_map(job, m, c > 0 ? to_last : to_first, job), c);
-    }
-    return poly_done(&p);
+    return bound(job, a, true);
 }
 
 bool idx_provably_le(Job *job, const Idx *a, const Idx *b)
@@ -626,7 +667,7 @@ bool idx_provably_le(Job *job, const Idx *a, const Idx *b)
     if (!idx_has_var(d))
         return false;
     d = idx_upper(job, d);
-    return d->hi <= 0;
+    return d && d->hi <= 0;
 }
 
 bool idx_provably_lt(Job *job, const Idx *a, const Idx *b)

@@ -56,7 +56,8 @@ bool idx_is(const Idx *a, int64_t k);
 bool idx_provably_lt(Job *job, const Idx *a, const Idx *b);
 bool idx_provably_le(Job *job, const Idx *a, const Idx *b);
 bool idx_divisible(Job *job, const Idx *a, const Idx *b, const Idx **quotient); /* exact division proved */
-/* An upper bound in which no loop variable occurs (each is replaced by extent - 1). */
+/* An upper bound in which no loop variable occurs (i becomes extent - 1 where the expression grows with i); NULL: none
+ * was found. */
 const Idx *idx_upper(Job *job, const Idx *a);
 bool idx_uses(const Idx *a, const Idx *symbol);
 /* Whether a loop variable occurs in it. */

@@ -24,7 +24,7 @@ static void print_number(Text *out, int64_t k, bool c)
 
 static void print_sum(Text *out, const Idx *a, int level, const Style *c)
 {
-    bool paren = level > 1 && (a->n > 1 || a->k || a->coef[0] == -1);
+    bool paren = level > 2 || (level > 1 && (a->n > 1 || a->k || a->coef[0] == -1));
     if (paren)
         text_add(out, "(");
     for (uint32_t i = 0; i < a->n; i++) {

@@ -196,6 +196,7 @@ static void test_activation_values(void) {
         p.hi = 6;
         check(&p, 2401);
     }
+    free(grid);
 }
 
 /* A NaN or an infinity in A reaches its row of C, and no other, through every activation. */
@@ -215,6 +216,7 @@ static void test_special_values(void) {
             p.hi = 1;
             check(&p, 5 * n);
             plain[0] = keep;
+            free(a);
         }
     }
 }

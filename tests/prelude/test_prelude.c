@@ -13,7 +13,7 @@
 
 #define HALF_SQRT2 0.707106781186547524400844362104849039L
 #define SQRT_8_PI 1.595769121605730711759784239737402000L
-enum { SWEEP = 20000, SPECIAL = 60, N = 3 * SWEEP + SPECIAL };
+enum { SWEEP = 10000, SPECIAL = 60, N = 3 * SWEEP + SPECIAL };
 
 typedef struct Variant {
     const char *name;
@@ -455,6 +455,7 @@ static void add(const char *name, const Batch *batch, int same)
 
 #ifdef HAVE_TCC
 static TCCState *tcc;
+static TCCState *states[2]; /* plain, with AOT_RT */
 
 static uint64_t fix_float(float x)
 {
@@ -470,7 +471,7 @@ static void add_tcc(const char *name, const char *prelude, const char *here, int
 {
     char path[4096];
     const Batch *batch;
-    tcc = tcc_new();
+    tcc = states[rt] = tcc_new();
     tcc_set_options(tcc, "-nostdlib -nostdinc -std=c11 -Wall -Werror");
     tcc_set_lib_path(tcc, "");
     tcc_set_output_type(tcc, TCC_OUTPUT_MEMORY);
@@ -527,5 +528,10 @@ int main(int argc, char **argv)
     RUN(halves);
     RUN(integers);
     RUN(conversions);
+#ifdef HAVE_TCC
+    for (int i = 0; i < 2; i++)
+        if (states[i])
+            tcc_delete(states[i]);
+#endif
     return check_report();
 }
