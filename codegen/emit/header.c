@@ -50,9 +50,9 @@ static void bound(Emit *e, const char *prefix, const char *what, const Idx *byte
     }
     Unbounded u = { .out = e->out };
     text_init(&u.seen, e->out->job);
-    text_add(e->out, "/* %s_%s is not defined: no upper bound have the sizes ", prefix, what);
+    text_add(e->out, "/* %s_%s is not defined: without an upper bound are ", prefix, what);
     idx_symbols(bytes, see, &u);
-    text_add(e->out, "%s */\n", u.seen.n ? "" : "(the bound itself is beyond 63 bits)");
+    text_add(e->out, "%s */\n", u.seen.n ? "" : "none of the sizes, but it is beyond 63 bits");
 }
 
 static void workspace_of_all(Emit *e)
@@ -211,8 +211,8 @@ static void example(Emit *e)
         text_add(e->out, "%s sizeof out%zu", i ? "," : "", i);
     text_add(e->out, "%s };\n *     char text[200];\n *     aot_status status;\n", g->outputs.n ? "" : " 0");
     text_add(e->out,
-             " *     aot_call call = { .struct_size = sizeof call, .inputs = in, .outputs = out, .output_bytes = room,\n"
-                     " *                       .error = text, .error_bytes = sizeof text };\n");
+             " *     aot_call call = { .struct_size = sizeof call, .inputs = in, .outputs = out,\n"
+             " *                       .output_bytes = room, .error = text, .error_bytes = sizeof text };\n");
     text_add(e->out, " *     const aot_model *model = %s_entry(AOT_ABI, NULL, &status);\n"
                      " *     const aot_method *method = model->methods[0];\n", e->name);
     if (known && !none)
@@ -244,11 +244,11 @@ static void model_part_of_aot_h(Text *out)
 
 static void figures(Emit *e)
 {
-    text_add(e->out, "\n/* RAM: workspace of one call in flight, 64-byte aligned, for all methods and permitted sizes.  The\n"
-                     " * call's inputs, outputs and stack come on top. */\n");
+    text_add(e->out, "\n/* RAM: workspace of one call in flight, 64-byte aligned, for all methods and permitted\n"
+                     " * sizes.  The call's inputs, outputs and stack come on top. */\n");
     workspace_of_all(e);
-    text_add(e->out, "\n/* Flash: constants, 64-byte aligned.  Code and tables come on top; how large they are, only the C\n"
-                     " * compiler knows: `size` of the object tells it. */\n"
+    text_add(e->out, "\n/* Flash: constants, 64-byte aligned.  Code and tables come on top; how large they are only\n"
+                     " * the C compiler knows: `size` of the object tells it. */\n"
                      "#define %s_WEIGHTS_BYTES %" PRIu64 "%s\n#define %s_FLASH_BYTES %s_WEIGHTS_BYTES\n",
              e->name, e->a->weights->bytes, e->a->weights->bytes > INT32_MAX ? "LL" : "", e->name, e->name);
     for (size_t i = 0; i < e->a->program_count; i++) {

@@ -320,7 +320,7 @@ static void update(Emit *e, const Stmt *s)
     line(e);
     Sym v = renamed(e, s->var);
     if (s->dtype == DT_bool) {
-        text_add(e->out, "%s = %s %s ", v, v, s->op == OP_or ? "|" : "&");
+        text_add(e->out, "%s = %s %s ", v, v, s->op == OP_or || s->op == OP_max ? "|" : "&");
         expr(e, s->x, 14);
         text_add(e->out, ";\n");
     } else if (dtype_is_float(s->dtype) && (s->op == OP_add || s->op == OP_mul)) {

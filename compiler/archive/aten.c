@@ -595,8 +595,13 @@ static void addmm(Call *c)
 {
     bool batched = !strncmp(c->target, "aten.b", 6);
     Value *a = arg_tensor(c, batched ? "batch1" : "mat1"), *b = arg_tensor(c, batched ? "batch2" : "mat2");
-    Value *r = scaled(c, matmul_any(c, a, b, &c->meta[0]), "alpha");
-    give(c, build2(&c->b, OP_add, r, scaled(c, arg_tensor(c, "self"), "beta")));
+    Type t = c->meta[0];
+    if (t.dtype == DT_f16 || t.dtype == DT_bf16) /* one rounding, at the end */
+        t.dtype = DT_f32;
+    Value *r = matmul_any(c, build_cast(&c->b, a, t.dtype), build_cast(&c->b, b, t.dtype), &t);
+    Value *self = scaled(c, build_cast(&c->b, arg_tensor(c, "self"), t.dtype), "beta");
+    r = build2(&c->b, OP_add, scaled(c, r, "alpha"), self);
+    give(c, build_cast(&c->b, r, c->meta[0].dtype));
 }
 
 static void conv(Call *c)

@@ -160,7 +160,7 @@ static Expr *parse_atom(Parser *s)
     } else if (take(s, "-")) {
         e = parse_atom(s);
         if (e->kind == EXPR_INT) {
-            e->number = e->number == INT64_MAX ? INT64_MIN : -e->number;
+            e->number = e->number == INT64_MAX ? INT64_MIN : e->number == INT64_MIN ? INT64_MAX : -e->number;
         } else {
             Expr *minus = node(s, EXPR_INT);
             minus->number = -1;
@@ -189,7 +189,13 @@ static Expr *parse_atom(Parser *s)
 static Expr *parse_power(Parser *s)
 {
     Expr *a = parse_atom(s);
-    return !s->bad && take(s, "**") ? call(s, "Pow", a, parse_power(s)) : a;
+    if (s->bad || !take(s, "**"))
+        return a;
+    if (++s->depth > 200)
+        return reject(s);
+    a = call(s, "Pow", a, parse_power(s));
+    s->depth--;
+    return a;
 }
 
 static Expr *parse_product(Parser *s)

@@ -272,9 +272,9 @@ static const char *about(const Files *f)
         text_add(&t, " * GNU C for %s:\n"
                      " *     cc -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math%s%s -c %s.c\n",
                  g->isa, g->march ? " " : "", g->march ? g->march : "", f->base);
-    text_add(&t, " * It calls nothing: no libc, no allocation.  Compilers may still put memcpy, memmove or memset in place of\n"
-                 " * loops, as they do with any C; every freestanding environment has these three.  gcc does so less with\n"
-                 " * -fno-tree-loop-distribute-patterns.\n");
+    text_add(&t, " * It calls nothing: no libc, no allocation.  Compilers may still put memcpy, memmove or memset in\n"
+                 " * place of loops, as they do with any C; every freestanding environment has these three.  gcc does\n"
+                 " * so less with -fno-tree-loop-distribute-patterns.\n");
     about_weights(f, &t);
     return t.at;
 }

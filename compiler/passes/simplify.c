@@ -130,7 +130,7 @@ static void rewrite(Graph *g, bool merge)
             continue;
         Build b = { g, n, n->origin, n->out[0]->name };
         Value *v = merge ? merged_view(&b, n) : NULL;
-        if (v && v != n->in[0] && v->id < room) { /* a merged view may equal one that stands already */
+        if (v && v->kind == VALUE_NODE && v->def->next == n && v->id < room) { /* a merged view may equal one that stands already */
             Value *same = seen_before(g->job, &seen, node_key(g, v->def), v);
             v = same ? same : v;
         }

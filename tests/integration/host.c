@@ -39,7 +39,7 @@ static _Noreturn void die(const char *what, const char *text)
     exit(1);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static Block block_new(size_t bytes, Place place)
 {
@@ -67,7 +67,7 @@ static void block_free(Block *b)
     *b = (Block){ 0 };
 }
 
-/* ---- inputs ------------------------------------------------------------------------------------------------------- */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
 /* Floats in -1..1, integers in 0..9. */
 static void fill(void *data, DLDataType type, size_t bytes, uint64_t seed)
@@ -78,7 +78,8 @@ static void fill(void *data, DLDataType type, size_t bytes, uint64_t seed)
         uint64_t word = type.code == 6 ? seed >> 63 : (seed >> 33) % 10;
         double real = (double)(int64_t)(seed >> 40) / (double)(1 << 23) - 1;
         float single = (float)real;
-        const void *from = type.code != 2 ? (const void *)&word : each == 4 ? (const void *)&single : (const void *)&real;
+        const void *number = each == 4 ? (const void *)&single : (const void *)&real;
+        const void *from = type.code == 2 ? number : (const void *)&word;
         memcpy((char *)data + i * each, from, each);
     }
 }
@@ -135,7 +136,7 @@ static void bind_outputs(Run *r, Place place)
     }
 }
 
-/* ---- runs --------------------------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 static aot_file *open_file(const char *path, const char *isa)
 {
@@ -189,7 +190,7 @@ static uint64_t run_hash(Run *r)
     return h;
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 typedef struct Worker {
     aot_file *file;
@@ -237,7 +238,7 @@ static int command_threads(int argc, char **argv)
     return wrong != 0;
 }
 
-/* ---- open and close ------------------------------------------------------------------------------------------------ */
+/* ---- open and close -------------------------------------------------------------------------- */
 
 static long resident_kb(void)
 {
@@ -288,7 +289,7 @@ static int command_cycle(int argc, char **argv)
     return grown > permitted || still_mapped(argv[0]);
 }
 
-/* ---- one run, and a wrong one --------------------------------------------------------------------------------------- */
+/* ---- one run, and a wrong one ---------------------------------------------------------------- */
 
 static int command_digest(int argc, char **argv)
 {

@@ -53,6 +53,7 @@ static const struct {
     { "Max(1, s0 % 4)", "max(s0 % 4, 1)" },
     { "-s0", "-s0" },
     { "-3 + s0", "s0 - 3" },
+    { "--oo", "9223372036854775807" },
     { "s0*s1*2", "2*(s0*s1)" },
     /* read, but no integers */
     { "ToFloat(Symbol('a'))", "no integer" },

@@ -1,123 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tests of aotc over committed archives, from the command line to the hosts that run what it made.
-
-    integration.py CLASS… --aotc BIN --artifacts DIR --fixtures DIR --scratch DIR [--host BIN]… [-v]
-
-CLASS is one of the classes below, or Class.test_name. DIR of --artifacts holds NAME_BACKEND.so, compiled by the build.
-Every --host is host.c, built in another way. Files are written under --scratch alone. Standard library only; a test
-that wants an optional tool says so when it skips.
-"""
-import argparse
-import functools
+"""Tests of aotc as a compiler: its surroundings, its outputs, its flags. Run as harness.py says."""
 import json
 import os
 import re
 import shutil
 import stat
-import struct
-import subprocess
 import sys
-import tempfile
 import threading
-import unittest
 import zipfile
 from pathlib import Path
 
 import elf
-
-ARGS = None
-SANITIZER = ("Sanitizer", "runtime error:")
-BACKENDS = ("gcc", "tcc")
-KERNEL = re.compile(r"\baotk_igemm_f32_v[34]\b")
+import harness
+from harness import ARGS, Case, archive, artifact, fixture, list_passes, sanitized, zeros
 
 
-def fixture(name):
-    return ARGS.fixtures / name
-
-
-def archive(name):
-    return fixture(name) / "model.pt2"
-
-
-def artifact(name, backend="tcc"):
-    return ARGS.artifacts / f"{name}_{backend}.so"
-
-
-def npy(shape, data, descr="<f4"):
-    """The bytes of a .npy file."""
-    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {tuple(shape)}, }}".encode()
-    text += b" " * (-(len(text) + 11) % 64) + b"\n"
-    return b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text + data
-
-
-def zeros(*shape):
-    count = functools.reduce(lambda a, b: a * b, shape, 1)
-    return npy(shape, bytes(4 * count))
-
-
-@functools.lru_cache
-def sanitized():
-    return b"__asan_init" in Path(ARGS.aotc).read_bytes()
-
-
-def list_passes():
-    said = subprocess.run([ARGS.aotc, "--list-passes"], capture_output=True, text=True, check=True).stdout
-    return [line.split()[0] for line in said.splitlines()]
-
-
-class Case(unittest.TestCase):
-    """A folder of its own, with a TMPDIR that must be empty again after every call of aotc."""
-
-    def setUp(self):
-        ARGS.scratch.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{type(self).__name__.lower()}-", dir=ARGS.scratch))
-        self.addCleanup(shutil.rmtree, self.folder, True)
-        self.temporary = self.folder / "tmp"
-        self.temporary.mkdir()
-
-    def tool(self, name):
-        found = shutil.which(name)
-        if not found:
-            self.skipTest(f"{name} is not installed")
-        return found
-
-    def environment(self, **more):
-        env = {k: v for k, v in os.environ.items() if k not in ("CC", "TMPDIR")}
-        return dict(env, TMPDIR=str(self.temporary), **more)
-
-    def call(self, *words, **options):
-        options = {"cwd": self.folder, "env": self.environment(), "timeout": 120, **options}
-        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, errors="replace", **options)
-        self.assertFalse(any(word in done.stderr for word in SANITIZER), done.stderr)
-        return done
-
-    def aotc(self, *words, status=0, says=(), program=None, **options):
-        """Runs it; a refusal is one line that holds all of `says`. Returns what it printed."""
-        done = self.call(program or ARGS.aotc, *words, **options)
-        self.assertEqual(done.returncode, status, f"{words}: {done.stderr}")
-        if status:
-            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-            self.assertTrue(done.stderr.startswith("aotc: "), done.stderr)
-        for part in [says] if isinstance(says, str) else says:
-            self.assertIn(part, done.stderr)
-        self.assertEqual(os.listdir(self.temporary), [], "left in the temporary folder")
-        return done
-
-    def usage(self, *words, says=()):
-        self.aotc(*words, status=2, says=says)
-
-    def left(self):
-        """Names in the folder, but for TMPDIR."""
-        return sorted(set(os.listdir(self.folder)) - {"tmp"})
-
-    def compiled(self, name="seeds/add_dynamic", *flags):
-        made = self.folder / "made.so"
-        self.aotc(archive(name), "-o", made, "--backend=tcc", *flags)
-        return made
-
-    def inspect(self, path):
-        return json.loads(self.aotc("inspect", path, "--json").stdout)
+def enter(root):
+    os.chroot(root)
+    os.chdir("/")
 
 
 class Toolchain(Case):
@@ -169,11 +70,6 @@ class Toolchain(Case):
         self.assertEqual(os.listdir(root / "tmp"), [])
 
 
-def enter(root):
-    os.chroot(root)
-    os.chdir("/")
-
-
 class Reproducible(Case):
     """The same archive and flags, the same bytes."""
 
@@ -181,11 +77,9 @@ class Reproducible(Case):
         folder = self.folder / name
         (folder / "t").mkdir(parents=True)
         shutil.copy(archive(model), folder / "model.pt2")
-        self.aotc("model.pt2", "-o", "m.so", *flags, cwd=folder, env=dict(self.environment(TMPDIR=str(folder / "t")), **env))
+        env = {**self.environment(), "TMPDIR": str(folder / "t"), **env}
+        self.aotc("model.pt2", "-o", "m.so", *flags, cwd=folder, env=env)
         return (folder / "m.so").read_bytes()
-
-    def environment(self, **more):
-        return {**super().environment(), **more}
 
     def both(self, backend, model):
         one = self.compile_in("one", model, (f"--backend={backend}", "-j1"))
@@ -206,7 +100,8 @@ class Reproducible(Case):
         self.assertEqual(self.both("tcc", "2.13.0/encoder"), artifact("encoder").read_bytes())
 
     def test_texts(self):
-        for model in ("seeds/conv_classifier_b", "2.13.0/encoder", "2.13.0/multi_model", "seeds/model_with_control_flow"):
+        for model in ("seeds/conv_classifier_b", "seeds/model_with_control_flow", "2.13.0/encoder",
+                      "2.13.0/multi_model"):
             for emit, start in (("graph", "graph "), ("loops", "program ")):
                 texts = {self.aotc(archive(model), f"--emit={emit}", "-o", "-").stdout for _ in range(2)}
                 self.assertEqual(len(texts), 1, f"{model} as {emit} varies")
@@ -295,7 +190,8 @@ class Outputs(Case):
         self.aotc(archive("2.13.0/aoti_only"), "-o", "m.so", status=3)
         self.aotc(archive(self.model), "-o", "m.so", "--backend=gcc", "--cc", broken, status=4)
         after = os.stat(old)
-        self.assertEqual((old.read_bytes(), after.st_ino, after.st_mtime_ns), (b"old", before.st_ino, before.st_mtime_ns))
+        self.assertEqual(old.read_bytes(), b"old")
+        self.assertEqual((before.st_ino, before.st_mtime_ns), (after.st_ino, after.st_mtime_ns))
         self.assertEqual(self.left(), ["bad.pt2", "broken-cc", "m.so"])
 
     def test_replaces_and_does_not_overwrite(self):
@@ -320,12 +216,13 @@ class Flags(Case):
 
     def test_unknown(self):
         model = archive("seeds/add_dynamic")
-        for words in (("--nope",), ("-z",), ("--backend=foo",), ("--emit=foo",), ("--target=foo",), ("--cpu=v5",),
-                      ("--cpu", "v34"), ("--cpu=",), ("-j0",), ("-jx",), ("-o",), ("--weights=foo",), ("--dim", "s17"),
-                      ("--dim=s17=4..2",), ("--dim=s17=1x",), ("--dim=nope=3",), ("--method", "x"), ("--method==x",),
-                      ("--model=nope",), (model,)):
-            with self.subTest(words=words):
-                self.usage(model, *words, says=str(words[0]).split("=")[0])
+        for flag in ("--nope", "-z", "--backend=foo", "--emit=foo", "--target=foo", "--weights=foo", "--cpu=v5",
+                     "--cpu=v34", "--cpu=", "-o", "--dim=s17", "--dim=s17=4..2", "--dim=s17=1x", "--dim=nope=3",
+                     "--method=x", "--method==x", "--model=nope", "-j0", "-jx"):
+            with self.subTest(flag=flag):
+                words = re.match("(-j|[^=]*)=?(.*)", flag).groups()
+                self.usage(model, flag, says="nope" if "nope" in flag else words)
+        self.usage(model, model, says="second input")
         self.usage("-o", "m.so", says="no input")
         self.usage("check")
         self.usage("run")
@@ -335,10 +232,10 @@ class Flags(Case):
     def test_depfile(self):
         folder = fixture("seeds/hybrid_model")
         shutil.copy(folder / "forward.pt2", self.folder / "my $model #1.pt2")
-        self.aotc("my $model #1.pt2", "--method", f"encode={folder / 'encode.pt2'}", "-MD", "-MF", "deps/../m.d", "-o", "m.so",
-                  "--backend=tcc", status=5, says="m.d")
-        self.aotc("my $model #1.pt2", "--method", f"encode={folder / 'encode.pt2'}", "-MD", "-MF", "m.d", "-o", "m.so",
-                  "--backend=tcc")
+        words = ("my $model #1.pt2", "--method", f"encode={folder / 'encode.pt2'}", "-o", "m.so", "--backend=tcc",
+                 "-MD")
+        self.aotc(*words, "-MF", "missing/m.d", status=5, says="missing/m.d")
+        self.aotc(*words, "-MF", "m.d")
         self.assertEqual((self.folder / "m.d").read_text(), f"m.so: my\\ $$model\\ \\#1.pt2 {folder / 'encode.pt2'}\n")
         self.aotc(archive(self.conv), "-MD", "-o", "n.so", "--backend=tcc")
         self.assertEqual((self.folder / "n.so.d").read_text(), f"n.so: {archive(self.conv)}\n")
@@ -372,9 +269,9 @@ class Flags(Case):
                          *flags).stdout
 
     def test_cpu(self):
-        for flag, levels in (("v3", ["x86-64-v3"]), ("x86-64-v4", ["x86-64-v4"]), ("v3,v4", ["x86-64-v4", "x86-64-v3"])):
+        for flag in ("v3", "x86-64-v4", "v3,v4"):
             made = self.compiled(self.conv, f"--cpu={flag}")
-            self.assertEqual(self.inspect(made)["isa"], levels)
+            self.assertEqual(self.inspect(made)["isa"], [f"x86-64-{v}" for v in ("v4", "v3") if v in flag])
             names = " ".join(symbol.name for symbol in elf.Elf(made).symbols(".symtab"))
             for level in ("v3", "v4"):
                 self.assertEqual(f"_{level}" in names, level in flag, f"kernels of {level} with --cpu={flag}")
@@ -390,7 +287,8 @@ class Flags(Case):
     def test_time_passes(self):
         said = self.aotc(archive(self.conv), "-o", "m.so", "--backend=tcc", "--time-passes").stderr
         timed = [line.split()[0] for line in said.splitlines()]
-        self.assertEqual(timed, ["import", *list_passes(), "emit", "tcc", "link"])
+        self.assertEqual([name for name in timed if name in list_passes()], list_passes())
+        self.assertLessEqual({"import", "tcc", "link"}, set(timed))
         self.assertTrue(all(line.endswith(" ms") for line in said.splitlines()), said)
 
     def test_dump(self):
@@ -428,168 +326,6 @@ class Flags(Case):
         self.assertRegex(done.stdout, r"^aten\.erfinv_\.default\s+make_models\.py:\d+ \S.*\n$")
         self.aotc("odd.pt2", "-o", "odd.so", status=3, says=("make_models.py:", "aten.erfinv_.default"))
         self.assertEqual(self.left(), ["odd.pt2"])
-
-
-class Artifact(Case):
-    """What is in the file."""
-
-    def each(self):
-        for name in ("conv", "encoder", "hybrid"):
-            for backend in BACKENDS:
-                with self.subTest(artifact=artifact(name, backend).name):
-                    yield artifact(name, backend)
-
-    def test_dynamic_section(self):
-        for path in self.each():
-            tags = elf.Elf(path).dynamic()
-            for tag in (elf.DT_NEEDED, elf.DT_TEXTREL, elf.DT_INIT, elf.DT_FINI, elf.DT_INIT_ARRAY):
-                self.assertNotIn(tag, tags)
-            self.assertFalse(tags.get(elf.DT_FLAGS, [0])[0] & elf.DF_TEXTREL)
-
-    def test_segments(self):
-        for path in self.each():
-            file = elf.Elf(path)
-            stack, = file.of_type(elf.PT_GNU_STACK)
-            relro, = file.of_type(elf.PT_GNU_RELRO)
-            self.assertFalse(stack.flags & elf.PF_X, "executable stack")
-            loads = file.of_type(elf.PT_LOAD)
-            for load in loads:
-                self.assertNotEqual(load.flags & (elf.PF_X | elf.PF_W), elf.PF_X | elf.PF_W)
-                self.assertEqual(load.filesz, load.memsz, "memory beyond the file: .bss")
-                self.assertLessEqual(load.offset + load.filesz, len(file.data))
-            for load in (load for load in loads if load.flags & elf.PF_W):
-                self.assertLessEqual(relro.vaddr, load.vaddr)
-                self.assertGreaterEqual(relro.vaddr + relro.memsz, load.vaddr + load.memsz, "stays writable")
-
-    def test_weights(self):
-        for path in self.each():
-            file = elf.Elf(path)
-            weights = file.sections[".aotc.weights"]
-            inside, = [s for s in file.of_type(elf.PT_LOAD) if s.vaddr <= weights.addr < s.vaddr + s.memsz]
-            self.assertEqual((weights.addr % 4096, weights.flags & elf.SHF_WRITE), (0, 0))
-            self.assertFalse(inside.flags & (elf.PF_W | elf.PF_X))
-
-    def test_symbols(self):
-        for path in self.each():
-            file = elf.Elf(path)
-            self.assertEqual([symbol.name for symbol in file.symbols(".dynsym")], ["aot_entry"])
-            symbols = file.symbols(".symtab")
-            self.assertTrue(any(KERNEL.fullmatch(symbol.name) for symbol in symbols))
-            self.assertEqual([s.name for s in symbols if s.section == elf.SHN_UNDEF], [])
-            self.assertGreater(file.sections[".eh_frame"].size, 4)
-
-    def test_elflint(self):
-        lint = self.tool("eu-elflint")
-        for path in self.each():
-            said = [line for line in self.call(lint, path).stdout.splitlines() if line != "No errors"]
-            self.assertEqual([line for line in said if "note type 1 with owner name 'aotc'" not in line], [])
-
-    def test_stripped(self):
-        strip = self.tool("strip")
-        case = fixture("seeds/conv_classifier_b")
-        for backend in BACKENDS:
-            self.assertEqual(self.call(strip, "-o", "s.so", artifact("conv", backend)).returncode, 0)
-            self.assertNotIn(".symtab", elf.Elf(self.folder / "s.so").sections)
-            for path, out in ((artifact("conv", backend), "whole"), (self.folder / "s.so", "stripped")):
-                self.aotc("run", path, "--inputs", case / "case1_in_0.npy", "--outputs", out)
-            whole, stripped = ((self.folder / out / "000.npy").read_bytes() for out in ("whole", "stripped"))
-            self.assertEqual(whole, stripped)
-            self.assertEqual(self.inspect(self.folder / "s.so")["isa"], ["x86-64-v4", "x86-64-v3"])
-
-    def test_debugger(self):
-        """A backtrace from inside a kernel reads the model's functions, with names, down to the host."""
-        gdb = self.tool("gdb")
-        for backend in BACKENDS:
-            words = [gdb, "-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "set breakpoint pending on"]
-            for command in ("break aotk_igemm_f32_v4", "break aotk_igemm_f32_v3", "run", "bt"):
-                words += ["-ex", command]
-            done = self.call(*words, "--args", ARGS.host[0], "digest", artifact("conv", backend), "-", "1",
-                             env=self.environment(ASAN_OPTIONS="detect_leaks=0"))
-            if "Breakpoint" not in done.stdout.replace("Breakpoint 1 (", "").replace("Breakpoint 2 (", ""):
-                self.skipTest(f"gdb cannot debug here: {done.stderr[-200:]}")
-            frames = re.findall(r"^#\d+ +(?:0x[0-9a-f]+ in )?(\S+) \(", done.stdout, re.MULTILINE)
-            self.assertRegex(frames[0], KERNEL)
-            self.assertTrue(frames[1].startswith("forward_"), frames)
-            self.assertIn("forward_run", frames)
-            self.assertEqual((frames[-1], "??" in frames), ("main", False), frames)
-
-    def environment(self, **more):
-        return {**super().environment(), **more}
-
-
-class Errors(Case):
-    """Wrong inputs are a status and a text, and the session goes on. For every host."""
-
-    def probe(self, name, backend, *words):
-        for host in ARGS.host:
-            done = self.call(host, "probe", artifact(name, backend), *words)
-            self.assertEqual(done.returncode, 0, f"{words}: {done.stdout}{done.stderr}")
-            yield re.fullmatch(r"status (\d+): (.*)\n", done.stdout).groups()
-
-    def refused(self, name, status, parts, *words):
-        for backend in BACKENDS:
-            for got, text in self.probe(name, backend, *words):
-                self.assertEqual(int(got), status, text)
-                for part in parts:
-                    self.assertRegex(text, rf"(?<![\w.]){re.escape(part)}(?![\w])", f"{words}")
-
-    def test_size(self):
-        self.refused("conv", 3, ("x", "0", "1..512", "s77"), 0, "shape", "0,3,32,32")
-        self.refused("conv", 3, ("x", "513", "1..512", "s77"), 0, "shape", "513,3,32,32")
-        self.refused("conv", 3, ("x", "31", "32"), 0, "shape", "2,3,31,32")
-        self.refused("conv", 3, ("x", "-1"), 0, "shape", "-1,3,32,32")
-        self.refused("encoder", 3, ("ids", "1", "2..128", "s27"), 0, "shape", "2,1")
-        self.refused("encoder", 3, ("ids", "129", "2..128", "s27"), 0, "shape", "2,129")
-
-    def test_rank(self):
-        self.refused("conv", 3, ("x", "4", "3"), 0, "shape", "3,32,32")
-        self.refused("encoder", 3, ("ids", "2", "3"), 0, "shape", "2,3,1")
-
-    def test_dtype(self):
-        self.refused("conv", 2, ("x",), 0, "dtype", "2", "64")
-        self.refused("encoder", 2, ("ids",), 0, "dtype", "0", "32")
-
-    def test_index(self):
-        for value in ("50", "-1", "-50", "9223372036854775807", "-9223372036854775808"):
-            for place in ("0", "3"):
-                self.refused("encoder", 5, ("ids", value, "0..49"), 0, "value", place, value)
-        self.refused("encoder", 0, (), 0, "value", "3", "49")
-
-    def test_command_line(self):
-        (self.folder / "ids.npy").write_bytes(npy((2, 3), struct.pack("<6q", 1, 2, 3, 4, 50, 6), "<i8"))
-        for backend in BACKENDS:
-            self.aotc("run", artifact("encoder", backend), "--inputs", "ids.npy", status=1, says=("ids", "50", "0..49"))
-
-
-class Hosts(Case):
-    """Hosts of several kinds see the same bits."""
-
-    def digest(self, host, *words):
-        done = self.call(host, "digest", *words)
-        self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}")
-        return done.stdout
-
-    def test_same_results(self):
-        for name, methods in (("conv", ["-"]), ("encoder", ["-"]), ("hybrid", ["forward", "encode", "decode"])):
-            for backend in BACKENDS:
-                for method in methods:
-                    for isa in ((), ("x86-64-v3",)):
-                        words = (artifact(name, backend), method, 3, *isa)
-                        self.assertEqual(len({self.digest(host, *words) for host in ARGS.host}), 1, words)
-
-    def test_memory_around_tensors(self):
-        """Every fixture, with inputs and outputs that end or start at a page that faults."""
-        skipped = set()
-        for path in sorted(ARGS.fixtures.glob("*/*/model.pt2")):
-            done = self.call(ARGS.aotc, path, "-o", "m.so", "--backend=tcc")
-            if done.returncode:
-                skipped.add(path.parent.name)
-                continue
-            for method in self.inspect(self.folder / "m.so")["methods"]:
-                for size in (1, 3):
-                    with self.subTest(fixture=path.parent, method=method["name"], size=size):
-                        self.digest(ARGS.host[0], "m.so", method["name"], size)
-        self.assertLessEqual(skipped, {"aoti_only", "pickled_subclass"})
 
 
 class Promises(Case):
@@ -639,26 +375,5 @@ class Promises(Case):
         self.assertIn("none 0\n", said)
 
 
-def main():
-    global ARGS
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tests", nargs="*", metavar="CLASS")
-    for name in ("--artifacts", "--fixtures", "--scratch"):
-        parser.add_argument(name, required=True, type=lambda text: Path(text).resolve())
-    parser.add_argument("--aotc", required=True, type=os.path.abspath)
-    parser.add_argument("--host", action="append", default=[], type=os.path.abspath)
-    parser.add_argument("-v", action="store_true")
-    ARGS = parser.parse_args()
-    sys.dont_write_bytecode = True
-    runner = unittest.TextTestRunner(verbosity=1 + ARGS.v)
-    loader = unittest.TestLoader()
-    module = sys.modules[__name__]
-    tests = loader.loadTestsFromNames(ARGS.tests, module) if ARGS.tests else loader.loadTestsFromModule(module)
-    done = runner.run(tests)
-    for test, why in done.skipped:
-        print(f"skipped {test.id()}: {why}")
-    return int(not done.wasSuccessful() or not done.testsRun)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(harness.main(sys.modules[__name__]))

@@ -1,0 +1,21 @@
+/* k0: head
+ * model.py:12 return x.softmax(1) (module head)
+ * reads  x_: f32[s, 10]
+ * writes out_0: f32[s, 10] */
+static void g__k0_head(const f32 *AOT_RESTRICT x_, f32 *AOT_RESTRICT out_0, i64 s)
+{
+    for (i64 i = 0; i < s; i++) {
+        f32 greatest = (-AOT_INF);
+        for (i64 k = 0; k < 10; k++) {
+            greatest = aot_max_f32(greatest, x_[10*i + k]);
+        }
+        f32 sum = 0.0f;
+        AOT_SIMD_SUM(sum)
+        for (i64 k = 0; k < 10; k++) {
+            sum += aot_exp_f32(x_[10*i + k] - greatest);
+        }
+        for (i64 j = 0; j < 10; j++) {
+            out_0[10*i + j] = aot_exp_f32(x_[10*i + j] - greatest) / sum;
+        }
+    }
+}
