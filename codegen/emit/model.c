@@ -631,7 +631,7 @@ static void embedded(Text *out, const char *from, const char *to)
 static void sums_macro(Text *out)
 {
     text_add(out,
-             "#if defined(__GNUC__) && !defined(__TINYC__) && defined(_OPENMP)\n"
+             "#if defined(__GNUC__) && !defined(__TINYC__) && defined(AOT_SIMD)\n"
              "#define AOT_PRAGMA(x) _Pragma(#x)\n#define AOT_SIMD_SUM(v) AOT_PRAGMA(omp simd reduction(+ : v))\n"
              "#else\n#define AOT_SIMD_SUM(v)\n#endif\n\n");
 }

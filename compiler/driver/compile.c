@@ -193,7 +193,7 @@ static void compile_gcc(Job *job, const char *cc, const Units *u, const Level *c
     for (size_t i = 0; i <= n; i++) {
         VEC(const char *) flags = { 0 };
         static const char *const common[] = { "-std=gnu11", "-O3", "-fwrapv", "-fno-math-errno", "-fno-trapping-math",
-                                              "-fopenmp-simd", "-Wall", "-Wextra", "-Wno-unused-function",
+                                              "-fopenmp-simd", "-DAOT_SIMD", "-Wall", "-Wextra", "-Wno-unused-function",
                                               "-fcf-protection=none" };
         for (size_t k = 0; k < sizeof common / sizeof *common; k++)
             *vec_push(job, &flags) = common[k];
@@ -348,6 +348,8 @@ void compile_archive(Job *job, const char *input, const CompileOptions *o)
     if (!stat(input, &in) && !stat(output, &out) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
         usage_error(job, "-o %s: is the input", output);
     bool graph = !strcmp(emit, "graph");
+    if (o->target && strcmp(emit, "c") && strcmp(emit, "obj"))
+        usage_error(job, "--target=%s: is for --emit=c and --emit=obj; a .so holds the levels of --cpu", o->target);
     compile_front(job, &c, input, o, graph);
     Text t;
     text_init(&t, job);

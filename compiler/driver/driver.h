@@ -12,7 +12,7 @@ typedef struct CompileOptions {
     const char *backend;         /* "gcc", "tcc"; NULL: gcc where a C compiler answers, else tcc */
     const char *emit;            /* "so" (default), "obj", "c", "graph", "loops" */
     const char *cpu;             /* --cpu: "v3,v4" (default), "v3", "v4", "baseline", "native" */
-    const char *target;          /* --target: "generic", "x86-64[-v3|-v4]", "aarch64"; NULL: this machine */
+    const char *target;          /* --target: "generic", "x86-64[-v3|-v4]", "aarch64"; for c and obj */
     const char *cc, *sysroot;
     const char *model;           /* --model: which program of an archive that holds several; NULL: all */
     const char *depfile;         /* -MD -MF */

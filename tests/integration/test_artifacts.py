@@ -165,7 +165,7 @@ class Hosts(Case):
                         self.assertEqual(len({self.digest(host, *words) for host in ARGS.host}), 1, words)
 
     def test_memory_around_tensors(self):
-        """Every fixture, with inputs and outputs that end or start at a page that faults."""
+        """Every fixture, with inputs and outputs at odd addresses and against pages that fault."""
         skipped = set()
         for path in sorted(ARGS.fixtures.glob("*/*/model.pt2")):
             done = self.call(ARGS.aotc, path, "-o", "m.so", "--backend=tcc")

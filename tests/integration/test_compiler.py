@@ -363,6 +363,18 @@ class Promises(Case):
         self.aotc("plus.pt2", "-MD", "--backend=tcc")
         self.assertIn(self.left(), (["plus.d", "plus.pt2", "plus.so"], ["plus.pt2", "plus.so", "plus.so.d"]))
 
+    def test_no_input_is_written_over(self):
+        for role in ("-o", "-MF"):
+            for name in ("forward.pt2", "encode.pt2"):
+                for file in ("forward.pt2", "encode.pt2"):
+                    shutil.copy(fixture("seeds/hybrid_model") / file, self.folder)
+                before = (self.folder / name).read_bytes()
+                flags = ["-o", "m.so"] if role == "-MF" else []
+                done = self.call(ARGS.aotc, "forward.pt2", "--method", "encode=encode.pt2", "--backend=tcc", *flags,
+                                 role, name)
+                with self.subTest(role=role, name=name):
+                    self.assertEqual(((self.folder / name).read_bytes() == before, done.returncode), (True, 2))
+
     def test_header_beside_a_device(self):
         (self.folder / "null").symlink_to("/dev/null")
         self.call(ARGS.aotc, archive("seeds/add_dynamic"), "--emit=obj", "-o", "null")
