@@ -131,6 +131,8 @@ void plan_memory(Program *p)
         placed[i] = (Placed){ .b = all[i], .order = i };
         proportional = split_factor(p->job, all[i]->bytes, &factor, &placed[i].size) && (!common || common == factor);
         common = factor;
+        if (proportional && placed[i].size > INT64_MAX / 4)
+            fail(p->job, EXIT_INPUT, "%s: the work memory overflows 64 bits; the model's sizes are out of range", p->name);
         placed[i].size = (placed[i].size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
     if (!n) {

@@ -234,13 +234,15 @@ static const Idx *checked_index(Make *m, const X *x, const Idx *size, const char
     return at;
 }
 
+/* take: the index tensor's axes stand for `axis`; gather: it has an axis for each of a's. */
 static const X *take_at(Make *m, Node *n, const Idx *const *ix)
 {
     Value *a = n->in[0], *index = n->in[1];
+    bool whole = n->op == OP_gather;
     int axis = (int)node_int(n, "axis", 0);
     const Idx *jx[MAX_RANK];
-    const X *at = value_at(m, index, ix + axis);
-    memcpy(jx, ix, (size_t)axis * sizeof *jx);
+    const X *at = value_at(m, index, whole ? ix : ix + axis);
+    memcpy(jx, ix, (size_t)(whole ? a->type.rank : axis) * sizeof *jx);
     const X *key = at;
     for (size_t i = 0; i < m->done.n; i++) /* the same index expression was checked before */
         if (m->done.at[i].v == n->out[0] && m->done.at[i].x == key) {
@@ -253,7 +255,7 @@ static const X *take_at(Make *m, Node *n, const Idx *const *ix)
     m->done.at[m->done.n - 1].x = key;
     m->done.at[m->done.n - 1].ix[0] = jx[axis];
 have:
-    for (int i = axis + 1; i < a->type.rank; i++)
+    for (int i = axis + 1; i < a->type.rank && !whole; i++)
         jx[i] = ix[i - 1 + index->type.rank];
     return value_at(m, a, jx);
 }

@@ -75,6 +75,101 @@ static void unary(Call *c)
     give(c, build1(&c->b, c->row->op, build_cast(&c->b, a, t)));
 }
 
+static Value *number_like(Call *c, const Value *v, double x)
+{
+    return build_full(&c->b, v->type.dtype, x);
+}
+
+static Value *self_as(Call *c, DType d)
+{
+    return build_cast(&c->b, arg_tensor(c, "self"), d);
+}
+
+static void scaled_angle(Call *c)
+{
+    Value *a = self_as(c, c->meta[0].dtype);
+    double pi = 3.14159265358979323846;
+    give(c, build2(&c->b, OP_mul, a, number_like(c, a, (int)c->row->op ? 180 / pi : pi / 180)));
+}
+
+/* log(1 + exp(beta x)) / beta, x itself beyond the threshold. */
+static void softplus(Call *c)
+{
+    Build *b = &c->b;
+    Value *x = arg_tensor(c, "self"), *beta = number_like(c, x, arg_float(c, "beta"));
+    Value *z = build2(b, OP_mul, x, beta);
+    Value *y = build2(b, OP_div, build1(b, OP_log1p, build1(b, OP_exp, z)), beta);
+    Value *far = build2(b, OP_gt, z, number_like(c, x, arg_float(c, "threshold")));
+    give(c, build3(b, OP_where, far, x, y));
+}
+
+/* min(x, 0) - log1p(exp(-|x|)) */
+static void log_sigmoid(Call *c)
+{
+    Build *b = &c->b;
+    Value *x = arg_tensor(c, "self");
+    Value *tail = build1(b, OP_log1p, build1(b, OP_exp, build1(b, OP_neg, build1(b, OP_abs, x))));
+    give(c, build2(b, OP_sub, build2(b, OP_min, x, number_like(c, x, 0)), tail));
+}
+
+static void elu(Call *c) /* and celu (1), selu (2) */
+{
+    Build *b = &c->b;
+    int kind = (int)c->row->op;
+    Value *x = arg_tensor(c, "self");
+    double alpha = kind == 2 ? 1.6732632423543772848 : arg_float(c, "alpha");
+    double scale = kind == 2 ? 1.0507009873554804934 : kind == 0 ? arg_float(c, "scale") : 1;
+    double input = kind == 0 ? arg_float(c, "input_scale") : kind == 1 ? 1 / alpha : 1;
+    Value *low = build1(b, OP_expm1, build2(b, OP_mul, x, number_like(c, x, input)));
+    low = build2(b, OP_mul, low, number_like(c, x, alpha * scale));
+    Value *high = build2(b, OP_mul, x, number_like(c, x, scale));
+    give(c, build3(b, OP_where, build2(b, OP_gt, x, number_like(c, x, 0)), high, low));
+}
+
+static void mish(Call *c)
+{
+    Build *b = &c->b;
+    Value *x = arg_tensor(c, "self"), *sp = build1(b, OP_log1p, build1(b, OP_exp, x));
+    sp = build3(b, OP_where, build2(b, OP_gt, x, number_like(c, x, 20)), x, sp);
+    give(c, build2(b, OP_mul, x, build1(b, OP_tanh, sp)));
+}
+
+static void shrink(Call *c) /* hard, or soft (1): towards zero by lambd */
+{
+    Build *b = &c->b;
+    Value *x = arg_tensor(c, "self"), *zero = number_like(c, x, 0);
+    double lambd = arg_float(c, "lambd");
+    Value *high = build2(b, OP_gt, x, number_like(c, x, lambd)), *low = build2(b, OP_lt, x, number_like(c, x, -lambd));
+    bool soft = (int)c->row->op == 1;
+    Value *above = soft ? build2(b, OP_sub, x, number_like(c, x, lambd)) : x;
+    Value *below = soft ? build2(b, OP_add, x, number_like(c, x, lambd)) : x;
+    Value *middle = build3(b, OP_where, build1(b, OP_isnan, x), x, zero);
+    give(c, build3(b, OP_where, high, above, build3(b, OP_where, low, below, middle)));
+}
+
+static void threshold(Call *c)
+{
+    bool number;
+    Build *b = &c->b;
+    DType t = c->meta[0].dtype;
+    Value *x = self_as(c, t), *at = build_cast(b, arg_operand(c, "threshold", &number), t);
+    Value *v = build_cast(b, arg_operand(c, "value", &number), t);
+    give(c, build3(b, OP_where, build2(b, OP_le, x, at), v, x));
+}
+
+static void infinite(Call *c) /* and isfinite (1) */
+{
+    Build *b = &c->b;
+    Value *x = arg_tensor(c, "self");
+    bool finite = (int)c->row->op == 1;
+    if (!dtype_is_float(x->type.dtype)) {
+        give(c, build_expand(b, build_full_int(b, DT_bool, finite), x->type.rank, x->type.dim));
+        return;
+    }
+    Value *a = build1(b, OP_abs, x), *inf = number_like(c, x, 1e308 * 10);
+    give(c, build2(b, finite ? OP_lt : OP_eq, a, inf));
+}
+
 static void gelu(Call *c)
 {
     bool tanh_form = !strcmp(arg_text(c, "approximate"), "tanh");
@@ -180,6 +275,58 @@ static void true_div(Call *c)
     give(c, build2(&c->b, op, a, b));
 }
 
+/* The other operand where one is NaN. */
+static void nan_aware(Call *c)
+{
+    bool na, nb;
+    Build *b = &c->b;
+    DType t = c->meta[0].dtype;
+    Value *x = build_cast(b, arg_operand(c, "self", &na), t), *y = build_cast(b, arg_operand(c, "other", &nb), t);
+    Value *m = build2(b, c->row->op, x, y);
+    if (dtype_is_float(t))
+        m = build3(b, OP_where, build1(b, OP_isnan, x), y, build3(b, OP_where, build1(b, OP_isnan, y), x, m));
+    give(c, m);
+}
+
+static void xlogy(Call *c)
+{
+    bool na, nb;
+    Build *b = &c->b;
+    DType t = c->meta[0].dtype;
+    Value *x = build_cast(b, arg_operand(c, "self", &na), t), *y = build_cast(b, arg_operand(c, "other", &nb), t);
+    Value *zero = number_like(c, x, 0), *r = build2(b, OP_mul, x, build1(b, OP_log, y));
+    r = build3(b, OP_where, build2(b, OP_eq, x, zero), zero, r);
+    give(c, build3(b, OP_where, build1(b, OP_isnan, y), y, r));
+}
+
+/* self + value * (tensor1 op tensor2) */
+static void addcmul(Call *c)
+{
+    bool number;
+    Build *b = &c->b;
+    DType t = c->meta[0].dtype, wide = t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
+    if (c->row->op == OP_div && !dtype_is_float(t))
+        call_refuse(c, "on integers");
+    Value *x = build_cast(b, arg_tensor(c, "tensor1"), wide), *y = build_cast(b, arg_tensor(c, "tensor2"), wide);
+    Value *v = build_cast(b, arg_operand(c, "value", &number), wide);
+    Value *r = c->row->op == OP_mul ? build2(b, OP_mul, build2(b, OP_mul, v, x), y)
+                                    : build2(b, OP_mul, v, build2(b, OP_div, x, y));
+    give(c, build_cast(b, build2(b, OP_add, self_as(c, wide), r), t));
+}
+
+static void lerp(Call *c)
+{
+    bool number;
+    Build *b = &c->b;
+    DType t = c->meta[0].dtype, wide = t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
+    Value *x = self_as(c, wide), *y = build_cast(b, arg_tensor(c, "end"), wide);
+    Value *w = build_cast(b, arg_operand(c, "weight", &number), wide), *d = build2(b, OP_sub, y, x);
+    Value *near = build2(b, OP_add, x, build2(b, OP_mul, w, d));
+    Value *far = build2(b, OP_sub, y, build2(b, OP_mul, d, build2(b, OP_sub, number_like(c, w, 1), w)));
+    Value *half = build2(b, OP_lt, build1(b, OP_abs, w), number_like(c, w, 0.5));
+    give(c, build_cast(b, build3(b, OP_where, half, near, far), t));
+}
+
 static void clamp(Call *c)
 {
     bool number;
@@ -239,6 +386,23 @@ static void arange(Call *c)
     give(c, i);
 }
 
+/* Elements on and below (above) the diagonal; zero elsewhere. */
+static void triangle(Call *c)
+{
+    Build *b = &c->b;
+    Value *a = arg_tensor(c, "self");
+    const Type *t = &a->type;
+    if (t->rank < 2)
+        call_refuse(c, "of fewer than 2 dimensions");
+    const Idx *rows = t->dim[t->rank - 2], *columns = t->dim[t->rank - 1];
+    Value *i = build(b, OP_iota, NULL, 0, &(Type){ DT_i64, 1, { rows } }, NULL, 0);
+    Value *j = build(b, OP_iota, NULL, 0, &(Type){ DT_i64, 1, { columns } }, NULL, 0);
+    i = build_reshape(b, i, 2, (const Idx *[]){ rows, k(c, 1) });
+    i = build2(b, OP_add, i, build_full_int(b, DT_i64, arg_int(c, "diagonal")));
+    Value *kept = build2(b, (int)c->row->op ? OP_ge : OP_le, j, i);
+    give(c, build3(b, OP_where, kept, a, build_full_int(b, t->dtype, 0)));
+}
+
 /* ---- reductions ------------------------------------------------------------------------------------------ */
 
 static void axes_of(Call *c, int rank, bool *axes)
@@ -264,6 +428,80 @@ static void reduce(Call *c)
     a = op == OP_any || op == OP_all ? as_bool(c, a) : build_cast(&c->b, a, c->meta[0].dtype);
     a = a->type.rank ? build_reduce(&c->b, op, a, axes, arg_bool(c, "keepdim")) : a;
     give(c, build_cast(&c->b, a, c->meta[0].dtype));
+}
+
+/* var, std (1), and both with the mean (2, 3). The divisor is count - correction. */
+static void variance(Call *c)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    int kind = (int)c->row->op;
+    bool axes[MAX_RANK], number;
+    DType t = c->meta[0].dtype, wide = t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
+    Value *x = self_as(c, wide);
+    if (!dtype_is_float(t) || !x->type.rank)
+        call_refuse(c, "of complex or 0-d tensors");
+    axes_of(c, x->type.rank, axes);
+    const Idx *count = k(c, 1);
+    for (int i = 0; i < x->type.rank; i++)
+        count = axes[i] ? idx_mul(job, count, x->type.dim[i]) : count;
+    Value *n = build_cast(b, build_index(b, count), wide);
+    Value *mean = build2(b, OP_div, build_reduce(b, OP_sum, x, axes, true), n), *d = build2(b, OP_sub, x, mean);
+    bool keep = arg_bool(c, "keepdim");
+    Value *r = build_reduce(b, OP_sum, build2(b, OP_mul, d, d), axes, keep), *left = n;
+    if (arg_json(c, "correction"))
+        left = build2(b, OP_sub, n, build_cast(b, arg_operand(c, "correction", &number), wide));
+    else if (!arg_json(c, "unbiased") || arg_bool(c, "unbiased"))
+        left = build2(b, OP_sub, n, number_like(c, n, 1));
+    r = build2(b, OP_div, r, build2(b, OP_max, left, number_like(c, n, 0)));
+    if (kind & 1)
+        r = build1(b, OP_sqrt, r);
+    give(c, build_cast(b, r, t));
+    if (kind > 1)
+        c->result[1] = build_cast(b, build_reshape(b, mean, c->meta[1].rank, c->meta[1].dim), t);
+}
+
+/* max + log(sum(exp(x - max))), where the maximum is finite. */
+static void logsumexp(Call *c)
+{
+    Build *b = &c->b;
+    bool axes[MAX_RANK];
+    DType t = c->meta[0].dtype, wide = t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
+    Value *x = self_as(c, wide);
+    if (!x->type.rank || !dtype_is_float(t))
+        call_refuse(c, "of complex or 0-d tensors");
+    axes_of(c, x->type.rank, axes);
+    Value *m = build_reduce(b, OP_amax, x, axes, true), *zero = number_like(c, x, 0);
+    m = build3(b, OP_where, build2(b, OP_eq, build1(b, OP_abs, m), number_like(c, x, 1e308 * 10)), zero, m);
+    Value *s = build_reduce(b, OP_sum, build1(b, OP_exp, build2(b, OP_sub, x, m)), axes, true);
+    Value *r = build2(b, OP_add, build1(b, OP_log, s), m);
+    give(c, build_cast(b, build_reshape(b, r, c->meta[0].rank, c->meta[0].dim), t));
+}
+
+static void vector_norm(Call *c)
+{
+    Build *b = &c->b;
+    bool axes[MAX_RANK];
+    double ord = arg_float(c, "ord");
+    DType t = c->meta[0].dtype, wide = t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
+    Value *x = arg_tensor(c, "self");
+    if (!dtype_is_float(t) || !dtype_is_float(x->type.dtype) || !x->type.rank)
+        call_refuse(c, "of complex or 0-d tensors");
+    x = build1(b, OP_abs, build_cast(b, x, wide));
+    axes_of(c, x->type.rank, axes);
+    bool keep = arg_bool(c, "keepdim"), infinite = ord > 1e308 || ord < -1e308;
+    Value *p = number_like(c, x, ord), *r;
+    if (infinite)
+        r = build_reduce(b, ord > 0 ? OP_amax : OP_amin, x, axes, keep);
+    else if (ord == 0)
+        r = build_reduce(b, OP_sum, build_cast(b, build2(b, OP_ne, x, number_like(c, x, 0)), wide), axes, keep);
+    else if (ord == 1)
+        r = build_reduce(b, OP_sum, x, axes, keep);
+    else if (ord == 2)
+        r = build1(b, OP_sqrt, build_reduce(b, OP_sum, build2(b, OP_mul, x, x), axes, keep));
+    else
+        r = build2(b, OP_pow, build_reduce(b, OP_sum, build2(b, OP_pow, x, p), axes, keep), number_like(c, x, 1 / ord));
+    give(c, build_cast(b, r, t));
 }
 
 static void softmax(Call *c)
@@ -312,12 +550,13 @@ static void permute(Call *c)
 static void transpose(Call *c)
 {
     Value *a = arg_tensor(c, "self");
-    int dims[MAX_RANK], rank = a->type.rank;
-    bool t = !strncmp(c->target, "aten.t.", 7);
+    int dims[MAX_RANK], rank = a->type.rank, kind = (int)c->row->op; /* 1: the last two, 2: axis0, axis1, 3: all */
+    bool t = !strncmp(c->target, "aten.t.", 7) || !strncmp(c->target, "aten.t_.", 8);
     for (int i = 0; i < rank; i++)
-        dims[i] = i;
-    if (rank > 1) {
-        int x = t ? 0 : arg_dim(c, "dim0", rank), y = t ? 1 : arg_dim(c, "dim1", rank);
+        dims[i] = kind == 3 ? rank - 1 - i : i;
+    if (rank > 1 && kind != 3) {
+        int x = t ? 0 : kind == 1 ? rank - 2 : arg_dim(c, kind == 2 ? "axis0" : "dim0", rank);
+        int y = t ? 1 : kind == 1 ? rank - 1 : arg_dim(c, kind == 2 ? "axis1" : "dim1", rank);
         dims[x] = y;
         dims[y] = x;
     }
@@ -327,6 +566,39 @@ static void transpose(Call *c)
 static void expand(Call *c)
 {
     give(c, build_expand(&c->b, arg_tensor(c, "self"), c->meta[0].rank, c->meta[0].dim));
+}
+
+static void broadcast_tensors(Call *c)
+{
+    Value **in;
+    size_t n = arg_tensors(c, "tensors", &in);
+    for (size_t i = 0; i < n && i < c->result_count; i++)
+        c->result[i] = build_expand(&c->b, in[i], c->meta[i].rank, c->meta[i].dim);
+}
+
+static void movedim(Call *c)
+{
+    Value *a = arg_tensor(c, "self");
+    int64_t from[MAX_RANK], to[MAX_RANK];
+    int dims[MAX_RANK], rank = a->type.rank, next = 0;
+    bool taken[MAX_RANK] = { false };
+    size_t n = arg_ints(c, "source", from, MAX_RANK, 0), m = arg_ints(c, "destination", to, MAX_RANK, 0);
+    for (int i = 0; i < rank; i++)
+        dims[i] = -1;
+    for (size_t i = 0; i < n; i++) {
+        int64_t x = from[i] < 0 ? from[i] + rank : from[i], y = i < m ? (to[i] < 0 ? to[i] + rank : to[i]) : -1;
+        if (x < 0 || x >= rank || y < 0 || y >= rank || taken[x] || dims[y] >= 0)
+            fail_at(c->b.g->job, EXIT_INPUT, &c->b.origin, "%s: source and destination do not fit", c->target);
+        taken[x] = true;
+        dims[y] = (int)x;
+    }
+    for (int i = 0; i < rank; i++) {
+        while (next < rank && taken[next])
+            next++;
+        if (dims[i] < 0)
+            dims[i] = next++;
+    }
+    give(c, build_permute(&c->b, a, dims));
 }
 
 /* A start or end of a slice within a size: Python's rules. */
@@ -452,6 +724,21 @@ static void cat(Call *c)
     cat_values(c, in, n, arg_dim(c, "dim", c->meta[0].rank));
 }
 
+static void hstack(Call *c) /* and vstack (1) */
+{
+    Value **in;
+    size_t n = arg_tensors(c, "tensors", &in);
+    bool rows = (int)c->row->op == 1;
+    for (size_t i = 0; i < n; i++) {
+        const Type *t = &in[i]->type;
+        if (t->rank == 0)
+            in[i] = build_reshape(&c->b, in[i], 1, (const Idx *[]){ k(c, 1) });
+        if (rows && in[i]->type.rank == 1)
+            in[i] = build_reshape(&c->b, in[i], 2, (const Idx *[]){ k(c, 1), in[i]->type.dim[0] });
+    }
+    cat_values(c, in, n, rows || c->meta[0].rank == 1 ? 0 : 1);
+}
+
 static void stack(Call *c)
 {
     Value **in;
@@ -551,6 +838,16 @@ static void index_select(Call *c)
         call_refuse(c, "of a 0-d tensor");
     i = build_reshape(&c->b, i, 1, (const Idx *[]){ type_count(c->b.g->job, &i->type) });
     give(c, take(c, a, i, arg_dim(c, "dim", a->type.rank)));
+}
+
+static void gather(Call *c)
+{
+    Value *in[2] = { arg_tensor(c, "self"), build_cast(&c->b, arg_tensor(c, "index"), DT_i64) };
+    int rank = in[0]->type.rank;
+    if (!rank || in[1]->type.rank != rank)
+        call_refuse(c, "of tensors without dimensions or of different ranks");
+    Attr at = attr_int(c->b.g->job, "axis", arg_dim(c, "dim", rank));
+    give(c, build(&c->b, OP_gather, in, 2, &c->meta[0], &at, 1));
 }
 
 /* ---- contractions and neural networks ------------------------------------------------------------------------- */

@@ -91,6 +91,17 @@ static void fill_constants(Job *job, const char *path, Graph *g)
             fill_constants(job, path, n->region[i]);
 }
 
+static void refuse_composites(Ir *a, Graph *g)
+{
+    for each_node (n, g) {
+        if (op_info[n->op].kind == COMPOSITE)
+            fail(a->job, EXIT_INPUT, "%s: %s is a composite operator, which lowering does not know; add --pass decompose",
+                 a->path, op_info[n->op].name);
+        for (uint32_t i = 0; i < n->region_count; i++)
+            refuse_composites(a, n->region[i]);
+    }
+}
+
 static void check(Ir *a, Graph *g)
 {
     const char *bad = graph_verify(g);
@@ -109,10 +120,7 @@ static Program *program_of(Ir *a, const char *text)
             usage_error(a->job, "ir: --pass %s: is not known", a->passes.at[i]);
     }
     if (a->lower) {
-        for each_node (n, g)
-            if (op_info[n->op].kind == COMPOSITE)
-                fail(a->job, EXIT_INPUT, "%s: %s is a composite operator, which lowering does not know; add --pass decompose",
-                     a->path, op_info[n->op].name);
+        refuse_composites(a, g);
         fill_constants(a->job, a->path, g);
         return lower(g, &a->weights);
     }

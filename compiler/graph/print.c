@@ -10,9 +10,7 @@ static void print_attrs(Text *out, const Node *n)
 {
     for (size_t i = 0; i < n->attrs.n; i++) {
         const Attr *a = &n->attrs.at[i];
-        text_add(out, i ? ", " : " {");
-        word_name(out, a->name);
-        text_add(out, "=");
+        text_add(out, "%s%s=", i ? ", " : " {", a->name);
         if (a->kind == ATTR_FLOAT) {
             word_double(out, a->number, false);
         } else if (a->kind == ATTR_TEXT) {

@@ -175,7 +175,7 @@ static Value *max_pool(Build *b, const Node *n)
     bool ints = !dtype_is_float(n->in[0]->type.dtype);
     if (ints)
         fail_at(b->g->job, EXIT_UNSUPPORTED, &n->origin, "operator %s is not supported here; on integers",
-                n->origin.target);
+                n->origin.target ? n->origin.target : op_info[n->op].name);
     return build_reduce(b, OP_amax, windows(b, n, n->in[0], -INFINITY, false), last_two, false);
 }
 

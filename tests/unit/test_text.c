@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Both IRs as text: print(parse(print(x))) == print(x), and a program that was read plans and emits as the one that
- * was written.  Arguments: model.pt2 files.  Each is imported, printed, run through all passes, lowered and planned;
- * every text is read back, in the same job and in a fresh one. */
+ * was written.  Arguments: model.pt2 files, each of which is imported, printed, run through all passes, lowered and
+ * planned, and every text is read back, in the same job and in a fresh one; and .gir and .lir files, which are mutated:
+ * what comes out is refused, or goes through the whole compiler. */
 #include "../check.h"
 #include "../../compiler/driver/compile.h"
 #include <unistd.h>
@@ -182,6 +183,28 @@ static void canonical(void)
 
 /* ---- hostile texts --------------------------------------------------------------------------------------- */
 
+static bool has_elements(const Graph *g)
+{
+    bool all = true;
+    for (size_t i = 0; i < g->consts.n; i++)
+        all &= g->consts.at[i]->tensor->storage != NULL;
+    for each_node (n, g)
+        for (uint32_t i = 0; i < n->region_count; i++)
+            all &= has_elements(n->region[i]);
+    return all;
+}
+
+/* What verify lets through, passes and lowering take. */
+static void through_passes(Job *job, Graph *g, Weights *weights)
+{
+    passes_run(g, &(PassOptions){ NULL, false, stderr });
+    if (!has_elements(g))
+        return;
+    Program *p = lower(g, weights);
+    plan_memory(p);
+    c_of(job, p, weights);
+}
+
 static void parse_any(Job *job, void *arg)
 {
     const char *text = arg;
@@ -189,7 +212,7 @@ static void parse_any(Job *job, void *arg)
     if (!strncmp(text, "graph", 5)) {
         Graph *g = graph_parse(job, "text", text);
         if (graph_verify(g) == NULL)
-            text_of_graph(job, g);
+            through_passes(job, g, &weights);
     } else {
         Program *p = program_parse(job, "text", text, &weights);
         text_of_program(job, p);
@@ -205,7 +228,7 @@ static uint64_t next(uint64_t *state)
     return *state >> 33;
 }
 
-/* Cuts, doubles, swaps and overwrites pieces; what comes out is refused or read, and never does anything else. */
+/* Cuts, overwrites pieces; what comes out is refused or read, and never does anything else. */
 static void mutated(const char *const *texts, size_t count, int rounds)
 {
     static const char *const pieces[] = { "[", "]", "(", "\"", "\\", "9223372036854775807", "-", "{", "end\n", "s0", "//0",
@@ -255,6 +278,16 @@ static void deep(void)
     }
 }
 
+/* The golden tests' own texts, mutated. */
+static void text_file(Job *job, void *arg)
+{
+    size_t n;
+    const char *text = read_file(job, arg, 4000, &n), *start = text;
+    while (*start == ';')
+        start += strcspn(start, "\n") + 1;
+    mutated(&start, 1, 2000);
+}
+
 int main(int argc, char **argv)
 {
     RUN(by_hand);
@@ -263,7 +296,8 @@ int main(int argc, char **argv)
     RUN(hostile);
     for (int i = 1; i < argc; i++) {
         fprintf(stderr, "%s\n", argv[i]);
-        int code = job_run(model, argv[i], stderr);
+        bool text = strstr(argv[i], ".gir") || strstr(argv[i], ".lir");
+        int code = job_run(text ? text_file : model, argv[i], stderr);
         CHECK(code == 0 || code == EXIT_UNSUPPORTED);
         if (code)
             fprintf(stderr, "skipped: not for this compiler (%d)\n", code);
