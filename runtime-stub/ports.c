@@ -127,7 +127,7 @@ int32_t aot_output_ndim(const aot_session *session, uint64_t index)
 uint64_t aot_output_bytes(const aot_session *session, uint64_t index)
 {
     const DLTensor *tensor = output(session, index);
-    if (!tensor)
+    if (!tensor || (output_port(session, index)->flags & AOT_NONE))
         return 0;
     uint64_t bytes = (tensor->dtype.bits + 7u) / 8u;
     for (int32_t i = 0; i < tensor->ndim; i++)

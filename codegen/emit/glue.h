@@ -135,6 +135,14 @@ static AOT_UNUSED aot_status aot_no_space(aot_call *call, const char *what, u64 
     return AOT_ESPACE;
 }
 
+/* "float32", "bool8" */
+static AOT_UNUSED void aot_put_dtype(aot_say *s, DLDataType d)
+{
+    static const char *const kinds[] = { "int", "uint", "float", "handle", "bfloat", "complex", "bool" };
+    aot_put(s, d.code < 7 ? kinds[d.code] : "type");
+    aot_put_i64(s, d.bits);
+}
+
 /* Rank, dtype and layout of input `i`: row-major, sizes of 1 may have any stride. */
 static AOT_UNUSED aot_status aot_check_input(aot_call *call, i64 i, const aot_port *port)
 {
@@ -151,8 +159,16 @@ static AOT_UNUSED aot_status aot_check_input(aot_call *call, i64 i, const aot_po
         aot_put_i64(&s, port->ndim);
         return AOT_ESHAPE;
     }
-    if (t->dtype.code != port->dtype.code || t->dtype.bits != port->dtype.bits || t->dtype.lanes != 1)
-        return aot_bad_input(call, port->name, "its element type is another", AOT_EDTYPE);
+    if (t->dtype.code != port->dtype.code || t->dtype.bits != port->dtype.bits || t->dtype.lanes != 1) {
+        aot_say s = aot_begin(call);
+        aot_put(&s, "input ");
+        aot_put(&s, port->name);
+        aot_put(&s, ": its elements are ");
+        aot_put_dtype(&s, t->dtype);
+        aot_put(&s, "; they must be ");
+        aot_put_dtype(&s, port->dtype);
+        return AOT_EDTYPE;
+    }
     for (d = 0; d < t->ndim; d++)
         empty |= t->shape[d] == 0;
     for (d = t->ndim - 1; t->strides && !empty && d >= 0; d--) {

@@ -61,7 +61,7 @@ static void apply_option(Import *m, Sym name, int64_t *lo, int64_t *hi)
             continue;
         d->used = true;
         if (d->lo < *lo || d->hi > *hi)
-            fail(m->job, EXIT_USAGE, "--dim %s=%lld..%lld: the model allows %lld..%lld", d->name, (long long)d->lo,
+            fail(m->job, EXIT_USAGE, "--dim %s: %lld..%lld is asked for; the model allows %lld..%lld", d->name, (long long)d->lo,
                  (long long)d->hi, (long long)*lo, (long long)*hi);
         *lo = d->lo;
         *hi = d->hi;

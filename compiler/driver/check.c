@@ -13,6 +13,8 @@ void command_check(Job *job, int argc, char **argv)
         else if (!compile_flag(job, &o, argc, argv, &i))
             usage_error(job, "check: %s: is not known", argv[i]);
     }
+    if (o.output || o.emit || o.depfile || o.report || o.cpu || o.target)
+        usage_error(job, "check: takes no flag that is about outputs");
     if (!input)
         usage_error(job, "check: no archive is given");
     Archive *a = archive_open(job, input);
@@ -20,7 +22,7 @@ void command_check(Job *job, int argc, char **argv)
     for (size_t i = 0; i < archive_model_count(a); i++)
         missing += import_check(job, a, i, stdout);
     if (missing)
-        fail(job, EXIT_UNSUPPORTED, "%s: %zu operators are not supported", input, missing);
+        fail(job, EXIT_UNSUPPORTED, "%s: %zu operator%s not supported", input, missing, missing == 1 ? " is" : "s are");
     Compilation c = { .torch = NULL };
     compile_front(job, &c, input, &o, false);
     printf("%s: compiles, %zu method%s\n", input, c.programs.n, c.programs.n == 1 ? "" : "s");

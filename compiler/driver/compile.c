@@ -22,7 +22,10 @@ static void parse_dims(Job *job, const CompileOptions *o, ImportOptions *out)
         d->lo = d->hi = eq ? strtoll(eq + 1, &end, 10) : 0;
         if (end && !strncmp(end, "..", 2))
             d->hi = strtoll(end + 2, &end, 10);
-        if (!eq || end == eq + 1 || *end || d->lo < 0 || d->hi < d->lo)
+        for (size_t k = 0; k < i; k++)
+            if (!strcmp(out->dims[k].name, d->name))
+                usage_error(job, "--dim %s: is given twice", d->name);
+        if (!eq || end == eq + 1 || *end || d->lo < 0 || d->hi < d->lo || d->hi == INT64_MAX)
             usage_error(job, "--dim %s: not of the form NAME=8 or NAME=1..64", o->dims[i]);
     }
 }
@@ -252,7 +255,7 @@ static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, con
     const Level *levels[4];
     size_t n = choose_levels(job, o, levels), kernels = 0;
     const char *cc = o->backend && !strcmp(o->backend, "tcc") ? NULL : cc_find(job, o->cc);
-    if (o->backend && !strcmp(o->backend, "gcc") && !cc)
+    if (!cc && (o->cc || (o->backend && !strcmp(o->backend, "gcc"))) && !(o->backend && !strcmp(o->backend, "tcc")))
         fail(job, EXIT_TOOLCHAIN, "%s: no C compiler answers; install gcc, name one with --cc, or use --backend=tcc",
              o->cc ? o->cc : "cc");
     uint8_t id[32];
@@ -318,7 +321,7 @@ static void depfile_name(Text *t, const char *s)
         text_add(t, *s == ' ' || *s == '#' ? "\\%c" : *s == '$' ? "$$" : "%c", *s);
 }
 
-static void write_depfile(Job *job, const Compilation *c, const CompileOptions *o, const char *output)
+static void write_depfile(Job *job, const Compilation *c, const char *depfile, const char *output)
 {
     Text t;
     text_init(&t, job);
@@ -329,7 +332,7 @@ static void write_depfile(Job *job, const Compilation *c, const CompileOptions *
         depfile_name(&t, c->inputs.at[i]);
     }
     text_add(&t, "\n");
-    output_file(job, o->depfile, 0666, t.at, t.n);
+    output_file(job, depfile, 0666, t.at, t.n);
 }
 
 static const char *default_output(Job *job, const char *input, const char *emit)
@@ -339,14 +342,50 @@ static const char *default_output(Job *job, const char *input, const char *emit)
     return job_printf(job, "%s.%s", artifact_name(job, input), extension);
 }
 
+/* `path` with another extension. */
+static const char *sibling(Job *job, const char *path, const char *extension)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    return job_printf(job, "%.*s.%s", dot ? (int)(dot - path) : (int)strlen(path), path, extension);
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (!strcmp(a, b))
+        return true;
+    return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* No output may replace an input or another output. */
+static void refuse_overwrite(Job *job, const char *input, const CompileOptions *o, const char *emit, const char *output,
+                             const char *depfile)
+{
+    bool text = !strcmp(emit, "graph") || !strcmp(emit, "loops");
+    const char *outputs[] = { output, depfile, o->report };
+    if (!strcmp(output, "-") && !text)
+        usage_error(job, "-o -: only --emit=graph and --emit=loops go to standard output");
+    for (size_t i = 0; i < 3; i++) {
+        if (!outputs[i] || (i == 0 && !strcmp(output, "-")))
+            continue;
+        bool clash = same_file(outputs[i], input);
+        for (size_t k = 0; k < o->method_count; k++)
+            clash |= same_file(outputs[i], o->methods[k].path);
+        if (clash)
+            usage_error(job, "%s: is an input, and would be overwritten", outputs[i]);
+        for (size_t k = 0; k < i; k++)
+            if (outputs[k] && same_file(outputs[i], outputs[k]))
+                usage_error(job, "%s: is written twice", outputs[i]);
+    }
+}
+
 void compile_archive(Job *job, const char *input, const CompileOptions *o)
 {
     Compilation c = { .torch = NULL };
     const char *emit = o->emit ? o->emit : "so", *output = o->output ? o->output : default_output(job, input, emit);
     double start = seconds_now();
-    struct stat out, in;
-    if (!stat(input, &in) && !stat(output, &out) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
-        usage_error(job, "-o %s: is the input", output);
+    const char *depfile = o->depfile && !*o->depfile ? sibling(job, output, "d") : o->depfile;
+    refuse_overwrite(job, input, o, emit, output, depfile);
     bool graph = !strcmp(emit, "graph");
     if (o->target && strcmp(emit, "c") && strcmp(emit, "obj"))
         usage_error(job, "--target=%s: is for --emit=c and --emit=obj; a .so holds the levels of --cpu", o->target);
@@ -362,8 +401,8 @@ void compile_archive(Job *job, const char *input, const CompileOptions *o)
     } else {
         link_artifact(job, &c, o, output);
     }
-    if (o->depfile)
-        write_depfile(job, &c, o, output);
+    if (depfile)
+        write_depfile(job, &c, depfile, output);
     if (o->report && !graph)
         write_report(job, &c, o->report);
     if (o->verbose)

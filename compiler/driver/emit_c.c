@@ -388,8 +388,11 @@ void emit_c_files(Job *job, Compilation *c, const CompileOptions *o, const char 
     bool object = o->emit && !strcmp(o->emit, "obj");
     Files f = { .job = job, .c = c, .o = o, .target = find_target(job, o->target) };
     Text header, text;
+    struct stat special;
     check_flags(job, o, object);
     name_files(&f, output, object);
+    if (!stat(output, &special) && !S_ISREG(special.st_mode))
+        usage_error(job, "-o %s: is no regular file; a .h is written beside the output", output);
     bool big = c->weights.bytes > ARRAY_MAX;
     f.weights = job_printf(job, "%s.weights.bin", f.base);
     f.place = !c->weights.bytes      ? PLACE_NONE

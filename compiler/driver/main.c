@@ -69,8 +69,6 @@ static void compile(Job *job, int argc, char **argv)
     }
     if (!input)
         usage_error(job, "no input");
-    if (o.depfile && !*o.depfile)
-        o.depfile = job_printf(job, "%s.d", o.output ? o.output : "model");
     compile_archive(job, input, &o);
 }
 
@@ -83,6 +81,9 @@ static void body(Job *job, void *arg)
                      { "verify", command_verify }, { "check", command_check } };
     Args *a = arg;
     const char *first = a->argc > 1 ? a->argv[1] : "--help";
+    bool alone = !strcmp(first, "--version") || !strncmp(first, "--list-", 7);
+    if (alone && a->argc > 2)
+        usage_error(job, "%s: takes nothing else", first);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(first, commands[i].name)) {
             commands[i].run(job, a->argc - 1, a->argv + 1);

@@ -64,6 +64,18 @@ static const char *value_of(Job *job, const char *name, int argc, char **argv, i
     return argv[++*i];
 }
 
+/* all, or after:STAGE with a stage of --list-passes or `import`. */
+static void check_dump(Job *job, const char *v)
+{
+    static const char *const stages[] = { "import", "lower", "plan_memory", "emit", NULL };
+    const char *stage = !strncmp(v, "after:", 6) ? v + 6 : "";
+    bool good = !strcmp(v, "all") || known(stage, stages);
+    for (size_t i = 0; i < graph_pass_count; i++)
+        good |= !strcmp(stage, graph_passes[i].name);
+    if (!good)
+        usage_error(job, "--dump=%s: is neither all nor after:PASS with a pass of --list-passes", v);
+}
+
 static bool valued_flag(Job *job, CompileOptions *o, int argc, char **argv, int *i)
 {
     static const char *const backends[] = { "gcc", "tcc", NULL };
@@ -85,6 +97,8 @@ static bool valued_flag(Job *job, CompileOptions *o, int argc, char **argv, int 
         if (flags[k].words)
             one_of(job, flags[k].name, v, flags[k].words);
         *flags[k].to = v;
+        if (flags[k].to == &o->dump)
+            check_dump(job, v);
         return true;
     }
     return false;
@@ -103,8 +117,10 @@ bool compile_flag(Job *job, CompileOptions *o, int argc, char **argv, int *i)
         o->depfile = v;
     } else if (!strncmp(a, "-j", 2)) {
         v = a[2] ? a + 2 : value_of(job, "-j", argc, argv, i);
-        o->jobs = atoi(v);
-        if (o->jobs < 1 || o->jobs > 1024)
+        char *end;
+        long n = strtol(v, &end, 10);
+        o->jobs = (int)n;
+        if (end == v || *end || n < 1 || n > 1024)
             usage_error(job, "-j %s: is not a number from 1 to 1024", v);
     } else if ((v = value_of(job, "--method", argc, argv, i))) {
         add_method(job, o, v);

@@ -238,7 +238,7 @@ class Flags(Case):
         self.aotc(*words, "-MF", "m.d")
         self.assertEqual((self.folder / "m.d").read_text(), f"m.so: my\\ $$model\\ \\#1.pt2 {folder / 'encode.pt2'}\n")
         self.aotc(archive(self.conv), "-MD", "-o", "n.so", "--backend=tcc")
-        self.assertEqual((self.folder / "n.so.d").read_text(), f"n.so: {archive(self.conv)}\n")
+        self.assertEqual((self.folder / "n.d").read_text(), f"n.so: {archive(self.conv)}\n")
 
     def test_dim_narrows(self):
         made = self.compiled(self.conv, "--dim", "s77=2..9")
