@@ -159,9 +159,11 @@ void finish_kernel(Make *m)
 }
 
 /* Pointwise operators over memory of one layout: element i of each operand makes element i of the result. */
-static bool is_flat(const Value *v, const Buffer *out, int depth)
+static bool is_flat(const Value *v, const Buffer *out, int *budget)
 {
     double number;
+    if (--*budget < 0) /* a graph may share values so much that the walk never ends */
+        return false;
     if (v->buffer) {
         for (int i = 0; i < out->rank; i++)
             if (v->buffer->rank != out->rank || v->buffer->stride[i] != out->stride[i] || v->buffer->halo[i])
@@ -170,10 +172,10 @@ static bool is_flat(const Value *v, const Buffer *out, int depth)
     }
     if (value_is_full(v, &number) && v->type.rank == 0)
         return true;
-    if (v->kind != VALUE_NODE || op_info[v->def->op].kind != POINTWISE || depth > 40 || v->type.rank != out->rank)
+    if (v->kind != VALUE_NODE || op_info[v->def->op].kind != POINTWISE || v->type.rank != out->rank)
         return false;
     for (uint32_t i = 0; i < v->def->in_count; i++)
-        if (!is_flat(v->def->in[i], out, depth + 1))
+        if (!is_flat(v->def->in[i], out, budget))
             return false;
     return true;
 }
@@ -181,7 +183,7 @@ static bool is_flat(const Value *v, const Buffer *out, int depth)
 static bool store_flat(Make *m, Value *v, Buffer *out)
 {
     const Idx *ix[MAX_RANK];
-    int unit = -1;
+    int unit = -1, budget = 1000;
     for (int i = 0; i < out->rank; i++) {
         ix[i] = idx_const(m->job, 0);
         if (out->halo[i])
@@ -189,7 +191,7 @@ static bool store_flat(Make *m, Value *v, Buffer *out)
         if (idx_is(out->stride[i], 1) && !idx_is(out->dim[i], 1))
             unit = i;
     }
-    if (out->rank < 2 || unit < 0 || v->kind != VALUE_NODE || v->buffer || !is_flat(v, out, 0))
+    if (out->rank < 2 || unit < 0 || v->kind != VALUE_NODE || v->buffer || !is_flat(v, out, &budget))
         return false;
     ix[unit] = open_loop(m, "i", type_count(m->job, &v->type));
     const X *x = value_at(m, v, ix);
@@ -403,12 +405,28 @@ static bool computed(const Value *v)
     return v->kind == VALUE_NODE && op_info[v->def->op].kind != VIEW && op_info[v->def->op].kind != CREATE;
 }
 
+/* A long chain of operators is cut every so often: each piece stays a kernel that a person and a compiler can read. */
+static void cut_chains(Lower *l, Graph *g)
+{
+    enum { LONGEST = 48 };
+    int *length = job_array(l->job, g->values.n + 1, sizeof *length);
+    for each_node (n, g) {
+        int longest = 0;
+        for (uint32_t i = 0; i < n->in_count; i++)
+            longest = length[n->in[i]->id] > longest ? length[n->in[i]->id] : longest;
+        bool cut = longest + 1 >= LONGEST && n->out_count == 1 && op_info[n->op].kind != CREATE;
+        l->realize[n->out[0]->id] |= cut;
+        length[n->out[0]->id] = cut || op_info[n->op].kind == CONTRACT ? 0 : longest + 1;
+    }
+}
+
 static void choose_buffers(Lower *l, Graph *g)
 {
     Roots r = { job_array(l->job, g->values.n, sizeof(Value *)), job_array(l->job, g->values.n, sizeof(bool)) };
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].value && g->outputs.at[i].value->kind == VALUE_NODE)
             l->realize[g->outputs.at[i].value->id] = true;
+    cut_chains(l, g);
     for (Node *n = g->last; n; n = n->prev) {
         Value *v = n->out[0];
         bool memory = wants_memory(l, &r, n, v);

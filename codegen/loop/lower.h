@@ -23,7 +23,7 @@ typedef struct Lower {
 typedef struct Done {        /* a reduction already computed at these indices; an index already checked */
     Value *v;
     const Idx *ix[MAX_RANK];
-    const X *x;
+    const X *x, *guard;
 } Done;
 
 typedef struct Make {        /* a kernel being made */
@@ -38,6 +38,8 @@ typedef struct Make {        /* a kernel being made */
     size_t table_size, table_used;
     VEC(const Idx *) index_vars; /* variables bound by S_LET for data-dependent indices */
     VEC(int) index_levels;
+    Done **memo;             /* hash table: what value_at said */
+    size_t memo_size, memo_used;
     VEC(Done) done;          /* reductions and checked indices of this kernel */
     Origin origin;
 } Make;

@@ -162,7 +162,8 @@ static void port(Parser *t, bool input)
         layout(t, b);
         p.kind = PORT_TENSOR;
         p.value = job_alloc(s->job, sizeof *p.value);
-        *p.value = (Value){ .name = b->name, .kind = VALUE_INPUT, .type = type_make(b->dtype, b->rank, b->dim), .buffer = b };
+        *p.value =
+            (Value){ .name = b->name, .kind = VALUE_INPUT, .type = type_make(b->dtype, b->rank, b->dim), .buffer = b };
     }
     p.scalar = lex_take(s, "scalar");
     if (input) {

@@ -67,7 +67,8 @@ static void place_by_size(Program *p, Placed *all, size_t n, const Idx *factor)
     for (size_t i = 0; i < n; i++) {
         all[i].at = lowest_free(all, i, &all[i]);
         if (!add_i64(all[i].at, all[i].size, &total) || total > INT64_MAX / 4)
-            fail(p->job, EXIT_INPUT, "%s: the work memory overflows 64 bits; the model's sizes are out of range", p->name);
+            fail(p->job, EXIT_INPUT, "%s: the work memory overflows 64 bits; the model's sizes are out of range",
+                 p->name);
     }
     total = 0;
     for (size_t i = 0; i < n; i++) {
@@ -132,7 +133,8 @@ void plan_memory(Program *p)
         proportional = split_factor(p->job, all[i]->bytes, &factor, &placed[i].size) && (!common || common == factor);
         common = factor;
         if (proportional && placed[i].size > INT64_MAX / 4)
-            fail(p->job, EXIT_INPUT, "%s: the work memory overflows 64 bits; the model's sizes are out of range", p->name);
+            fail(p->job, EXIT_INPUT, "%s: the work memory overflows 64 bits; the model's sizes are out of range",
+                 p->name);
         placed[i].size = (placed[i].size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
     if (!n) {

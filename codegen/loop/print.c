@@ -94,7 +94,9 @@ static void print_stmt(Text *out, const Stmt *s, int depth)
         text_add(out, "end\n");
         return;
     case S_LET:
-    case S_ACC: text_add(out, "%s %s: %s = ", s->kind == S_LET ? "let" : "acc", s->var, dtype_info[s->dtype].name); break;
+    case S_ACC:
+        text_add(out, "%s %s: %s = ", s->kind == S_LET ? "let" : "acc", s->var, dtype_info[s->dtype].name);
+        break;
     case S_UPDATE:
         text_add(out, "%s = %s.%s(%s, ", s->var, op_info[s->op].name, dtype_info[s->dtype].name, s->var);
         break;

@@ -457,13 +457,40 @@ static const X *contract_at(Make *m, Node *n, const Idx *const *ix)
 
 /* ---- the heart ------------------------------------------------------------------------------------------------- */
 
-const X *value_at(Make *m, Value *v, const Idx *const *ix)
+static size_t memo_hash(const Value *v, const Idx *const *ix, const X *guard)
 {
-    if (v->kind == VALUE_CONST && !v->buffer)
-        v->buffer = const_buffer(m->l, v);
-    if (v->buffer)
-        return x_load(m, v->buffer, buffer_at(m->job, v->buffer, ix));
-    Node *n = v->def;
+    uint64_t h = (uintptr_t)v * 0x9E3779B97F4A7C15u ^ (guard ? guard->id + 1u : 0);
+    for (int i = 0; i < v->type.rank; i++)
+        h = (h ^ ix[i]->id) * 0xff51afd7ed558ccdu;
+    return (size_t)(h ^ h >> 31);
+}
+
+/* The slot of (v, ix, guard): a pointer to it, or to NULL. */
+static Done **memo_slot(Make *m, Value *v, const Idx *const *ix)
+{
+    if (m->memo_used * 2 >= m->memo_size) {
+        size_t size = m->memo_size ? m->memo_size * 2 : 64;
+        Done **big = job_array(m->job, size, sizeof *big);
+        for (size_t i = 0; i < m->memo_size; i++)
+            if (m->memo[i]) {
+                size_t at = memo_hash(m->memo[i]->v, m->memo[i]->ix, m->memo[i]->guard) & (size - 1);
+                while (big[at])
+                    at = (at + 1) & (size - 1);
+                big[at] = m->memo[i];
+            }
+        m->memo = big;
+        m->memo_size = size;
+    }
+    size_t at = memo_hash(v, ix, m->guard) & (m->memo_size - 1);
+    for (; m->memo[at]; at = (at + 1) & (m->memo_size - 1))
+        if (m->memo[at]->v == v && m->memo[at]->guard == m->guard &&
+            !memcmp(m->memo[at]->ix, ix, (size_t)v->type.rank * sizeof *ix))
+            break;
+    return &m->memo[at];
+}
+
+static const X *compute_at(Make *m, Node *n, const Idx *const *ix)
+{
     switch (op_info[n->op].kind) {
     case POINTWISE: return pointwise_at(m, n, ix);
     case VIEW: return view_at(m, n, ix);
@@ -474,8 +501,28 @@ const X *value_at(Make *m, Value *v, const Idx *const *ix)
         if (n->op == OP_full)
             return full_at(m, n);
         return x_idx(m, n->op == OP_iota ? ix[0] : node_idx(n, "expr", 0));
-    default: bug("%s has no buffer", v->name);
+    default: bug("%s has no buffer", n->out[0]->name);
     }
+}
+
+const X *value_at(Make *m, Value *v, const Idx *const *ix)
+{
+    if (v->kind == VALUE_CONST && !v->buffer)
+        v->buffer = const_buffer(m->l, v);
+    if (v->buffer)
+        return x_load(m, v->buffer, buffer_at(m->job, v->buffer, ix));
+    Done **known = memo_slot(m, v, ix);
+    if (*known)
+        return (*known)->x;
+    const X *x = compute_at(m, v->def, ix);
+    Done *done = job_alloc(m->job, sizeof *done);
+    *done = (Done){ .v = v, .x = x, .guard = m->guard };
+    memcpy(done->ix, ix, (size_t)v->type.rank * sizeof *ix);
+    known = memo_slot(m, v, ix); /* the table may have grown */
+    if (!*known)
+        m->memo_used++;
+    *known = done;
+    return x;
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */

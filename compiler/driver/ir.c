@@ -23,8 +23,8 @@ typedef struct Ir {
 
 void list_graph_ops(FILE *out)
 {
-    static const char *const kinds[] = { "pointwise", "create", "reduce", "view", "gather", "contract", "control",
-                                         "composite" };
+    static const char *const kinds[] = { "pointwise", "create",   "reduce",  "view",
+                                         "gather",    "contract", "control", "composite" };
     fprintf(out, "| operator | kind | operands | result |\n|---|---|---|---|\n");
     for (int i = 0; i < OP_COUNT; i++) {
         const OpInfo *o = &op_info[i];
@@ -75,8 +75,10 @@ static void fill_constants(Job *job, const char *path, Graph *g)
             continue;
         if (!type_static(&v->type, &count) || !mul_i64(count, dtype_info[v->type.dtype].bytes, &bytes) ||
             !add_i64(total, bytes, &total) || total > ZERO_LIMIT)
-            fail(job, EXIT_INPUT, "%s: the constants without elements are more than %d MiB of zeros; give fewer or smaller "
-                 "ones", path, ZERO_LIMIT >> 20);
+            fail(job, EXIT_INPUT,
+                 "%s: the constants without elements are more than %d MiB of zeros; give fewer or smaller "
+                 "ones",
+                 path, ZERO_LIMIT >> 20);
         void *zeros = job_big(job, (size_t)bytes);
         memset(zeros, 0, (size_t)bytes);
         Storage *s = job_alloc(job, sizeof *s);
@@ -86,20 +88,22 @@ static void fill_constants(Job *job, const char *path, Graph *g)
         t->storage = s;
         v->tensor = t;
     }
-    for each_node (n, g)
-        for (uint32_t i = 0; i < n->region_count; i++)
-            fill_constants(job, path, n->region[i]);
+    for
+        each_node(n, g) for (uint32_t i = 0; i < n->region_count; i++) fill_constants(job, path, n->region[i]);
 }
 
 static void refuse_composites(Ir *a, Graph *g)
 {
-    for each_node (n, g) {
-        if (op_info[n->op].kind == COMPOSITE)
-            fail(a->job, EXIT_INPUT, "%s: %s is a composite operator, which lowering does not know; add --pass decompose",
-                 a->path, op_info[n->op].name);
-        for (uint32_t i = 0; i < n->region_count; i++)
-            refuse_composites(a, n->region[i]);
-    }
+    for
+        each_node(n, g)
+        {
+            if (op_info[n->op].kind == COMPOSITE)
+                fail(a->job, EXIT_INPUT,
+                     "%s: %s is a composite operator, which lowering does not know; add --pass decompose", a->path,
+                     op_info[n->op].name);
+            for (uint32_t i = 0; i < n->region_count; i++)
+                refuse_composites(a, n->region[i]);
+        }
 }
 
 static void check(Ir *a, Graph *g)

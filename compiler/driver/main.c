@@ -2,6 +2,7 @@
 /* aotc: the command line. */
 #include "driver.h"
 #include "compile.h"
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,11 +102,31 @@ static void body(Job *job, void *arg)
         compile(job, a->argc, a->argv);
 }
 
+typedef struct Start {
+    Args args;
+    int code;
+} Start;
+
+static void *start(void *arg)
+{
+    Start *s = arg;
+    s->code = job_run(body, &s->args, stderr);
+    return NULL;
+}
+
+/* Passes recurse over chains as long as the model's; the stack is as deep as they may become (untouched, it costs
+ * nothing). */
 int main(int argc, char **argv)
 {
+    Start s = { { argc, argv }, EXIT_RESOURCE };
+    pthread_t thread;
+    pthread_attr_t attr;
     signal(SIGCHLD, SIG_DFL); /* if inherited as ignored, exit codes of the C compiler would be lost */
-    int code = job_run(body, &(Args){ argc, argv }, stderr);
-    if (fflush(stdout) && !code)
-        code = EXIT_RESOURCE;
-    return code;
+    bool deep = !pthread_attr_init(&attr) && !pthread_attr_setstacksize(&attr, (size_t)1 << 29) &&
+                !pthread_create(&thread, &attr, start, &s);
+    if (!deep || pthread_join(thread, NULL))
+        start(&s);
+    if (fflush(stdout) && !s.code)
+        s.code = EXIT_RESOURCE;
+    return s.code;
 }

@@ -53,6 +53,7 @@ typedef struct Value {
     const Tensor *tensor; /* VALUE_CONST: its elements (storage NULL: abstract, in tests of passes) */
     uint32_t uses;        /* by nodes and outputs of its graph; kept by graph_count_uses */
     uint32_t id;          /* dense in its graph: an index for a pass's own tables */
+    int8_t constant;      /* value_is_constant's answer: 0 not asked, 1 yes, -1 no; rewrites keep it true */
     struct Buffer *buffer; /* lowering: where it is materialised */
 } Value;
 

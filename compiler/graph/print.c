@@ -153,8 +153,8 @@ static void print_body(Text *out, Graph *g, int depth)
         word_guard(out, &g->guards.at[i]);
         text_add(out, "\n");
     }
-    for each_node (n, g)
-        print_node(out, n, depth);
+    for
+        each_node(n, g) print_node(out, n, depth);
     for (size_t i = 0; i < g->outputs.n; i++) {
         word_indent(out, depth);
         print_output(out, &g->outputs.at[i]);

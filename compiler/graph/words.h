@@ -20,10 +20,10 @@ void word_name(Text *out, const char *s);
 void word_quoted(Text *out, const char *s);
 /* The shortest text that reads back as v (as (float)v when `single`); "inf", "-inf", "nan". */
 void word_double(Text *out, double v, bool single);
-void word_symbol(Text *out, const Idx *symbol);   /* "sym s77 in 2..inf" */
-void word_guard(Text *out, const Guard *u);       /* "guard s77 <= 8 \"text\"" */
-void word_number_port(Text *out, const Port *p);  /* "i64 5", "none" */
-void word_origin(Text *out, const Origin *o);     /* "  @ \"model.py\":41 \"x = f(x)\" in \"features.3\"", or nothing */
+void word_symbol(Text *out, const Idx *symbol);  /* "sym s77 in 2..inf" */
+void word_guard(Text *out, const Guard *u);      /* "guard s77 <= 8 \"text\"" */
+void word_number_port(Text *out, const Port *p); /* "i64 5", "none" */
+void word_origin(Text *out, const Origin *o);    /* "  @ \"model.py\":41 \"x = f(x)\" in \"features.3\"", or nothing */
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
@@ -42,8 +42,8 @@ _Noreturn void lex_fault_at(Lex *s, const char *at, const char *expected);
 void lex_blanks(Lex *s);
 bool lex_take(Lex *s, const char *token); /* whole words only */
 void lex_need(Lex *s, const char *token);
-bool lex_at(Lex *s, const char *token);   /* as lex_take, without taking */
-void lex_end_line(Lex *s);                /* comments run from ';' to the end; empty lines are skipped */
+bool lex_at(Lex *s, const char *token); /* as lex_take, without taking */
+void lex_end_line(Lex *s);              /* comments run from ';' to the end; empty lines are skipped */
 Sym lex_name(Lex *s);
 Sym lex_quoted(Lex *s);
 int64_t lex_int(Lex *s);
@@ -54,8 +54,8 @@ const Idx *lex_idx(Lex *s);
 int lex_idx_list(Lex *s, const Idx **out, int room);
 DType lex_dtype(Lex *s);
 Type lex_type(Lex *s);
-const Idx *lex_symbol(Lex *s);            /* behind "sym" */
-Guard lex_guard(Lex *s);                  /* behind "guard" */
-bool lex_number_port(Lex *s, Port *p);    /* false: neither a number nor none */
-void lex_origin(Lex *s, Origin *o);       /* if there is one */
+const Idx *lex_symbol(Lex *s);         /* behind "sym" */
+Guard lex_guard(Lex *s);               /* behind "guard" */
+bool lex_number_port(Lex *s, Port *p); /* false: neither a number nor none */
+void lex_origin(Lex *s, Origin *o);    /* if there is one */
 #endif

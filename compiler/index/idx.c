@@ -627,8 +627,10 @@ static const Idx *product_bound(Job *job, const Idx *a, bool upper)
         return atom_bound(job, a, upper);
     for (uint32_t i = 0; i < a->n; i++) {
         const Idx *x = a->arg[i]->lo >= 0 ? atom_bound(job, a->arg[i], upper) : NULL;
-        if (!x || x->lo < 0) /* e.g. an extent that may be 0: the last value would be -1 */
-            return upper && a->hi != INT64_MAX ? idx_const(job, a->hi) : !upper && a->lo != INT64_MIN ? idx_const(job, a->lo) : NULL;
+        if (!x || x->lo < 0) { /* e.g. an extent that may be 0: the last value would be -1 */
+            int64_t k = upper ? a->hi : a->lo;
+            return k == INT64_MAX || k == INT64_MIN ? NULL : idx_const(job, k);
+        }
         r = idx_mul(job, r, x);
     }
     return r;

@@ -2,65 +2,62 @@
 /* Takes and leaves core graphs.  Values that depend on constants only and are read by something that does not are
  * computed now: their nodes form a graph of their own, which the driver's evaluator compiles and runs.  Views of
  * constants stay (lowering reads a weight in any order), `full` stays (a number in the code is cheaper than a load).
- * Limits, because archives may be hostile: a result holds at most 4 times its inputs plus 64 KiB; the elements of all
- * nodes together are at most 64 times the inputs plus 16 M; no loops, no contractions. */
+ * Limits, because archives may be hostile: a result holds at most 4 times its inputs plus 64 KiB; no
+ * contraction, no gather, no region. */
 #include "passes.h"
+
+enum { FEW = 65536 };
 
 typedef struct Fold {
     Graph *g;
     Evaluator *evaluator;
     VEC(Value *) wanted;
-    Value **copy; /* by value id of g: its value in the folded graph */
+    int64_t *inputs;  /* by value id: bytes of the constants that a constant value is computed from, with repeats */
+    bool *computes;   /* something is computed: a chain of views down to a constant or `full` is not worth a copy */
+    bool *allowed;    /* within the limits */
+    Value **copy;     /* by value id of g: its value in the folded graph */
     Graph *sub;
     VEC(const void *) data;
 } Fold;
 
 static int64_t bytes_of(const Value *v)
 {
-    int64_t n = 0;
-    return type_static(&v->type, &n) ? n * dtype_info[v->type.dtype].bytes : INT64_MAX;
+    int64_t n = 0, bytes;
+    return type_static(&v->type, &n) && mul_i64(n, dtype_info[v->type.dtype].bytes, &bytes) ? bytes : INT64_MAX / 8;
 }
 
-static int64_t inputs_bytes(const Value *v)
+/* One walk in order: operands are known before their readers. */
+static void measure(Fold *f)
 {
-    if (v->kind == VALUE_CONST)
-        return bytes_of(v);
-    int64_t sum = 0;
-    for (uint32_t i = 0; i < v->def->in_count; i++)
-        sum += inputs_bytes(v->def->in[i]);
-    return sum;
+    Graph *g = f->g;
+    f->inputs = job_array(g->job, g->values.n + 1, sizeof *f->inputs);
+    f->computes = job_array(g->job, g->values.n + 1, sizeof *f->computes);
+    f->allowed = job_array(g->job, g->values.n + 1, sizeof *f->allowed);
+    for (size_t i = 0; i < g->consts.n; i++) {
+        const Value *c = g->consts.at[i];
+        f->inputs[c->id] = bytes_of(c);
+        f->allowed[c->id] = c->tensor->storage != NULL;
+    }
+    for each_node (n, g) {
+        const Value *v = n->out[0];
+        OpKind k = op_info[n->op].kind;
+        bool allowed = k != CONTRACT && k != CONTROL && k != GATHER, work = k != VIEW && k != CREATE;
+        int64_t in = 0;
+        for (uint32_t i = 0; i < n->in_count; i++) {
+            const Value *x = n->in[i];
+            allowed &= f->allowed[x->id];
+            work |= f->computes[x->id];
+            in = in > INT64_MAX / 4 - f->inputs[x->id] ? INT64_MAX / 4 : in + f->inputs[x->id];
+        }
+        f->inputs[v->id] = in;
+        f->computes[v->id] = work || n->op == OP_cat || n->op == OP_pad;
+        f->allowed[v->id] = allowed && value_is_constant(v) && bytes_of(v) / 4 <= in + FEW / 4;
+    }
 }
 
-/* Whether anything is computed: a chain of views down to a constant or to `full` is not worth a copy. */
-static bool computes(const Value *v)
+static bool wanted(const Fold *f, const Value *v)
 {
-    if (v->kind != VALUE_NODE || v->def->op == OP_full)
-        return false;
-    bool work = op_info[v->def->op].kind != VIEW || v->def->op == OP_cat || v->def->op == OP_pad;
-    for (uint32_t i = 0; i < v->def->in_count && !work; i++)
-        work = computes(v->def->in[i]);
-    return work;
-}
-
-static bool allowed(const Value *v, int depth)
-{
-    if (v->kind == VALUE_CONST)
-        return v->tensor->storage != NULL;
-    OpKind k = op_info[v->def->op].kind;
-    if (depth > 200 || k == CONTRACT || k == CONTROL || k == GATHER)
-        return false;
-    int64_t in = inputs_bytes(v), out = bytes_of(v);
-    if (out > 4 * in + 65536)
-        return false;
-    for (uint32_t i = 0; i < v->def->in_count; i++)
-        if (!allowed(v->def->in[i], depth + 1))
-            return false;
-    return true;
-}
-
-static bool wanted(const Value *v)
-{
-    return v->kind == VALUE_NODE && value_is_constant(v) && computes(v) && allowed(v, 0);
+    return v->kind == VALUE_NODE && value_is_constant(v) && f->computes[v->id] && f->allowed[v->id];
 }
 
 static void want(Fold *f, Value *v)
@@ -132,12 +129,13 @@ static void evaluate(Fold *f)
 void pass_fold_constants(Graph *g)
 {
     Fold f = { .g = g, .evaluator = *job_slot(g->job, JOB_SLOT_EVALUATE) };
+    measure(&f);
     for each_node (n, g) {
         for (uint32_t i = 0; i < n->region_count; i++)
             pass_fold_constants(n->region[i]);
-        bool constant = n->out_count == 1 && !n->region_count && value_is_constant(n->out[0]) && allowed(n->out[0], 0);
+        bool constant = n->out_count == 1 && !n->region_count && f.allowed[n->out[0]->id];
         for (uint32_t i = 0; i < n->in_count && !constant; i++)
-            if (wanted(n->in[i]))
+            if (wanted(&f, n->in[i]))
                 want(&f, n->in[i]);
     }
     if (f.wanted.n && f.evaluator) {

@@ -68,12 +68,10 @@ bool passes_run_one(Graph *g, const char *name)
     return false;
 }
 
-bool value_is_constant(const Value *v)
+static bool node_is_constant(const Value *v)
 {
-    if (v->kind != VALUE_NODE)
-        return v->kind == VALUE_CONST;
     const Node *n = v->def;
-    if (n->region_count || n->op == OP_index || n->op == OP_take)
+    if (n->region_count || n->op == OP_index || op_info[n->op].kind == GATHER)
         return false;
     for (int i = 0; i < v->type.rank; i++)
         if (v->type.dim[i]->op != IDX_CONST)
@@ -82,6 +80,15 @@ bool value_is_constant(const Value *v)
         if (!value_is_constant(n->in[i]))
             return false;
     return true;
+}
+
+bool value_is_constant(const Value *v)
+{
+    if (v->kind != VALUE_NODE)
+        return v->kind == VALUE_CONST;
+    if (!v->constant) /* kept: a graph may share values so much that asking again each time takes for ever */
+        ((Value *)(uintptr_t)v)->constant = node_is_constant(v) ? 1 : -1;
+    return v->constant > 0;
 }
 
 bool value_is_full(const Value *v, double *number)

@@ -110,10 +110,17 @@ static void value_body(Job *job, void *arg)
     static const struct {
         const char *text;
         DType dtype;
-    } values[] = { { "Symbol('a')", DT_i64 }, { "Float('0.5')", DT_f64 }, { "IntTrueDiv(Symbol('a'), Integer(2))", DT_f64 },
-                   { "s0 > 3", DT_bool }, { "And(s0 > 3, Not(Eq(s0, 4)))", DT_bool }, { "True", DT_bool },
-                   { "OpaqueUnaryFn_sqrt(ToFloat(Symbol('a')))", DT_f64 }, { "And(s0, s1)", DT_NONE },
-                   { "Unheard(s0)", DT_NONE }, { "Not(Float('1'))", DT_NONE }, { "Add()", DT_NONE } };
+    } values[] = { { "Symbol('a')", DT_i64 },
+                   { "Float('0.5')", DT_f64 },
+                   { "IntTrueDiv(Symbol('a'), Integer(2))", DT_f64 },
+                   { "s0 > 3", DT_bool },
+                   { "And(s0 > 3, Not(Eq(s0, 4)))", DT_bool },
+                   { "True", DT_bool },
+                   { "OpaqueUnaryFn_sqrt(ToFloat(Symbol('a')))", DT_f64 },
+                   { "And(s0, s1)", DT_NONE },
+                   { "Unheard(s0)", DT_NONE },
+                   { "Not(Float('1'))", DT_NONE },
+                   { "Add()", DT_NONE } };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         Value *v = expr_value(&b, expr_parse(job, values[i].text), find, job);
         if (!CHECK((v ? v->type.dtype : DT_NONE) == values[i].dtype))

@@ -51,7 +51,8 @@ static const struct {
     { "y: f32[3] = slice(x) {starts=[0, 1], steps=[1, 2]}", "another rank" },
     { "y: f32[6, 8] = pad(x) {low=[1, 1]}", "another attribute value" },
     { "y: f32[4, 5, 2] = window(x) {axes=[1], kernel=[2], stride=[1], dilation=[1], low=[0], value=0.0}", NULL },
-    { "y: f32[4, 5, 2] = window(x) {axes=[1], kernel=[2], stride=[0], dilation=[1], low=[0], value=0.0}", "attribute stride" },
+    { "y: f32[4, 5, 2] = window(x) {axes=[1], kernel=[2], stride=[0], dilation=[1], low=[0], value=0.0}",
+      "attribute stride" },
     { "y: f32[4, 5] = window(x) {axes=[1], kernel=[2], stride=[1], dilation=[1], low=[0], value=0.0}", "another rank" },
     { "y: f32[8, 6] = cat(x, x) {dim=[0]}", NULL },
     { "y: f32[8, 6] = cat(x, x) {dim=[2]}", "another attribute dim" },
@@ -63,7 +64,8 @@ static const struct {
     { "y: f32[4, 4] = matmul(x, z) {residual=[0]}", "another attribute residual" },
     { "y: f32[1, 8, 3] = conv(a, w)", "another attribute stride" },
     { "y: f32[1, 8, 3] = conv(a, w) {stride=[1], padding=[0], dilation=[1], groups=[1]}", NULL },
-    { "y: f32[1, 8, 3] = conv(a, w) {stride=[1], padding=[-1], dilation=[1], groups=[1]}", "another attribute padding" },
+    { "y: f32[1, 8, 3] = conv(a, w) {stride=[1], padding=[-1], dilation=[1], groups=[1]}",
+      "another attribute padding" },
     { "y: f32[1, 8, 3] = conv(a, w) {stride=[1], padding=[0], dilation=[1], groups=[0]}", "another attribute groups" },
     { "y: f32[4, 4] = linear(x, a)", "another rank" },
     { "y: f32[4, 6] = softmax(x)", "another attribute dim" },
@@ -74,24 +76,30 @@ static const struct {
     { "y: f32[4, 6], v: f32[4, 6] = relu(x)", "not one result" },
     { "y: f32[4, 6] = relu(x)\nregion r\nend", "has regions" },
     { "y: f32[4, 6] = cond(p, x)\nregion r\nend\nregion r\nend", "two regions" },
-    { "y: f32[4, 6] = cond(x, x)\nregion r\ninput q: f32[4, 6]\noutput 0 = q\nend\nregion t\ninput q: f32[4, 6]\noutput 0 = q\nend",
+    { "y: f32[4, 6] = cond(x, x)\nregion r\ninput q: f32[4, 6]\noutput 0 = q\nend\nregion t\ninput q: f32[4, "
+      "6]\noutput 0 = q\nend",
       "two regions" },
-    { "y: f32[4, 6] = cond(p, x)\nregion r\ninput q: f32[4, 6]\noutput 0 = q\nend\nregion t\ninput q: f32[4]\noutput 0 = q\nend",
+    { "y: f32[4, 6] = cond(p, x)\nregion r\ninput q: f32[4, 6]\noutput 0 = q\nend\nregion t\ninput q: f32[4]\noutput 0 "
+      "= q\nend",
       "two regions" },
-    { "y: f32[4, 6] = cond(p, x)\nregion r\ninput q: f32[4, 6]\noutput 0 = q\nend\nregion t\ninput q: f32[4, 6]\noutput 0 = q\nend",
+    { "y: f32[4, 6] = cond(p, x)\nregion r\ninput q: f32[4, 6]\noutput 0 = q\nend\nregion t\ninput q: f32[4, "
+      "6]\noutput 0 = q\nend",
       NULL },
     { "y: f32[4, 6] = cond(p, x)\nregion r\ninput q: f32[4, 6]\nbad: f32[1] = relu(q)\noutput 0 = q\nend\n"
-      "region t\ninput q: f32[4, 6]\noutput 0 = q\nend", "not the type of its rule" },
+      "region t\ninput q: f32[4, 6]\noutput 0 = q\nend",
+      "not the type of its rule" },
 };
 
 static void rule_body(Job *job, void *arg)
 {
     (void)arg;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-        const char *text = job_printf(job, "graph g\nsym s in 1..8\ninput x: f32[4, 6]\ninput z: f32[6, 4]\ninput n: i64[2]\n"
-                                      "input p: bool[]\ninput a: f32[1, 4, 5]\nconst w: f32[8, 4, 3]\n"
-                                      "input r: i64[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n%s\noutput 0 = y\nend\n",
-                                      rules[i].lines);
+        const char *text =
+            job_printf(job,
+                       "graph g\nsym s in 1..8\ninput x: f32[4, 6]\ninput z: f32[6, 4]\ninput n: i64[2]\n"
+                       "input p: bool[]\ninput a: f32[1, 4, 5]\nconst w: f32[8, 4, 3]\n"
+                       "input r: i64[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n%s\noutput 0 = y\nend\n",
+                       rules[i].lines);
         const char *bad = graph_verify(graph_parse(job, "rule", text));
         bool ok = rules[i].says ? CHECK_HAS(bad, rules[i].says) : CHECK(bad == NULL);
         if (!ok)
@@ -108,7 +116,8 @@ static void verify_rules(void)
 static void broken_body(Job *job, void *arg)
 {
     (void)arg;
-    Graph *g = graph_parse(job, "g", "graph g\ninput x: f32[2]\na: f32[2] = relu(x)\nb: f32[2] = neg(a)\noutput 0 = b\nend\n");
+    Graph *g =
+        graph_parse(job, "g", "graph g\ninput x: f32[2]\na: f32[2] = relu(x)\nb: f32[2] = neg(a)\noutput 0 = b\nend\n");
     Graph *other = graph_parse(job, "g", "graph h\ninput x: f32[2]\noutput 0 = x\nend\n");
     Node *a = g->first, *b = g->last;
     CHECK(graph_verify(g) == NULL);
@@ -191,12 +200,23 @@ static void halves(void)
     static const struct {
         double v;
         unsigned f16, bf16;
-    } table[] = { { 0, 0, 0 }, { -0.0, 0x8000, 0x8000 }, { 1, 0x3c00, 0x3f80 }, { 65504, 0x7bff, 0x4780 },
-                  { 65519, 0x7bff, 0x4780 }, { 65520, 0x7c00, 0x4780 }, { INFINITY, 0x7c00, 0x7f80 }, { 6e-8, 1, 0x3381 },
-                  { 2e-8, 0, 0x32ac }, { 1 + 1 / 2048.0, 0x3c00, 0x3f80 }, { 1 + 3 / 2048.0, 0x3c02, 0x3f80 },
-                  { 1 + 1 / 256.0, 0x3c04, 0x3f80 }, { 1 + 3 / 256.0, 0x3c0c, 0x3f82 }, { 0.00006103515625, 0x400, 0x3880 } };
+    } table[] = { { 0, 0, 0 },
+                  { -0.0, 0x8000, 0x8000 },
+                  { 1, 0x3c00, 0x3f80 },
+                  { 65504, 0x7bff, 0x4780 },
+                  { 65519, 0x7bff, 0x4780 },
+                  { 65520, 0x7c00, 0x4780 },
+                  { INFINITY, 0x7c00, 0x7f80 },
+                  { 6e-8, 1, 0x3381 },
+                  { 2e-8, 0, 0x32ac },
+                  { 1 + 1 / 2048.0, 0x3c00, 0x3f80 },
+                  { 1 + 3 / 2048.0, 0x3c02, 0x3f80 },
+                  { 1 + 1 / 256.0, 0x3c04, 0x3f80 },
+                  { 1 + 3 / 256.0, 0x3c0c, 0x3f82 },
+                  { 0.00006103515625, 0x400, 0x3880 } };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (!CHECK(float_to_bits(DT_f16, table[i].v) == table[i].f16) | !CHECK(float_to_bits(DT_bf16, table[i].v) == table[i].bf16))
+        if (!CHECK(float_to_bits(DT_f16, table[i].v) == table[i].f16 &&
+                   float_to_bits(DT_bf16, table[i].v) == table[i].bf16))
             fprintf(stderr, "of %g: %#llx %#llx\n", table[i].v, (unsigned long long)float_to_bits(DT_f16, table[i].v),
                     (unsigned long long)float_to_bits(DT_bf16, table[i].v));
     for (unsigned h = 0; h < 0x10000; h++)

@@ -165,13 +165,36 @@ static void text_body(Job *job, void *arg)
 {
     (void)arg;
     world(job);
-    static const char *const bad[] = { "", "+", "s +", "(s", "s)", "s//0", "s % 0", "max(s)", "max(s, t", "q", "9223372036854775808",
-                                       "99999999999999999999999", "s t", "1.5", "- ", "min" };
+    static const char *const bad[] = { "",
+                                       "+",
+                                       "s +",
+                                       "(s",
+                                       "s)",
+                                       "s//0",
+                                       "s % 0",
+                                       "max(s)",
+                                       "max(s, t",
+                                       "q",
+                                       "9223372036854775808",
+                                       "99999999999999999999999",
+                                       "s t",
+                                       "1.5",
+                                       "- ",
+                                       "min" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (!CHECK(!parse(job, bad[i])))
             fprintf(stderr, "of \"%s\"\n", bad[i]);
-    static const char *const good[] = { "-9223372036854775808", "9223372036854775807", "-s", "-(s + 1)", "s - -3", "((s))",
-                                        "- 5", "2 * s // 3", "s//t//u", "-z//3", "s*s*s*t" };
+    static const char *const good[] = { "-9223372036854775808",
+                                        "9223372036854775807",
+                                        "-s",
+                                        "-(s + 1)",
+                                        "s - -3",
+                                        "((s))",
+                                        "- 5",
+                                        "2 * s // 3",
+                                        "s//t//u",
+                                        "-z//3",
+                                        "s*s*s*t" };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         const Idx *e = parse(job, good[i]);
         if (CHECK(e != NULL))
@@ -217,11 +240,13 @@ static void overflow_body(Job *job, void *arg)
 static void overflow(void)
 {
     FILE *sink = fopen("/dev/null", "w");
-    static const char *const texts[] = { "9223372036854775807 + 1", "4611686018427387904*2", "4611686018427387904*s*2",
-                                         "9223372036854775807*s + 9223372036854775807*s", "-9223372036854775808 - 1",
-                                         "-9223372036854775808//(0 - 1)", "-9223372036854775808 % (0 - 1)",
-                                         "-(-9223372036854775808)", "(s + 9223372036854775807)*2",
-                                         "(z - 9223372036854775808)//(0 - 1)" };
+    static const char *const texts[] = {
+        "9223372036854775807 + 1",        "4611686018427387904*2",
+        "4611686018427387904*s*2",        "9223372036854775807*s + 9223372036854775807*s",
+        "-9223372036854775808 - 1",       "-9223372036854775808//(0 - 1)",
+        "-9223372036854775808 % (0 - 1)", "-(-9223372036854775808)",
+        "(s + 9223372036854775807)*2",    "(z - 9223372036854775808)//(0 - 1)"
+    };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         int code = job_run(overflow_body, (void *)(uintptr_t)texts[i], sink);
         CHECK(code == EXIT_INPUT || code == 0);
@@ -279,8 +304,13 @@ static bool naive(const World *w, const Tree *t, int64_t *out)
     if (llabs(a) > INT32_MAX || llabs(b) > INT32_MAX || ((t->op == '/' || t->op == '%') && !b))
         return false;
     q = b ? a / b - (a % b != 0 && (a < 0) != (b < 0)) : 0;
-    *out = t->op == '+' ? a + b : t->op == '-' ? a - b : t->op == '*' ? a * b : t->op == '/' ? q : t->op == '%' ? a - q * b
-           : t->op == '<' ? (a < b ? a : b) : (a > b ? a : b);
+    *out = t->op == '+'   ? a + b
+           : t->op == '-' ? a - b
+           : t->op == '*' ? a * b
+           : t->op == '/' ? q
+           : t->op == '%' ? a - q * b
+           : t->op == '<' ? (a < b ? a : b)
+                          : (a > b ? a : b);
     return true;
 }
 
@@ -353,7 +383,8 @@ static void compare_pair(World *w, const Idx *a, const Idx *b)
         if (divisible && idx_eval(q, value_of, w, &z))
             ok &= CHECK(y * z == x);
         if (!ok)
-            fprintf(stderr, "of %s = %lld and %s = %lld\n", idx_text(w->job, a), (long long)x, idx_text(w->job, b), (long long)y);
+            fprintf(stderr, "of %s = %lld and %s = %lld\n", idx_text(w->job, a), (long long)x, idx_text(w->job, b),
+                    (long long)y);
     }
 }
 

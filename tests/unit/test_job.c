@@ -105,8 +105,7 @@ static void run_and_read(void *arg, int code, const char *text)
 static void unwinding(void)
 {
     run_and_read(NULL, 0, "aotc: warning: once\n");
-    run_and_read("x", EXIT_UNSUPPORTED,
-                 "aotc: warning: once\naotc: m.py:41 x = f(x) (module a.0): no?thing here 7\n");
+    run_and_read("x", EXIT_UNSUPPORTED, "aotc: warning: once\naotc: m.py:41 x = f(x) (module a.0): no?thing here 7\n");
     run_and_read(NULL, 0, "aotc: warning: once\n"); /* nothing is left of the failed one */
 }
 

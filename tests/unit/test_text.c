@@ -35,7 +35,7 @@ static const char *c_of(Job *job, const Program *p, const Weights *weights)
 /* ---- in a fresh job ------------------------------------------------------------------------------ */
 
 typedef struct Again {
-    const char *text, *c;      /* c: what emission must give, or NULL */
+    const char *text, *c; /* c: what emission must give, or NULL */
     uint64_t weights;
     bool program, plan, same;
 } Again;
@@ -133,10 +133,13 @@ static const char *const programs[] = {
     "program hand\n  sym s0 in 1..64\n"
     "  input x = x: f32[s0, 4] strides [4, 1]\n  input k = i64 7\n  output y = out_y: f32[s0] strides [1]\n"
     "  guard s0 < 100 \"small\"\n"
-    "  const table: f32[8, 4] strides [4, 1] weight 64 \"emb.weight\"\n  const ids: i32[s0 - s0 + 4] strides [1] weight 0\n"
-    "  work \"for\": f32[s0, 1, 2] strides [8, 1, 2] offset 2 elements 8*s0 halo [0, 0, 1] channels_last steps 0..1 at 0 \"w\"\n"
+    "  const table: f32[8, 4] strides [4, 1] weight 64 \"emb.weight\"\n  const ids: i32[s0 - s0 + 4] strides [1] "
+    "weight 0\n"
+    "  work \"for\": f32[s0, 1, 2] strides [8, 1, 2] offset 2 elements 8*s0 halo [0, 0, 1] channels_last steps 0..1 at "
+    "0 \"w\"\n"
     "  workspace 64*((s0 + 1)//2)\n"
-    "  kernel \"odd name!\" \"what it does\"  @ \"m.py\":1 \"y\" in \"m\"\n    reads x, ids, table\n    writes \"for\"\n"
+    "  kernel \"odd name!\" \"what it does\"  @ \"m.py\":1 \"y\" in \"m\"\n    reads x, ids, table\n    writes "
+    "\"for\"\n"
     "    call aotk_zero_halo_f32 aotk_halo(x=@\"for\" + 2, n=s0, act=\"AOTK_ACT_RELU\", s[0]=1)\n"
     "    call aotk_pack_f32(dst=@\"for\", k=-1)\n"
     "    for i < s0\n"
@@ -147,7 +150,8 @@ static const char *const programs[] = {
     "      end\n"
     "      \"for\"[8*i + 2] = where.f32(ge.bool(sum, nan:f32), sum, -inf:f32)\n"
     "    end\n  end\n"
-    "  kernel copy\n    reads \"for\"\n    writes out_y\n    for i < 1\n      out_y[i] = \"for\"[8*i + 2]\n    end\n  end\nend\n",
+    "  kernel copy\n    reads \"for\"\n    writes out_y\n    for i < 1\n      out_y[i] = \"for\"[8*i + 2]\n    end\n  "
+    "end\nend\n",
     "program branch\n  input p = p: bool[] strides []\n  output o = out_o: u8[] strides []\n"
     "  if p\n    kernel one\n      writes out_o\n      out_o[0] = 255:u8\n    end\n"
     "  else\n    kernel two\n      writes out_o\n      out_o[0] = not.u8(0:u8)\n    end\n  end\nend\n",
@@ -188,9 +192,8 @@ static bool has_elements(const Graph *g)
     bool all = true;
     for (size_t i = 0; i < g->consts.n; i++)
         all &= g->consts.at[i]->tensor->storage != NULL;
-    for each_node (n, g)
-        for (uint32_t i = 0; i < n->region_count; i++)
-            all &= has_elements(n->region[i]);
+    for
+        each_node(n, g) for (uint32_t i = 0; i < n->region_count; i++) all &= has_elements(n->region[i]);
     return all;
 }
 
@@ -231,8 +234,10 @@ static uint64_t next(uint64_t *state)
 /* Cuts, overwrites pieces; what comes out is refused or read, and never does anything else. */
 static void mutated(const char *const *texts, size_t count, int rounds)
 {
-    static const char *const pieces[] = { "[", "]", "(", "\"", "\\", "9223372036854775807", "-", "{", "end\n", "s0", "//0",
-                                          "0", "nan", "\n", ";", "@", "=", "*s0", "% s0", "if ", "min(s0, ", "f32[", "," };
+    static const char *const pieces[] = { "[",    "]",   "(",        "\"",   "\\",  "9223372036854775807",
+                                          "-",    "{",   "end\n",    "s0",   "//0", "0",
+                                          "nan",  "\n",  ";",        "@",    "=",   "*s0",
+                                          "% s0", "if ", "min(s0, ", "f32[", "," };
     FILE *sink = fopen("/dev/null", "w");
     uint64_t state = 1;
     char buffer[8192];
@@ -266,8 +271,11 @@ static void hostile(void)
 
 static void deep(void)
 {
-    static const char *const open[] = { "graph g\n  sym s in 1..2\n  input x: f32[", "program p\n  output y = y: f32[] strides "
-                                        "[]\n  kernel k\n    writes y\n    y[0] = ", "program p\n  input c = c: bool[] strides []\n" };
+    static const char *const open[] = {
+        "graph g\n  sym s in 1..2\n  input x: f32[",
+        "program p\n  output y = y: f32[] strides []\n  kernel k\n    writes y\n    y[0] = ",
+        "program p\n  input c = c: bool[] strides []\n"
+    };
     static const char *const more[] = { "(", "neg.f32(", "  if c\n" };
     static char text[2000000];
     for (int i = 0; i < 3; i++) {
@@ -285,7 +293,7 @@ static void text_file(Job *job, void *arg)
     const char *text = read_file(job, arg, 4000, &n), *start = text;
     while (*start == ';')
         start += strcspn(start, "\n") + 1;
-    mutated(&start, 1, 2000);
+    mutated(&start, 1, 500);
 }
 
 int main(int argc, char **argv)
