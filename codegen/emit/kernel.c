@@ -9,12 +9,18 @@ typedef struct Rename {
     Sym from, to;
 } Rename;
 
+typedef struct BufferName {
+    const Buffer *b;
+    Sym name;
+} BufferName;
+
 typedef struct Emit {
     Text *out;
     Job *job;
     const Program *p;
     const Kernel *k;
     VEC(Rename) names; /* of loop variables, accumulators and index variables: short inside this kernel */
+    VEC(BufferName) buffers;
     int depth;
 } Emit;
 
@@ -89,9 +95,23 @@ const char *buffer_c_type(const Buffer *b)
     return dtype_info[b->dtype].ctype;
 }
 
+/* Unique in the kernel: "a.b" and "a_b" are one C name. */
 static const char *buffer_name(Emit *e, const Buffer *b)
 {
-    return c_name(e->job, b->name);
+    for (size_t i = 0; i < e->buffers.n; i++)
+        if (e->buffers.at[i].b == b)
+            return e->buffers.at[i].name;
+    Sym plain = sym(e->job, c_name(e->job, b->name)), name = plain;
+    for (int k = 2;; k++) {
+        bool taken = false;
+        for (size_t i = 0; i < e->buffers.n; i++)
+            taken |= e->buffers.at[i].name == name;
+        if (!taken)
+            break;
+        name = sym_printf(e->job, "%s_%d", plain, k);
+    }
+    *vec_push(e->job, &e->buffers) = (BufferName){ b, name };
+    return name;
 }
 
 /* ---- expressions ---------------------------------------------------------------------------------------------- */
@@ -474,6 +494,8 @@ static void see_symbol(void *ctx, const Idx *s)
 
 static void see_expr(Symbols *c, const X *x)
 {
+    if (x->name) /* its S_LET is a statement of its own */
+        return;
     if (x->idx)
         idx_symbols(x->idx, see_symbol, c);
     for (uint32_t i = 0; i < x->n; i++)

@@ -3,6 +3,7 @@
  * aotk_igemm_f32 and aotk_pool_f32 (codegen/kernels/aotk.h). */
 #include "../kernels/aotk.h"
 #include "lower.h"
+#include <math.h>
 #include <string.h>
 
 /* The host's own packing functions (pack.c built with the suffix _host). */
@@ -44,6 +45,14 @@ static const Idx *packed_floats(Make *m, const Idx *depth, const Idx *n)
     return idx_mul(m->job, depth, idx_ceil_to(m->job, n, 16));
 }
 
+/* A float as C text. */
+static Sym float_text(Job *job, double v)
+{
+    if (isinf(v))
+        return sym(job, v > 0 ? "AOT_INF" : "-AOT_INF");
+    return isnan(v) ? sym(job, "AOT_NAN") : sym_printf(job, "%.9ef", v);
+}
+
 static void epilogue(Make *m, Stmt *s, Node *n, const Idx *bias_at)
 {
     static const struct {
@@ -63,7 +72,7 @@ static void epilogue(Make *m, Stmt *s, Node *n, const Idx *bias_at)
     if (!strcmp(act, "clamp"))
         for (int i = 0; i < 2; i++)
             *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, i ? "hi" : "lo"),
-                                                     .text = sym_printf(m->job, "%.9gf", node_float(n, i ? "hi" : "lo")) };
+                                                     .text = float_text(m->job, node_float(n, i ? "hi" : "lo")) };
 }
 
 /* ---- convolution ------------------------------------------------------------------------------------------ */

@@ -47,7 +47,8 @@ struct X {
     int64_t integer;     /* X_NUM of integers and bool */
     Sym var;             /* X_VAR */
     int level;           /* of the innermost block whose variables it reads: 0 is the kernel's own */
-    uint32_t id, uses;   /* names.c */
+    uint32_t id;         /* expr.c: number in the kernel */
+    uint32_t uses, walk; /* names.c */
     Sym name;            /* names.c: the variable that holds it, once defined */
 };
 

@@ -10,6 +10,7 @@ enum { LONG_EXPRESSION = 10 }; /* operators in one C expression */
 typedef struct Namer {
     Job *job;
     int count;
+    uint32_t walk; /* number of the walk that looks for names: an expression is looked at once in each */
 } Namer;
 
 static X *mutable(const X *x)
@@ -50,16 +51,18 @@ static bool worth_a_name(const X *x, int level, bool inner)
         return false;
     if (x->kind == X_IDX)
         return inner && x->idx->op != IDX_SYM;
-    if (x->dtype == DT_bool && x->kind == X_OP && !inner && x->uses < 3)
-        return false; /* guards read better in place */
-    return x->uses > 1 || inner || size_of(x) >= LONG_EXPRESSION;
+    if (inner || size_of(x) >= LONG_EXPRESSION)
+        return true;
+    bool guard = x->dtype == DT_bool && x->kind == X_OP && x->uses < 3; /* reads better in place */
+    return x->uses > 1 && !guard;
 }
 
 /* Before statement *at of a block of `level`: names what x needs. */
 static void name_in(Namer *n, const X *x, int level, bool inner, Stmt ***at)
 {
-    if (x->name)
+    if (x->name || x->level < level || x->walk == n->walk)
         return;
+    mutable(x)->walk = n->walk;
     for (uint32_t i = 0; i < x->n; i++)
         name_in(n, x->arg[i], level, inner, at);
     if (!worth_a_name(x, level, inner))
@@ -81,8 +84,10 @@ static void name_in(Namer *n, const X *x, int level, bool inner, Stmt ***at)
 
 static void name_statement(Namer *n, const Stmt *s, int level, bool inner, Stmt ***at)
 {
+    n->walk += !inner;
     if (s->x)
         name_in(n, s->x, level, inner, at);
+    n->walk += !inner;
     for (const Stmt *i = s->body.first; i; i = i->next)
         name_statement(n, i, level, true, at);
 }
@@ -98,7 +103,7 @@ static void name_block(Namer *n, Block *b, int level)
 
 void kernel_name_values(Job *job, Kernel *k)
 {
-    Namer n = { job, 0 };
+    Namer n = { job, 0, 0 };
     count_block(&k->body);
     name_block(&n, &k->body, 0);
 }
@@ -132,6 +137,8 @@ static void note(Finish *f, Buffer *b, bool write)
 
 static void note_expr(Finish *f, const X *x)
 {
+    if (x->name) /* its S_LET is a statement of its own */
+        return;
     if (x->kind == X_LOAD)
         note(f, x->buffer, false);
     for (uint32_t i = 0; i < x->n; i++)
@@ -161,6 +168,6 @@ static void note_block(Finish *f, const Block *b)
 
 void kernel_finish(Job *job, Kernel *k)
 {
-    note_block(&(Finish){ job, k }, &k->body);
     kernel_name_values(job, k);
+    note_block(&(Finish){ job, k }, &k->body);
 }

@@ -194,7 +194,7 @@ static void print_port(Text *out, Job *job, const char *what, const Port *p, con
     text_add(out, p->scalar ? " scalar\n" : "\n");
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------------------------- */
+/* ---- kernels -------------------------------------------------------------------------------------------------- */
 
 static void print_names(Text *out, const char *what, Buffer *const *at, size_t n, int depth)
 {

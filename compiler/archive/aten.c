@@ -63,7 +63,7 @@ static DType promoted(const Promotion *p)
 
 static void unary(Call *c)
 {
-    Value *a = arg_tensor(c, flag(c, 'q') ? "input" : "self");
+    Value *a = arg_tensor(c, "self");
     DType t = c->row->op == OP_isnan ? a->type.dtype : c->meta[0].dtype;
     if (c->row->op == OP_round && arg_json(c, "decimals") && arg_int(c, "decimals"))
         call_refuse(c, "decimals other than 0");

@@ -19,8 +19,14 @@ typedef struct Scope {
     size_t int_size;
 } Scope;
 
+typedef struct Symbol {
+    Sym name; /* as exported */
+    const Idx *size;
+} Symbol;
+
 struct Import {
     Job *job;
+    VEC(Symbol) symbols;
     Archive *archive;
     size_t model;
     const ImportOptions *options;
@@ -68,23 +74,39 @@ static void apply_option(Import *m, Sym name, int64_t *lo, int64_t *hi)
     }
 }
 
+/* The exporter calls a size s and a number.  Names go into C text, so nothing else is a size: u0 and zuf0 are known only
+ * during the run, zf0 is no integer. */
+static bool is_size_name(const char *name)
+{
+    size_t n = strlen(name);
+    return n >= 2 && n <= 20 && name[0] == 's' && strspn(name + 1, "0123456789") == n - 1;
+}
+
+/* Two programs of one artifact may give one name to sizes of different ranges. */
+static const Idx *new_symbol(Import *m, Sym name, int64_t lo, int64_t hi)
+{
+    const Idx *known = idx_find(m->job, name);
+    for (int i = 1; known && (known->extent || known->lo != lo || known->hi != hi); i++)
+        known = idx_find(m->job, name = sym_printf(m->job, "%s_%d", name, i));
+    return known ? known : idx_sym(m->job, name, lo, hi);
+}
+
 static const Idx *import_symbol(void *ctx, Sym name)
 {
     Import *m = ctx;
-    if (name[0] == 'u' && name[1] >= '0' && name[1] <= '9')
-        return NULL; /* unbacked: a size known only during the run */
-    const Idx *known = idx_find(m->job, name);
-    if (!known) {
-        int64_t lo, hi;
-        symbol_range(m, name, &lo, &hi);
-        apply_option(m, name, &lo, &hi);
-        known = idx_sym(m->job, name, lo, hi);
-    }
-    for (size_t i = 0; i < m->top->symbols.n; i++)
-        if (m->top->symbols.at[i] == known)
-            return known->lo == known->hi ? idx_const(m->job, known->lo) : known;
-    *vec_push(m->job, &m->top->symbols) = known;
-    return known->lo == known->hi ? idx_const(m->job, known->lo) : known;
+    int64_t lo, hi;
+    if (!is_size_name(name))
+        return NULL;
+    for (size_t i = 0; i < m->symbols.n; i++)
+        if (m->symbols.at[i].name == name)
+            return m->symbols.at[i].size;
+    symbol_range(m, name, &lo, &hi);
+    apply_option(m, name, &lo, &hi);
+    const Idx *size = lo == hi ? idx_const(m->job, lo) : new_symbol(m, name, lo, hi);
+    *vec_push(m->job, &m->symbols) = (Symbol){ name, size };
+    if (lo != hi)
+        *vec_push(m->job, &m->top->symbols) = size;
+    return size;
 }
 
 static const Expr *parse_expr(Import *m, const Json *as_expr)
@@ -333,6 +355,8 @@ static Value *named_tensor(Call *c, const Json *name)
     if (!e)
         fail_at(c->m->job, EXIT_INPUT, &c->b.origin, "%s: %s reads %s, which is not defined before it", c->m->where,
                 c->target, text);
+    if (e->kind == ENTRY_TENSOR && dtype_info[e->value->type.dtype].kind == DK_C)
+        call_refuse(c, "it reads %s, which is complex", text);
     if (e->kind == ENTRY_TENSOR)
         return entry_read(c->m, e);
     if (e->kind == ENTRY_SCALAR)
@@ -782,9 +806,12 @@ static void decode(Import *m, const Json *node, Call *c)
     c->result_count = (uint32_t)result_names(m, node, names, 64);
     if (!c->result_count && !strchr(c->row->flags, 'n'))
         fail_at(m->job, EXIT_INPUT, &c->b.origin, "%s: %s has no result", m->where, c->target);
-    for (uint32_t i = 0; i < c->result_count; i++)
+    for (uint32_t i = 0; i < c->result_count; i++) {
         if (!recorded_type(m, names[i], &c->meta[i]))
             call_refuse(c, "result %s has a size known only during the run", names[i]);
+        if (dtype_info[c->meta[i].dtype].kind == DK_C)
+            call_refuse(c, "result %s is complex", names[i]);
+    }
     c->row->decode(c);
     for (uint32_t i = 0; i < c->result_count; i++) {
         Value *v = c->result[i];

@@ -14,6 +14,7 @@ static const char help[] =
     "       aotc check MODEL.pt2                   would it compile? every unsupported operator\n"
     "       aotc bench FILE                        time it\n"
     "       aotc verify FILE --against DIR         compare with recorded outputs\n"
+    "       aotc ir FILE.gir [--pass NAME]         one pass over a graph as text\n"
     "flags:\n"
     "  -o FILE            output; by default the model's name here\n"
     "  --backend=gcc|tcc  compile by the C compiler, or by libtcc in this process\n"
@@ -79,7 +80,8 @@ static void body(Job *job, void *arg)
         const char *name;
         void (*run)(Job *, int, char **);
     } commands[] = { { "run", command_run },     { "inspect", command_inspect }, { "bench", command_bench },
-                     { "verify", command_verify }, { "check", command_check } };
+                     { "verify", command_verify }, { "check", command_check },
+                     { "ir", command_ir } };
     Args *a = arg;
     const char *first = a->argc > 1 ? a->argv[1] : "--help";
     bool alone = !strcmp(first, "--version") || !strncmp(first, "--list-", 7);
@@ -96,6 +98,8 @@ static void body(Job *job, void *arg)
         printf("aotc %s\n", AOTC_VERSION);
     else if (!strcmp(first, "--list-passes"))
         list_passes();
+    else if (!strcmp(first, "--list-graph-ops"))
+        list_graph_ops(stdout);
     else if (!strcmp(first, "--list-ops"))
         list_ops();
     else

@@ -157,10 +157,12 @@ static bool infer_cat(Job *job, const Node *n, Type *out)
     return true;
 }
 
-static bool infer_take(const Node *n, Type *out)
+static bool infer_take(Job *job, const Node *n, Type *out)
 {
     Type a = n->in[0]->type, i = n->in[1]->type, r = { .dtype = a.dtype };
     int axis = (int)node_int(n, "axis", 0);
+    if (a.rank - 1 + i.rank > MAX_RANK)
+        mismatch(job, n, &a, &i);
     for (int d = 0; d < axis; d++)
         r.dim[r.rank++] = a.dim[d];
     for (int d = 0; d < i.rank; d++)
@@ -192,7 +194,7 @@ bool type_infer(Job *job, const Node *n, Type *out)
     case OP_conv: return infer_conv(job, n, out);
     case OP_permute: return infer_permute(n, out);
     case OP_cat: return infer_cat(job, n, out);
-    case OP_take: return infer_take(n, out);
+    case OP_take: return infer_take(job, n, out);
     case OP_mean: return infer_reduce(n, out);
     case OP_batch_norm:
     case OP_layer_norm:

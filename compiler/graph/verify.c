@@ -42,9 +42,6 @@ static const struct Need {
     int count;
 } needs[] = {
     { OP_full, "value", 'f', 1 },          { OP_index, "expr", 'x', 1 },
-    { OP_sum, "dims", 'a', ANY },          { OP_prod, "dims", 'a', ANY },
-    { OP_amax, "dims", 'a', ANY },         { OP_amin, "dims", 'a', ANY },
-    { OP_any, "dims", 'a', ANY },          { OP_all, "dims", 'a', ANY },
     { OP_mean, "dims", 'a', ANY },         { OP_permute, "dims", 'a', RANK },
     { OP_slice, "starts", 'x', RANK },     { OP_slice, "steps", 'x', RANK },
     { OP_pad, "low", 'x', RANK },          { OP_pad, "value", 'f', 1 },
@@ -92,6 +89,10 @@ static bool attr_fits(const Node *n, const struct Need *need, const Attr *a)
 
 static const char *check_attrs(Check *c, const Node *n)
 {
+    static const struct Need dims = { OP_COUNT, "dims", 'a', ANY };
+    const Attr *axes = op_info[n->op].kind == REDUCE ? node_attr(n, "dims") : NULL;
+    if (op_info[n->op].kind == REDUCE && (!axes || !attr_fits(n, &dims, axes)))
+        return say(c->g, n, "needs another attribute dims");
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
         const Attr *a = needs[i].op == n->op ? node_attr(n, needs[i].name) : NULL;
         if (needs[i].op == n->op && (!a || !attr_fits(n, &needs[i], a)))
@@ -157,12 +158,19 @@ static const char *check_regions(Check *c, const Node *n)
     return fits ? NULL : say(c->g, n, "has not two regions with its operands and results");
 }
 
+static bool negative(const Type *t)
+{
+    for (int i = 0; i < t->rank; i++)
+        if (t->dim[i]->hi < 0)
+            return true;
+    return false;
+}
+
 static const char *check_types(Check *c, const Node *n)
 {
     for (uint32_t i = 0; i < n->out_count; i++)
-        for (int d = 0; d < n->out[i]->type.rank; d++)
-            if (n->out[i]->type.dim[d]->hi < 0)
-                return say(c->g, n, "has a negative size");
+        if (negative(&n->out[i]->type))
+            return say(c->g, n, "has a negative size");
     if (!ranks_fit(n))
         return say(c->g, n, "has operands or a result of another rank than its rule");
     if (n->op == OP_take && !dtype_is_int(n->in[1]->type.dtype))
@@ -193,9 +201,13 @@ static const char *check_types(Check *c, const Node *n)
 const char *graph_verify(Graph *g)
 {
     Check c = { g, job_array(g->job, g->values.n + 1, sizeof(bool)) };
-    for (size_t i = 0; i < g->inputs.n; i++)
-        if (g->inputs.at[i].kind == PORT_TENSOR)
-            c.defined[g->inputs.at[i].value->id] = true;
+    for (size_t i = 0; i < g->inputs.n; i++) {
+        const Port *p = &g->inputs.at[i];
+        if (p->kind == PORT_TENSOR && negative(&p->value->type))
+            return job_printf(g->job, "input %s has a negative size", p->name);
+        if (p->kind == PORT_TENSOR)
+            c.defined[p->value->id] = true;
+    }
     for (size_t i = 0; i < g->consts.n; i++)
         c.defined[g->consts.at[i]->id] = true;
     for each_node (n, g) {

@@ -98,6 +98,10 @@ bool value_is_full(const Value *v, double *number)
     const Node *n = v->def;
     if (n->op == OP_expand || n->op == OP_reshape)
         return value_is_full(n->in[0], number);
+    if (n->op == OP_cast && dtype_is_float(v->type.dtype) && value_is_full(n->in[0], number)) {
+        *number = v->type.dtype == DT_f64 ? *number : (double)(float)*number;
+        return v->type.dtype == DT_f64 || v->type.dtype == DT_f32;
+    }
     if (n->op != OP_full)
         return false;
     *number = node_float(n, "value");

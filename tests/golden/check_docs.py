@@ -46,7 +46,8 @@ def main():
             ok = done.returncode == 1 if kind == "refused" else done.returncode == 0 and done.stdout == block
             if not ok:
                 failed += 1
-                print("docs/%s: a %s block gives exit code %d\n%s%s" % (name, kind, done.returncode, done.stdout, done.stderr))
+                print("docs/%s: a %s block gives exit code %d" % (name, kind, done.returncode))
+                print(done.stdout + done.stderr)
     print("%d examples, %d failures" % (count, failed))
     return 1 if failed or not count else 0
 

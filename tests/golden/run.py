@@ -3,9 +3,9 @@
 """Golden tests: run.py AOTC [--bless] [folder...]
 
 Every FOLDER/CASE.gir (or .lir) is read by `aotc ir`; what it prints stands beside it in CASE.out (.c in emit/), or in
-CASE.err when the text is refused.  The flags are those of the folder: a pass's own folder runs that pass alone.  A first
-line `; flags: ...` in a case gives others.  --bless writes what is printed now: the difference is then reviewed, not
-typed.  Each printed text of an IR is read and printed again, and must not change.
+CASE.err when the text is refused.  The flags are those of the folder: a pass's own folder runs that pass alone.  A
+first line `; flags: ...` in a case gives others.  --bless writes what is printed now: the difference is then
+reviewed, not typed.  Each printed text of an IR is read and printed again, and must not change.
 """
 import os
 import subprocess

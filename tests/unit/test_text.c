@@ -240,7 +240,7 @@ static void mutated(const char *const *texts, size_t count, int rounds)
                                           "% s0", "if ", "min(s0, ", "f32[", "," };
     FILE *sink = fopen("/dev/null", "w");
     uint64_t state = 1;
-    char buffer[8192];
+    char buffer[16384];
     int read = 0;
     for (int i = 0; i < rounds; i++) {
         const char *from = texts[next(&state) % count];
@@ -290,7 +290,7 @@ static void deep(void)
 static void text_file(Job *job, void *arg)
 {
     size_t n;
-    const char *text = read_file(job, arg, 4000, &n), *start = text;
+    const char *text = read_file(job, arg, 8000, &n), *start = text;
     while (*start == ';')
         start += strcspn(start, "\n") + 1;
     mutated(&start, 1, 500);
