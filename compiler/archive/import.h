@@ -29,7 +29,7 @@ Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, const 
  * many; prints one line each. */
 size_t import_check(Job *job, Archive *archive, size_t model, FILE *out);
 
-/* ---- for the decode functions (aten.c) --------------------------------------------------------------- */
+/* ---- for the decode functions (aten_*.c) --------------------------------------------------------------- */
 
 typedef enum EntryKind { ENTRY_NONE, ENTRY_TENSOR, ENTRY_INT, ENTRY_SCALAR /* 0-d tensor: SymFloat, SymBool */ } EntryKind;
 

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* For the decode functions: how each ATen operator of aten.def becomes nodes of the graph.
+ *
+ * A decode function reads arguments by their schema names (import.h), builds nodes, and gives the results.  Result
+ * sizes are the recorded ones (c->meta); dtypes follow PyTorch's promotion.  One file holds one family of operators;
+ * what several files need is declared here. */
+#ifndef AOTC_ATEN_H
+#define AOTC_ATEN_H
+#include "import.h"
+#include <string.h>
+
+/* Every decode function that a row names. */
+#define ATEN_GROUP(title)
+#define ATEN(name, decode, op, flags) void decode_##decode(Call *c);
+#include "aten.def"
+#undef ATEN
+#undef ATEN_GROUP
+
+static inline void give(Call *c, Value *v)
+{
+    c->result[0] = v;
+}
+
+static inline const Idx *k(Call *c, int64_t n)
+{
+    return idx_const(c->b.g->job, n);
+}
+
+static inline bool flag(const Call *c, char f)
+{
+    return strchr(c->row->flags, f) != NULL;
+}
+
+/* ---- aten_pointwise.c ---- */
+
+/* The dtype that arithmetic on tensors with sizes, 0-d tensors and Python numbers has: promote_operand for each
+ * operand on a Promotion of three DT_NONE, then promoted. */
+typedef struct Promotion {
+    DType tensor, scalar_tensor, number; /* DT_NONE: none */
+} Promotion;
+void promote_operand(Promotion *p, const Value *v, bool number);
+DType promoted(const Promotion *p);
+Value *number_like(Call *c, const Value *v, double x); /* 0-d, of v's dtype */
+Value *self_as(Call *c, DType d);                      /* argument self, cast */
+Value *as_bool(Call *c, Value *v);                     /* v != 0 */
+
+/* ---- aten_reduce.c ---- */
+
+/* Marks the axes that argument dim names; all, where it names none. */
+void axes_of(Call *c, int rank, bool *axes);
+
+/* ---- aten_view.c ---- */
+
+/* a[.., at, ..] along dim, which vanishes: of type t. */
+Value *pick(Call *c, Value *a, int dim, const Idx *at, const Type *t);
+
+/* ---- aten_index.c ---- */
+
+/* a at the indices along axis. */
+Value *take(Call *c, Value *a, Value *index, int axis);
+#endif
