@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* A node that calls an operator: where it comes from, its row, its results.  See import.h. */
+#include "import_parts.h"
+#include <stdlib.h>
+#include <string.h>
+
+static bool in_torch(const char *path)
+{
+    size_t n = strcspn(path, "\"\n");
+    static const char *const parts[] = { "torch/", "/torch/", "torch/nn/", "<eval_with_key>" };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const char *at = strstr(path, parts[i]);
+        if (at && (size_t)(at - path) < n && (i != 0 || at == path))
+            return true;
+    }
+    return false;
+}
+
+static void read_origin(Import *m, const Json *node, Origin *o)
+{
+    const Json *meta = json_get(node, "metadata"), *outs = json_first(json_get(node, "outputs"));
+    const Json *trace = json_get(meta, "stack_trace"), *stack = json_get(meta, "nn_module_stack");
+    const Json *name = outs ? json_get(json_first(outs), "name") : NULL;
+    *o = (Origin){ .target = NULL };
+    if (name && json_is_string(name))
+        o->node = sym(m->job, json_string(m->job, name, m->where));
+    if (trace && json_is_string(trace)) { /* `File "x.py", line 41, in f` and the line after it, innermost last: the */
+        const char *t = json_string(m->job, trace, m->where), *last = NULL; /* innermost frame outside torch itself */
+        for (const char *p = t; (p = strstr(p, "File \"")); p++)
+            if (!last || !in_torch(p + 6))
+                last = p;
+        const char *start = last ? last + 6 : NULL, *end = start ? strchr(start, '"') : NULL;
+        const char *number = end ? strstr(end, "line ") : NULL, *text = end ? strchr(end, '\n') : NULL;
+        if (number) {
+            const char *slash = end;
+            while (slash > start && slash[-1] != '/')
+                slash--;
+            o->file = sym_n(m->job, slash, (size_t)(end - slash));
+            o->line = atoi(number + 5);
+        }
+        if (text) {
+            text += strspn(text, "\n ");
+            o->text = *text ? sym_n(m->job, text, strcspn(text, "\n")) : NULL;
+        }
+    }
+    if (stack && json_is_string(stack)) { /* "key,path,type;key,path,type": the innermost path */
+        const char *t = json_string(m->job, stack, m->where), *last = strrchr(t, ';');
+        const char *path = strchr(last ? last : t, ',');
+        if (path && path[1] && path[1] != ',') {
+            size_t n = strcspn(path + 1, ",");
+            const char *p = path + 1; /* "L['self'].fc1" of strict export, "fc1" of the other */
+            if (n > 9 && !strncmp(p, "L['self'].", 10))
+                p += 10, n -= 10;
+            if (n && strncmp(p, "L['self']", 9))
+                o->module = sym_n(m->job, p, n);
+        }
+    }
+}
+
+_Noreturn void call_refuse(Call *c, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    char why[512];
+    vsnprintf(why, sizeof why, format, ap);
+    va_end(ap);
+    fail_at(c->m->job, EXIT_UNSUPPORTED, &c->b.origin, "operator %s is not supported here; %s", c->target, why);
+}
+
+const char *short_target(const char *target)
+{
+    return !strncmp(target, "torch.ops.", 10) ? target + 10 : target;
+}
+
+void call_init(Import *m, const Json *node, Call *c)
+{
+    *c = (Call){ .m = m, .node = node };
+    c->target = short_target(json_string(m->job, json_need(m->job, node, "target", m->where), m->where));
+    c->row = aten_row(c->target);
+    c->b = (Build){ .g = m->scope->g };
+    read_origin(m, node, &c->b.origin);
+    c->b.origin.target = sym(m->job, c->target);
+    c->b.stem = c->b.origin.node;
+}
+
+/* Names of the tensors a node defines, flattened. */
+size_t result_names(Import *m, const Json *node, const char **names, size_t room)
+{
+    size_t n = 0;
+    for (const Json *o = json_first(json_need(m->job, node, "outputs", m->where)); o; o = json_next(o)) {
+        const Json *one = json_first(o);
+        if (!one)
+            continue;
+        if (tagged(one, "as_tensor")) {
+            if (n == room)
+                fail(m->job, EXIT_UNSUPPORTED, "%s: a node has more than %zu results", m->where, room);
+            names[n++] = json_string(m->job, json_need(m->job, one, "name", m->where), m->where);
+        } else if (tagged(one, "as_tensors")) {
+            for (const Json *t = json_first(one); t; t = json_next(t)) {
+                if (n == room)
+                    fail(m->job, EXIT_UNSUPPORTED, "%s: a node has more than %zu results", m->where, room);
+                names[n++] = json_string(m->job, json_need(m->job, t, "name", m->where), m->where);
+            }
+        }
+    }
+    return n;
+}
+
+/* Runs the row's decode function; results have the recorded types. */
+void decode(Import *m, const Json *node, Call *c)
+{
+    call_init(m, node, c);
+    if (!c->row)
+        call_refuse(c, "no rule reads it; `aotc check` lists every such operator of the model");
+    const char *names[64];
+    c->result_count = (uint32_t)result_names(m, node, names, 64);
+    if (!c->result_count && !strchr(c->row->flags, 'n'))
+        fail_at(m->job, EXIT_INPUT, &c->b.origin, "%s: %s has no result", m->where, c->target);
+    for (uint32_t i = 0; i < c->result_count; i++) {
+        if (!recorded_type(m, names[i], &c->meta[i]))
+            call_refuse(c, "result %s has a size known only during the run", names[i]);
+        if (dtype_info[c->meta[i].dtype].kind == DK_C)
+            call_refuse(c, "result %s is complex", names[i]);
+    }
+    c->row->decode(c);
+    for (uint32_t i = 0; i < c->result_count; i++) {
+        Value *v = c->result[i];
+        if (!v) /* a result that nobody computes: unused, else the reader fails by name */
+            continue;
+        if (v->type.rank != c->meta[i].rank || v->type.dtype != c->meta[i].dtype)
+            fail_at(m->job, EXIT_INPUT, &c->b.origin, "%s: %s gives %s; the archive says %s", m->where, c->target,
+                    type_text(m->job, &v->type), type_text(m->job, &c->meta[i]));
+        for (int d = 0; d < v->type.rank; d++) {
+            const Idx *x = v->type.dim[d], *y = c->meta[i].dim[d];
+            if (x != y && (x->lo > y->hi || y->lo > x->hi))
+                fail_at(m->job, EXIT_INPUT, &c->b.origin, "%s: %s gives %s; the archive says %s", m->where, c->target,
+                        type_text(m->job, &v->type), type_text(m->job, &c->meta[i]));
+            if (v->kind == VALUE_NODE && v->def->op != OP_reshape)
+                v->type.dim[d] = y; /* one spelling of a size in the whole graph */
+        }
+    }
+}
+
+static bool is_in_place(const char *target)
+{
+    const char *dot = strrchr(target, '.');
+    return dot && dot > target && dot[-1] == '_' && strncmp(target, "_operator", 9) != 0;
+}
+
+/* The entry that a call's first tensor argument names (self). */
+static Entry *self_entry(Call *c)
+{
+    for (const Json *a = json_first(json_get(c->node, "inputs")); a; a = json_next(a)) {
+        const Json *one = json_first(json_get(a, "arg"));
+        if (tagged(one, "as_tensor"))
+            return entry_find(c->m, json_string(c->m->job, json_need(c->m->job, one, "name", c->m->where), c->m->where));
+    }
+    return NULL;
+}
+
+void import_call(Import *m, const Json *node)
+{
+    Call c;
+    decode(m, node, &c);
+    const char *names[64];
+    size_t n = result_names(m, node, names, 64);
+    Entry *self = self_entry(&c);
+    if (is_in_place(c.target) && self && n == 1 && !strchr(c.row->flags, 'v')) {
+        if (self->kind != ENTRY_TENSOR)
+            call_refuse(&c, "it writes into something that is no tensor");
+        if (!strchr(c.row->flags, 'i'))
+            entry_write(&c, self, c.result[0]);
+        Entry *e = entry_new(m, names[0], ENTRY_TENSOR); /* the same tensor under a new name */
+        *e = (Entry){ .name = e->name, .kind = ENTRY_TENSOR, .next = e->next, .value = self->value,
+                      .memory = self->memory, .version = self->version, .base = self->base, .call = self->call,
+                      .result = self->result };
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        Value *v = c.result[i];
+        if (!v) {
+            entry_new(m, names[i], ENTRY_NONE); /* who reads it is refused */
+            continue;
+        }
+        bool view = strchr(c.row->flags, 'v') && self && self->kind == ENTRY_TENSOR;
+        if (!view && !(strchr(c.row->flags, 'i') && self && v == self->value)) {
+            entry_tensor(m, names[i], v, false);
+            continue;
+        }
+        Entry *e = entry_new(m, names[i], ENTRY_TENSOR);
+        e->value = v;
+        e->memory = self->memory;
+        e->version = self->memory->version;
+        e->base = self;
+        e->call = node;
+        e->result = (uint32_t)i;
+    }
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the importer (import*.c) share; decode functions need import.h alone. */
+#ifndef AOTC_IMPORT_PARTS_H
+#define AOTC_IMPORT_PARTS_H
+#include "import.h"
+
+enum { ENTRY_TABLE = 4096 };
+
+/* One exported graph (a program's or a region's) with its own scope of names. */
+typedef struct Scope {
+    Graph *g;
+    const Json *graph;
+    Entry *table[ENTRY_TABLE];
+    const Json **meta_slot; /* tensor_values by name */
+    size_t meta_size;
+} Scope;
+
+typedef struct Symbol {
+    Sym name; /* as exported */
+    const Idx *size;
+} Symbol;
+
+struct Import {
+    Job *job;
+    VEC(Symbol) symbols;
+    Archive *archive;
+    size_t model;
+    const ImportOptions *options;
+    const Json *ranges;
+    Scope *scope;
+    Graph *top;
+    const char *where;
+    int depth;
+};
+
+/* ---- import.c: programs ---- */
+
+void import_nodes(Import *m); /* the nodes of m->scope, in order */
+Value *constant_value(Import *m, const char *name, const Tensor *t);
+
+/* ---- import_symbols.c: sizes ---- */
+
+const Expr *parse_expr(Import *m, const Json *as_expr);
+const Idx *import_symbol(void *ctx, Sym name); /* an ExprSymbol for expr_idx */
+const Idx *read_sym_int(Import *m, const Json *s); /* a SymInt object; NULL: it has no integer form (unbacked symbol) */
+/* The recorded type of a tensor; false: it has none or a size known only during the run. */
+bool recorded_type(Import *m, const char *name, Type *type);
+void index_members(Import *m, const Json *object, const Json ***slot, size_t *size);
+bool import_symbolic(Import *m, const Json *node); /* false: the node's result is no SymInt, SymFloat or SymBool */
+void import_assert(Import *m, const Json *node);
+void import_range_guards(Import *m);
+
+/* ---- import_alias.c: names and the memory behind them ---- */
+
+size_t text_hash(const char *s);
+Entry *entry_find(Import *m, const char *name);
+Entry *entry_new(Import *m, const char *name, EntryKind kind);
+Entry *entry_tensor(Import *m, const char *name, Value *value, bool placeholder);
+Value *entry_read(Import *m, Entry *e); /* the tensor as it is now */
+void entry_write(Call *c, Entry *e, Value *v);
+
+/* ---- import_args.c: arguments ---- */
+
+bool tagged(const Json *arg, const char *tag);
+Value *named_tensor(Call *c, const Json *name);
+Entry *sym_entry(Call *c, const Json *arg); /* NULL: a number */
+const Idx *idx_of(Call *c, const char *name, const Json *a);
+
+/* ---- import_strict.c: unions of known tags ---- */
+
+void check_union(Import *m, const char *what, const Json *v);
+void check_node(Import *m, const Json *node);
+const Json *need_array(Import *m, const Json *object, const char *key);
+
+/* ---- import_call.c: operators ---- */
+
+const char *short_target(const char *target); /* without "torch.ops." */
+void call_init(Import *m, const Json *node, Call *c);
+size_t result_names(Import *m, const Json *node, const char **names, size_t room);
+void decode(Import *m, const Json *node, Call *c); /* runs the row's decode function; results have the recorded types */
+void import_call(Import *m, const Json *node);
+
+/* ---- import_region.c: higher-order operators ---- */
+
+void import_cond(Import *m, const Json *node);
+#endif
