@@ -51,6 +51,8 @@ typedef struct Build {
     size_t count;
     Child *children; /* one per running job */
     int slots;
+    bool defers;     /* signals, until the build is closed; their actions before: */
+    struct sigaction before[3];
 } Build;
 
 /* ---- finding --------------------------------------------------------------------------------- */
@@ -257,6 +259,28 @@ static void close_child(Child *c)
     c->pipe = -1;
 }
 
+/* While a folder exists, a signal that would end the process only notes itself: the build ends, the folder goes, and
+ * main raises the signal again. */
+static const int ending_signals[] = { SIGINT, SIGTERM, SIGHUP };
+enum { ENDING_SIGNALS = sizeof ending_signals / sizeof *ending_signals };
+static volatile sig_atomic_t ended_by;
+
+static void note_signal(int number)
+{
+    ended_by = number;
+}
+
+static void defer_signals(Build *b)
+{
+    struct sigaction note = { .sa_handler = note_signal };
+    for (int i = 0; i < ENDING_SIGNALS; i++) {
+        sigaction(ending_signals[i], NULL, &b->before[i]);
+        if (b->before[i].sa_handler == SIG_DFL)
+            sigaction(ending_signals[i], &note, NULL);
+    }
+    b->defers = true;
+}
+
 static void close_build(void *handle)
 {
     Build *b = handle;
@@ -264,6 +288,19 @@ static void close_build(void *handle)
         close_child(&b->children[i]);
     if (b->folder)
         remove_tree(AT_FDCWD, b->folder, 0);
+    for (int i = 0; b->defers && i < ENDING_SIGNALS; i++)
+        sigaction(ending_signals[i], &b->before[i], NULL);
+}
+
+static void end_if_signalled(const Build *b)
+{
+    if (ended_by)
+        fail(b->job, EXIT_TOOLCHAIN, "ended by signal %d", (int)ended_by);
+}
+
+int cc_ended_by(void)
+{
+    return ended_by;
 }
 
 static void make_folder(Build *b)
@@ -452,6 +489,7 @@ static void run_all(Build *b, Object *out)
             if (!b->children[i].pid)
                 start_unit(b, &b->children[i], next++);
         wait_for_any(b);
+        end_if_signalled(b);
         for (int i = 0; i < b->slots; i++) {
             Child *c = &b->children[i];
             if (!c->pid || !finished(c))
@@ -480,9 +518,11 @@ void cc_compile(Job *job, const char *cc, const CcUnit *units, size_t count, int
     for (int i = 0; i < b->slots; i++)
         b->children[i].pipe = -1;
     job_defer(job, close_build, b);
+    defer_signals(b);
     make_folder(b);
     b->env = child_environment(job, b->folder);
     run_all(b, out);
     job_undefer(job, b);
     close_build(b);
+    end_if_signalled(b);
 }

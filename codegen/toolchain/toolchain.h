@@ -35,6 +35,8 @@ typedef struct CcUnit {
  * assembled.  A failure is EXIT_TOOLCHAIN with the compiler's first error line.  A unit with -S
  * among its flags gives assembly text instead of an object. */
 void cc_compile(Job *job, const char *cc, const CcUnit *units, size_t count, int jobs, Object *out);
+/* The SIGINT, SIGTERM or SIGHUP that ended cc_compile, which then failed the job; 0: none did. */
+int cc_ended_by(void);
 
 /* ---- libtcc ---------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 /* aotc: the command line. */
 #include "driver.h"
 #include "compile.h"
+#include "../../codegen/toolchain/toolchain.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -132,5 +133,7 @@ int main(int argc, char **argv)
         start(&s);
     if (fflush(stdout) && !s.code)
         s.code = EXIT_RESOURCE;
+    if (cc_ended_by())
+        raise(cc_ended_by());
     return s.code;
 }

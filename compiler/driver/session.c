@@ -156,7 +156,7 @@ static void remove_folder(void *handle)
     free(handle);
 }
 
-static const char *private_folder(Job *job)
+static char *private_folder(Job *job)
 {
     const char *base = getenv("TMPDIR");
     char *path = strdup(job_printf(job, "%s/aotc-XXXXXX", base && *base ? base : "/tmp"));
@@ -181,8 +181,8 @@ static int exit_code(aot_status status)
     return status == AOT_ECPU || status == AOT_EABI ? EXIT_UNSUPPORTED : EXIT_INPUT;
 }
 
-/* The .so to open: the file itself, or what it is compiled to. */
-static const char *artifact_of(Job *job, const Request *r)
+/* The .so to open: the file itself, or what it is compiled to (*folder: in a private folder of its own). */
+static const char *artifact_of(Job *job, const Request *r, char **folder)
 {
     if (!r->file)
         usage_error(job, "no model is given; expected a .so or .pt2 file");
@@ -199,8 +199,10 @@ static const char *artifact_of(Job *job, const Request *r)
         usage_error(job, "-o and --cache: only one of them says where the artifact goes");
     if (r->cache)
         return compile_cached(job, r->file, &options, r->cache);
-    if (!options.output)
-        options.output = job_printf(job, "%s/model.so", private_folder(job));
+    if (!options.output) {
+        *folder = private_folder(job);
+        options.output = job_printf(job, "%s/model.so", *folder);
+    }
     compile_archive(job, r->file, &options);
     return options.output;
 }
@@ -216,7 +218,8 @@ Runner *runner_open(Job *job, const Request *request)
 {
     char text[1024] = "";
     Runner *r = job_alloc(job, sizeof *r);
-    *r = (Runner){ .job = job, .file = request->file, .artifact = artifact_of(job, request) };
+    *r = (Runner){ .job = job, .file = request->file };
+    r->artifact = artifact_of(job, request, &r->folder);
     job_defer(job, close_runner, r);
     double start = seconds_now();
     aot_status status = aot_open(r->artifact, request->isa, &r->open_file, text, sizeof text);
@@ -229,6 +232,10 @@ Runner *runner_open(Job *job, const Request *request)
         fail(job, EXIT_USAGE, "%s: %s; name one with --method", r->file, why);
     }
     r->open_seconds = seconds_now() - start;
+    if (r->folder) { /* it is mapped: nothing is left behind, however the process ends */
+        job_undefer(job, r->folder);
+        remove_folder(r->folder);
+    }
     r->model = aot_file_model(r->open_file);
     r->method = aot_session_method(r->session);
     r->inputs = job_array(job, r->method->input_count + 1, sizeof *r->inputs);

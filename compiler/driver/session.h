@@ -42,6 +42,7 @@ typedef struct Runner {
     Job *job;
     const char *file;     /* as the user named it */
     const char *artifact; /* the .so that is open: the same, or what the .pt2 became */
+    char *folder;         /* of the .so, until it is open; NULL: it was there before */
     aot_file *open_file;
     aot_session *session;
     const aot_model *model;

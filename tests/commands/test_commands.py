@@ -12,10 +12,12 @@ import json
 import os
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -358,6 +360,24 @@ class Archives(Commands):
         self.assertEqual([(p.name, p.stat().st_mtime_ns) for p in (self.folder / "kept").glob("*.so")], first)
         self.assertEqual(len(first), 1)
         self.assertEqual(unpack(self.out / "000.npy")[1], (2, 3))
+
+    def test_ended_by_a_signal(self):
+        """Nothing is left behind, and whoever waits sees the signal."""
+        temporary = self.folder / "tmp"
+        temporary.mkdir()
+        slow = self.file("slow", b"#!/bin/sh\ncase \"$*\" in --version|*-fsyntax-only*) echo cc 1;; *) sleep 60;; esac\n")
+        slow.chmod(0o755)
+        model = str(self.fixtures / "add" / "model.pt2")
+        for words in ([model, "-o", "x.so"], ["run", model]):
+            child = subprocess.Popen([ARGS.aotc, *words, "--backend=gcc", f"--cc={slow}"], cwd=self.folder,
+                                     stderr=subprocess.PIPE, env=dict(os.environ, TMPDIR=str(temporary)))
+            while child.poll() is None and not any(temporary.glob("aotc-*/*/*.c")):
+                time.sleep(0.01)
+            child.send_signal(signal.SIGTERM)
+            said = child.communicate(timeout=50)[1]
+            self.assertEqual(child.returncode, -signal.SIGTERM, said)
+            self.assertEqual(list(temporary.iterdir()), [])
+        self.assertFalse((self.folder / "x.so").exists())
 
     def test_methods(self):
         folder = self.fixtures / "multi_model"
