@@ -124,6 +124,16 @@ static AOT_UNUSED aot_status aot_bad_index(aot_call *call, const char *tensor, i
     return AOT_EDATA;
 }
 
+/* "topk: a sort of NaN" of a routine that cannot do with this data. */
+static AOT_UNUSED aot_status aot_failed(aot_call *call, const char *kernel, const char *what)
+{
+    aot_say s = aot_begin(call);
+    aot_put(&s, kernel);
+    aot_put(&s, ": ");
+    aot_put(&s, what);
+    return AOT_EDATA;
+}
+
 static AOT_UNUSED aot_status aot_no_space(aot_call *call, const char *what, u64 have, u64 need)
 {
     aot_say s = aot_begin(call);

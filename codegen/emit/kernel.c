@@ -357,6 +357,8 @@ static void update(Emit *e, const Stmt *s)
 static void call_statement(Emit *e, const Stmt *s)
 {
     line(e);
+    if (call_may_fail(s))
+        text_add(e->out, "const char *const aot_wrong = ");
     text_add(e->out, "AOTK_NAME_AT(%s)(", s->var);
     if (s->text)
         text_add(e->out, "&(%s){", s->text);
@@ -397,6 +399,16 @@ static void call_statement(Emit *e, const Stmt *s)
         text_add(e->out, "}");
     }
     text_add(e->out, ");\n");
+    if (!call_may_fail(s))
+        return;
+    line(e);
+    text_add(e->out, "if (aot_wrong)\n");
+    e->depth++;
+    line(e);
+    e->depth--;
+    text_add(e->out, "return aot_failed(call, ");
+    emit_string(e->out, e->k->name);
+    text_add(e->out, ", aot_wrong);\n");
 }
 
 /* An innermost loop whose only accumulators are float sums: the compiler may add in any order. */

@@ -174,7 +174,44 @@ typedef struct aotk_halo {
     aotk_i64 task, tasks;
 } aotk_halo;
 
+/* --------------------------------------------------------------------------------- routines */
+
+/* An operator that is one function over whole tensors, each dense in row-major order. It returns
+ * NULL, or a text that says what is wrong with the data. `attr` and `number` hold its attributes in
+ * the order of its row in compiler/graph/routines.def, an integer in attr[i], a float in number[i].
+ * `work` is 64-byte aligned, of the size that the row says, and undefined at entry. */
+enum {
+    AOTK_f32, AOTK_f64, AOTK_f16, AOTK_bf16, AOTK_i8, AOTK_i16, AOTK_i32, AOTK_i64, AOTK_u8, AOTK_u16,
+    AOTK_u32, AOTK_u64, AOTK_bool, AOTK_c64, AOTK_c128
+};
+
+typedef struct aotk_operand {
+    const void *data;
+    aotk_i64 n[12];                        /* sizes of its `rank` axes */
+    int rank, dtype;
+} aotk_operand;
+
+typedef struct aotk_result {
+    void *data;
+    aotk_i64 n[12];
+    int rank, dtype;
+} aotk_result;
+
+typedef struct aotk_routine {
+    aotk_operand in[8];
+    aotk_result out[8];
+    void *work;
+    aotk_i64 attr[8];
+    double number[8];
+} aotk_routine;
+
+/* Every routine: X(name, suffix) is aotk_name. */
+#define AOTK_ROUTINES(X, suffix) X(sort, suffix)
+
 /* ------------------------------------------------------------------------------- declarations */
+
+#define AOTK_DECLARE_ROUTINE(name, suffix)                                                         \
+    const char *AOTK_PASTE(aotk_##name, suffix)(const aotk_routine *p);
 
 /* All kernels of one level, for instance AOTK_DECLARE(_v4). */
 #define AOTK_DECLARE(suffix)                                                                       \
@@ -187,7 +224,8 @@ typedef struct aotk_halo {
     void AOTK_PASTE(aotk_igemm_f32, suffix)(const aotk_igemm *p);                                  \
     void AOTK_PASTE(aotk_pool_f32, suffix)(const aotk_pool *p);                                    \
     void AOTK_PASTE(aotk_copy4_f32, suffix)(const aotk_copy4 *p);                                  \
-    void AOTK_PASTE(aotk_zero_halo_f32, suffix)(const aotk_halo *p);
+    void AOTK_PASTE(aotk_zero_halo_f32, suffix)(const aotk_halo *p);                        \
+    AOTK_ROUTINES(AOTK_DECLARE_ROUTINE, suffix)
 
 #if defined(AOTK_SUFFIX) && !defined(AOTK_STATIC)
 AOTK_DECLARE(AOTK_SUFFIX)

@@ -45,14 +45,6 @@ static const Idx *packed_floats(Make *m, const Idx *depth, const Idx *n)
     return idx_mul(m->job, depth, idx_ceil_to(m->job, n, 16));
 }
 
-/* A float as C text. */
-static Sym float_text(Job *job, double v)
-{
-    if (isinf(v))
-        return sym(job, v > 0 ? "AOT_INF" : "-AOT_INF");
-    return isnan(v) ? sym(job, "AOT_NAN") : sym_printf(job, "%.9ef", v);
-}
-
 static void epilogue(Make *m, Stmt *s, Node *n, const Idx *bias_at)
 {
     static const struct {
@@ -72,7 +64,7 @@ static void epilogue(Make *m, Stmt *s, Node *n, const Idx *bias_at)
     if (!strcmp(act, "clamp"))
         for (int i = 0; i < 2; i++)
             *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, i ? "hi" : "lo"),
-                                                     .text = float_text(m->job, node_float(n, i ? "hi" : "lo")) };
+                                                     .text = float_text(m->job, node_float(n, i ? "hi" : "lo"), false) };
 }
 
 /* ---- convolution ------------------------------------------------------------------------------------------ */

@@ -152,6 +152,8 @@ uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name);
 Stmt *stmt_add(Job *job, Block *b, StmtKind kind);
 /* Gives names to shared and loop-invariant expressions: inserts S_LET.  Once per kernel, before printing. */
 void kernel_name_values(Job *job, Kernel *k);
+/* A call of a routine: it answers with NULL or with what is wrong, which fails the run. */
+bool call_may_fail(const Stmt *s);
 /* Fills reads, writes, checks. */
 void kernel_finish(Job *job, Kernel *k);
 #endif

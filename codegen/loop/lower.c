@@ -333,6 +333,9 @@ static void choose_layout(Lower *l, Graph *g)
                     mark(set, n->in[i], &changed);
         }
     }
+    for each_node (n, g)
+        for (uint32_t i = 0; i < n->out_count && op_info[n->op].kind == ROUTINE; i++)
+            set[n->out[i]->id] = false; /* their results are dense */
 }
 
 /* ---- what gets memory -------------------------------------------------------------------------------------------- */
@@ -364,7 +367,7 @@ static bool is_cheap(Lower *l, const Value *v, int depth)
     OpKind k = op_info[n->op].kind;
     if (k == CREATE)
         return true;
-    if (k == REDUCE || k == CONTRACT || k == CONTROL || k == GATHER || n->op == OP_cat || depth > 12)
+    if (k == REDUCE || k == CONTRACT || k == CONTROL || k == ROUTINE || k == GATHER || n->op == OP_cat || depth > 12)
         return false;
     if (k == POINTWISE && !is_light(n->op))
         return false;
@@ -380,7 +383,7 @@ static bool is_cheap(Lower *l, const Value *v, int depth)
 static bool fits_inside(Lower *l, const Value *r, const Value *root)
 {
     OpKind k = op_info[root->def->op].kind;
-    if (k == CONTRACT || k == CONTROL || l->channels_last[root->id] || root->def->op == OP_cat)
+    if (k == CONTRACT || k == CONTROL || k == ROUTINE || l->channels_last[root->id] || root->def->op == OP_cat)
         return false;
     if (r->type.rank > root->type.rank || (r->type.rank == root->type.rank && k != REDUCE))
         return false;
@@ -393,7 +396,7 @@ static bool fits_inside(Lower *l, const Value *r, const Value *root)
 static bool wants_memory(Lower *l, Roots *r, const Node *n, const Value *v)
 {
     OpKind k = op_info[n->op].kind;
-    if (l->realize[v->id] || k == CONTRACT || k == CONTROL || n->op == OP_cat)
+    if (l->realize[v->id] || k == CONTRACT || k == CONTROL || k == ROUTINE || n->op == OP_cat)
         return true;
     if (k == REDUCE)
         return r->many[v->id] || !r->one[v->id] || !fits_inside(l, v, r->one[v->id]);
@@ -436,7 +439,8 @@ static void choose_buffers(Lower *l, Graph *g)
             Value *in = n->in[i];
             if (n->op == OP_cond && in->kind == VALUE_NODE)
                 l->realize[in->id] = true;
-            if ((n->op == OP_window || op_info[n->op].kind == CONTRACT) && computed(in))
+            OpKind k = op_info[n->op].kind;
+            if ((n->op == OP_window || k == CONTRACT || k == ROUTINE) && computed(in))
                 l->realize[in->id] = true; /* read more than once an element */
             if (memory) {
                 add_root(&r, in, v);
@@ -496,6 +500,8 @@ static void lower_node(Lower *l, Graph *g, Node *n, Buffer **outputs)
         out[i] = result_buffer(l, g, n->out[i], outputs);
     if (n->op == OP_cond)
         lower_cond(l, n, out);
+    else if (op_info[n->op].kind == ROUTINE)
+        lower_routine(l, n, out);
     else if (op_info[n->op].kind == CONTRACT && contract_is_tiled(n))
         lower_contract(l, n, out[0]);
     else

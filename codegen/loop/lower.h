@@ -78,6 +78,9 @@ void finish_kernel(Make *m);
 /* Adds the call that zeroes the halo of `out`, if it has one: borders are written by every run. */
 void lower_zero_halo(Make *m, Buffer *out);
 void store_value(Lower *l, Value *v, Buffer *out); /* the kernel that computes v into out */
+/* routine.c */
+Sym float_text(Job *job, double v, bool wide); /* as C: a float, or a double */
+void lower_routine(Lower *l, Node *n, Buffer *const *out);
 /* contract.c */
 void lower_contract(Lower *l, Node *n, Buffer *out);
 bool lower_pool(Lower *l, Value *v, Buffer *out);   /* false: not a pooling that the kernel does */

@@ -145,9 +145,14 @@ static void note_expr(Finish *f, const X *x)
         note_expr(f, x->arg[i]);
 }
 
+bool call_may_fail(const Stmt *s)
+{
+    return s->kind == S_CALL && s->text && !strcmp(s->text, "aotk_routine");
+}
+
 static bool written_field(Sym name)
 {
-    return !strcmp(name, "c") || !strcmp(name, "y") || !strcmp(name, "dst");
+    return !strncmp(name, "out[", 4) || !strcmp(name, "work") || !strcmp(name, "c") || !strcmp(name, "y") || !strcmp(name, "dst");
 }
 
 static void note_block(Finish *f, const Block *b)
@@ -157,7 +162,7 @@ static void note_block(Finish *f, const Block *b)
             note_expr(f, s->x);
         if (s->kind == S_STORE)
             note(f, s->buffer, true);
-        f->k->checks |= s->kind == S_CHECK;
+        f->k->checks |= s->kind == S_CHECK || call_may_fail(s);
         bool halo = s->kind == S_CALL && !strcmp(s->var, "aotk_zero_halo_f32");
         for (size_t i = 0; i < s->fields.n; i++)
             if (s->fields.at[i].buffer)

@@ -408,8 +408,14 @@ static Sym field_name(Parser *t)
     const char *start = here(t);
     while (isalnum((unsigned char)*s->p) || *s->p == '_')
         s->p++;
-    if (s->p > start && *s->p == '[' && isdigit((unsigned char)s->p[1]) && s->p[2] == ']')
-        s->p += 3;
+    for (const char *end; s->p > start && *s->p == '['; s->p = end) { /* "n[0]", "in[0].data", "in[0].n[1]" */
+        end = s->p + 1 + strspn(s->p + 1, "0123456789");
+        if (end == s->p + 1 || *end++ != ']')
+            break;
+        if (*end == '.' && isalpha((unsigned char)end[1]))
+            while (isalnum((unsigned char)*++end) || *end == '_')
+                ;
+    }
     if (s->p == start || isdigit((unsigned char)*start))
         lex_fault(s, "the name of a field");
     return sym_n(s->job, start, (size_t)(s->p - start));

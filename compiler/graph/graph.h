@@ -15,7 +15,7 @@
 #include "dtype.h"
 
 typedef enum OpKind {
-    POINTWISE, CREATE, REDUCE, VIEW, GATHER, CONTRACT, CONTROL, COMPOSITE
+    POINTWISE, CREATE, REDUCE, VIEW, GATHER, CONTRACT, CONTROL, ROUTINE, COMPOSITE
 } OpKind;
 
 typedef enum Op {
@@ -176,6 +176,24 @@ const char *type_text(Job *job, const Type *t);
 /* The result type by the operator's rule; false: the operator has none (its type is given).  Wrong operands fail at
  * the origin with EXIT_INPUT. */
 bool type_infer(Job *job, const Node *n, Type *out);
+
+/* ---- routines ------------------------------------------------------------------------------------ */
+
+/* An operator of kind ROUTINE is one C function of codegen/kernels over dense operands: a row of routines.def. */
+typedef struct Routine {
+    Op op;
+    uint32_t results;
+    const char *attrs; /* "bins low.": the function's attributes, in order; with a dot: a float, else an integer */
+    const char *(*types)(Job *job, const Node *n, Type *out); /* NULL, or how the operands do not fit */
+    const Idx *(*scratch)(Job *job, const Node *n);           /* bytes of work space; NULL: none */
+} Routine;
+enum { ROUTINE_MAX = 8 }; /* operands, results, attributes */
+const Routine *routine_of(Op op);
+/* Attribute i of the routine, or NULL; its kind is checked. */
+const Attr *routine_attr(const Node *n, const Routine *r, size_t i);
+const char *routine_check(Job *job, const Node *n); /* NULL, or the rule that it breaks */
+/* The node with all its results; wrong operands fail at the origin with EXIT_INPUT. */
+Node *build_routine(Build *b, Op op, Value *const *in, uint32_t n, const Attr *attrs, size_t attr_count);
 
 /* ---- checking, text ---------------------------------------------------------------------------- */
 

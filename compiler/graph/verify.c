@@ -144,6 +144,8 @@ static bool ranks_fit(const Node *n)
 
 static const char *check_regions(Check *c, const Node *n)
 {
+    if (op_info[n->op].kind == ROUTINE)
+        return n->region_count ? say(c->g, n, "has regions") : NULL;
     if (n->op != OP_cond)
         return n->region_count || n->out_count != 1 ? say(c->g, n, "has regions, or not one result") : NULL;
     bool fits = n->region_count == 2 && n->out_count >= 1 && n->in[0]->type.dtype == DT_bool;
@@ -176,6 +178,9 @@ static const char *check_types(Check *c, const Node *n)
     if (n->op == OP_take && !dtype_is_int(n->in[1]->type.dtype))
         return say(c->g, n, "has indices that are no integers");
     OpKind kind = op_info[n->op].kind;
+    const char *bad = kind == ROUTINE ? routine_check(c->g->job, n) : NULL;
+    if (bad)
+        return say(c->g, n, bad);
     const Type *t = &n->out[0]->type;
     uint32_t first = n->op == OP_where ? 1 : 0;
     if (kind == POINTWISE)

@@ -41,7 +41,7 @@ static void measure(Fold *f)
     for each_node (n, g) {
         const Value *v = n->out[0];
         OpKind k = op_info[n->op].kind;
-        bool allowed = k != CONTRACT && k != CONTROL && k != GATHER, work = k != VIEW && k != CREATE;
+        bool allowed = k != CONTRACT && k != CONTROL && k != GATHER && k != ROUTINE, work = k != VIEW && k != CREATE;
         int64_t in = 0;
         for (uint32_t i = 0; i < n->in_count; i++) {
             const Value *x = n->in[i];

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* Operators of kind ROUTINE: the types of their results, the work space they want.  What the checks here let through,
+ * the C functions rely on: they know no bounds but the sizes they are given. */
+#include "graph.h"
+#include <string.h>
+
+/* ---- rules of rows ------------------------------------------------------------------------------------------- */
+
+static const Idx *last_size(Job *job, const Type *t)
+{
+    return t->rank ? t->dim[t->rank - 1] : idx_const(job, 1);
+}
+
+static const char *sort_types(Job *job, const Node *n, Type *out)
+{
+    (void)job;
+    DType d = n->in[0]->type.dtype;
+    out[0] = out[1] = n->in[0]->type;
+    out[1].dtype = DT_i64;
+    bool known = d == DT_f32 || d == DT_f64 || d == DT_i32 || d == DT_i64;
+    return known ? NULL : "sorts f32, f64, i32 and i64";
+}
+
+/* A row of values and indices, to merge into. */
+static const Idx *sort_scratch(Job *job, const Node *n)
+{
+    return idx_mulk(job, last_size(job, &n->in[0]->type), 16);
+}
+
+/* ---- the table ------------------------------------------------------------------------------------------------ */
+
+static const Routine routines[] = {
+#define ROUTINE(op, results, attrs, types, scratch) { OP_##op, results, attrs, types, scratch },
+#include "routines.def"
+#undef ROUTINE
+};
+
+const Routine *routine_of(Op op)
+{
+    for (size_t i = 0; i < sizeof routines / sizeof *routines; i++)
+        if (routines[i].op == op)
+            return &routines[i];
+    bug("%s has no row in routines.def", op_info[op].name);
+}
+
+const Attr *routine_attr(const Node *n, const Routine *r, size_t i)
+{
+    const char *word = r->attrs;
+    for (; i; i--) {
+        word += strcspn(word, " ");
+        word += *word == ' ';
+    }
+    char name[32];
+    size_t size = strcspn(word, " ."), at = 0;
+    if (!size || size >= sizeof name)
+        return NULL;
+    for (; at < size; at++)
+        name[at] = word[at];
+    name[at] = 0;
+    const Attr *a = node_attr(n, name);
+    bool real = word[size] == '.';
+    bool fits = a && (real ? a->kind == ATTR_FLOAT : (a->kind == ATTR_INTS || a->kind == ATTR_IDX) && a->n == 1);
+    return fits ? a : NULL;
+}
+
+static size_t attr_count_of(const Routine *r)
+{
+    size_t n = *r->attrs != 0;
+    for (const char *p = r->attrs; *p; p++)
+        n += *p == ' ';
+    return n;
+}
+
+const char *routine_check(Job *job, const Node *n)
+{
+    const Routine *r = routine_of(n->op);
+    Type types[ROUTINE_MAX];
+    for (size_t i = 0; i < attr_count_of(r); i++)
+        if (!routine_attr(n, r, i))
+            return job_printf(job, "needs the attributes %s", r->attrs);
+    if (!n->in_count || n->in_count > ROUTINE_MAX || n->out_count != r->results)
+        return job_printf(job, "needs 1 to %d operands and has %u results", ROUTINE_MAX, r->results);
+    const char *bad = r->types(job, n, types);
+    for (uint32_t i = 0; i < r->results && !bad; i++)
+        if (!type_same(&types[i], &n->out[i]->type))
+            bad = job_printf(job, "has not the type of its rule, %s", type_text(job, &types[i]));
+    return bad;
+}
+
+Node *build_routine(Build *b, Op op, Value *const *in, uint32_t n, const Attr *attrs, size_t attr_count)
+{
+    const Routine *r = routine_of(op);
+    Type types[ROUTINE_MAX];
+    Sym names[ROUTINE_MAX];
+    Job *job = b->g->job;
+    Node probe = { .op = op, .in_count = n, .in = (Value **)(uintptr_t)in, .origin = b->origin };
+    for (size_t i = 0; i < attr_count; i++)
+        *vec_push(job, &probe.attrs) = attrs[i];
+    const char *bad = r->types(job, &probe, types);
+    if (bad)
+        fail_at(job, EXIT_INPUT, &b->origin, "%s: %s", op_info[op].name, bad);
+    for (uint32_t i = 0; i < r->results; i++)
+        names[i] = graph_name(b->g, b->stem ? b->stem : op_info[op].name);
+    Node *node = build_node(b, op, in, n, types, names, r->results);
+    node->attrs = probe.attrs;
+    return node;
+}
