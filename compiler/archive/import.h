@@ -100,6 +100,8 @@ const char *arg_text(Call *c, const char *name);              /* strings; "" whe
 size_t arg_ints(Call *c, const char *name, int64_t *out, size_t room, size_t want);
 bool arg_is_float_number(Call *c, const char *name);
 int arg_dim(Call *c, const char *name, int rank);             /* negative from the end, checked */
+/* a REL b must hold of the sizes: checked on entry, where it is not proved. */
+void call_guard(Call *c, GuardRel rel, const Idx *a, const Idx *b, const char *text);
 /* Refuses the call: exit 3 with operator, line and reason. */
 _Noreturn void call_refuse(Call *c, const char *format, ...) PRINTF_LIKE(2, 3);
 #endif

@@ -57,6 +57,19 @@ static void read_origin(Import *m, const Json *node, Origin *o)
     }
 }
 
+void call_guard(Call *c, GuardRel rel, const Idx *a, const Idx *b, const char *text)
+{
+    Job *job = c->m->job;
+    bool apart = idx_provably_lt(job, a, b) || idx_provably_lt(job, b, a);
+    bool holds = rel == GUARD_EQ ? a == b : rel == GUARD_NE ? apart : rel == GUARD_LE ? idx_provably_le(job, a, b) : idx_provably_lt(job, a, b);
+    bool fails = rel == GUARD_EQ ? apart : rel == GUARD_NE ? a == b : rel == GUARD_LE ? idx_provably_lt(job, b, a) : idx_provably_le(job, b, a);
+    if (fails)
+        fail_at(job, EXIT_INPUT, &c->b.origin, "%s: %s; sizes are %s and %s", c->target, text, idx_text(job, a),
+                idx_text(job, b));
+    if (!holds)
+        *vec_push(job, &c->m->top->guards) = (Guard){ .rel = rel, .a = a, .b = b, .text = sym(job, text) };
+}
+
 _Noreturn void call_refuse(Call *c, const char *format, ...)
 {
     va_list ap;

@@ -30,8 +30,8 @@ static const char *check_operands(Check *c, const Node *n)
 
 /* ---- attributes -------------------------------------------------------------------------------- */
 
-/* How many values: of operand 0's rank, of its axes behind the first two, of attribute `axes`. */
-enum { ANY = -1, RANK = -2, SPATIAL = -3, AXES = -4 };
+/* How many values: of operand 0's rank, of its axes behind the first two, of attribute `axes`, of attribute `kernel`. */
+enum { ANY = -1, RANK = -2, SPATIAL = -3, AXES = -4, KERNEL = -5 };
 
 /* What an operator must have.  kind: a axes of operand 0, each once; p numbers > 0; n numbers >= 0; i numbers;
  * x sizes; f one number of any kind. */
@@ -54,11 +54,11 @@ static const struct Need {
     { OP_softmax, "dim", 'a', 1 },         { OP_log_softmax, "dim", 'a', 1 },
     { OP_batch_norm, "eps", 'f', 1 },      { OP_layer_norm, "eps", 'f', 1 },
     { OP_layer_norm, "axes", 'n', 1 },     { OP_sdpa, "causal", 'i', 1 },
-    { OP_sdpa, "scale", 'f', 1 },          { OP_max_pool, "kernel", 'p', 2 },
-    { OP_max_pool, "stride", 'p', 2 },     { OP_max_pool, "padding", 'n', 2 },
-    { OP_max_pool, "dilation", 'p', 2 },   { OP_avg_pool, "kernel", 'p', 2 },
-    { OP_avg_pool, "stride", 'p', 2 },     { OP_avg_pool, "padding", 'n', 2 },
-    { OP_avg_pool, "dilation", 'p', 2 },   { OP_avg_pool, "divisor", 'i', 1 },
+    { OP_sdpa, "scale", 'f', 1 },          { OP_max_pool, "kernel", 'p', ANY },
+    { OP_max_pool, "stride", 'p', KERNEL },     { OP_max_pool, "padding", 'n', KERNEL },
+    { OP_max_pool, "dilation", 'p', KERNEL },   { OP_avg_pool, "kernel", 'p', ANY },
+    { OP_avg_pool, "stride", 'p', KERNEL },     { OP_avg_pool, "padding", 'n', KERNEL },
+    { OP_avg_pool, "dilation", 'p', KERNEL },   { OP_avg_pool, "divisor", 'i', 1 },
     { OP_avg_pool, "count_pad", 'i', 1 },
 };
 
@@ -72,6 +72,8 @@ static bool attr_fits(const Node *n, const struct Need *need, const Attr *a)
     want = want == RANK ? rank : want == SPATIAL ? rank - 2 : want;
     if (want == AXES)
         want = (int)node_attr(n, "axes")->n;
+    if (want == KERNEL)
+        want = (int)node_attr(n, "kernel")->n;
     if (want != ANY && a->n != (size_t)want)
         return false;
     bool seen[MAX_RANK] = { false };
@@ -137,7 +139,8 @@ static bool ranks_fit(const Node *n)
     case OP_layer_norm: return node_int(n, "axes", 0) <= a->rank;
     case OP_sdpa: return a->rank >= 2 && b->rank == a->rank && n->in[2]->type.rank >= 2;
     case OP_max_pool:
-    case OP_avg_pool: return a->rank == 4 && out->rank == 4;
+    case OP_avg_pool: return a->rank == out->rank && (int)node_attr(n, "kernel")->n <= a->rank &&
+                             (int)node_attr(n, "kernel")->n + a->rank <= MAX_RANK;
     default: return true;
     }
 }

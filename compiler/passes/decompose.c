@@ -138,8 +138,8 @@ static Value *sdpa(Build *b, const Node *n)
     int64_t e;
     if (scale == 0 && idx_is_const(q->type.dim[rank - 1], &e))
         scale = 1 / sqrt((double)e);
-    Value *factor = scale != 0 ? full_like(b, s, scale)
-                               : build1(b, OP_rsqrt, size_value(b, q->type.dim[rank - 1], s->type.dtype));
+    Value *factor =
+        scale != 0 ? full_like(b, s, scale) : build1(b, OP_rsqrt, size_value(b, q->type.dim[rank - 1], s->type.dtype));
     s = build2(b, OP_mul, s, factor);
     if (node_int(n, "causal", 0))
         s = masked(b, s, causal_mask(b, q->type.dim[rank - 2], k->type.dim[rank - 2]));
@@ -153,63 +153,72 @@ static Value *sdpa(Build *b, const Node *n)
 static Value *windows(Build *b, const Node *n, Value *x, double value, bool padded)
 {
     Job *job = b->g->job;
-    int64_t zero[2] = { 0, 0 };
-    Type t = n->out[0]->type;
-    t.dim[0] = x->type.dim[0];
-    t.dim[1] = x->type.dim[1];
-    for (int i = 0; i < 2; i++)
-        t.dim[t.rank++] = node_idx(n, "kernel", (size_t)i);
-    t.dtype = x->type.dtype;
-    Attr at[6] = { attr_ints(job, "axes", (int64_t[]){ 2, 3 }, 2), *node_attr(n, "kernel"), *node_attr(n, "stride"),
-                   *node_attr(n, "dilation"), *node_attr(n, "padding"), attr_float(job, "value", value) };
+    size_t count = node_attr(n, "kernel")->n;
+    int64_t zero[MAX_RANK] = { 0 }, axes[MAX_RANK];
+    const Type *out = &n->out[0]->type;
+    Type t = x->type;
+    for (size_t i = 0; i < count; i++) {
+        axes[i] = x->type.rank - (int)(count - i);
+        t.dim[axes[i]] = out->dim[out->rank - (int)(count - i)];
+        t.dim[t.rank++] = node_idx(n, "kernel", i);
+    }
+    Attr at[6] = { attr_ints(job, "axes", axes, count), *node_attr(n, "kernel"),  *node_attr(n, "stride"),
+                   *node_attr(n, "dilation"),           *node_attr(n, "padding"), attr_float(job, "value", value) };
     at[4].name = sym(job, "low");
     if (padded)
-        at[4] = attr_ints(job, "low", zero, 2);
+        at[4] = attr_ints(job, "low", zero, count);
     return build(b, OP_window, &x, 1, &t, at, 6);
 }
 
-static const bool last_two[MAX_RANK] = { false, false, false, false, true, true };
+/* A reduction over the windows of `w`: its axes behind those of n's result. */
+static Value *over_windows(Build *b, Op op, const Node *n, Value *w)
+{
+    bool axes[MAX_RANK] = { false };
+    int last = (int)node_attr(n, "kernel")->n;
+    for (int i = w->type.rank - last; i < w->type.rank; i++)
+        axes[i] = true;
+    return build_reduce(b, op, w, axes, false);
+}
 
 static Value *max_pool(Build *b, const Node *n)
 {
-    bool ints = !dtype_is_float(n->in[0]->type.dtype);
-    if (ints)
-        fail_at(b->g->job, EXIT_UNSUPPORTED, &n->origin, "operator %s is not supported here; on integers",
-                n->origin.target ? n->origin.target : op_info[n->op].name);
-    return build_reduce(b, OP_amax, windows(b, n, n->in[0], -INFINITY, false), last_two, false);
+    const DTypeInfo *d = &dtype_info[n->in[0]->type.dtype];
+    double least = dtype_is_float(n->in[0]->type.dtype) ? -INFINITY : d->kind == DK_I ? -ldexp(1, 8 * d->bytes - 1) : 0;
+    return over_windows(b, OP_amax, n, windows(b, n, n->in[0], least, false));
 }
 
 static Value *avg_pool(Build *b, const Node *n)
 {
     Job *job = b->g->job;
     Value *x = n->in[0];
-    int64_t divisor = node_int(n, "divisor", 0);
+    int64_t divisor = node_int(n, "divisor", 0), size = 1;
     bool count_pad = node_int(n, "count_pad", 0), overhang = false, padding = false;
-    Type wide = x->type;
-    for (size_t i = 0; i < 2; i++) {
+    size_t last = node_attr(n, "kernel")->n;
+    const Idx *dim[MAX_RANK];
+    for (size_t i = 0; i < last; i++) {
+        int axis = x->type.rank - (int)(last - i);
         int64_t p = node_int(n, "padding", i), k = node_int(n, "kernel", i), s = node_int(n, "stride", i);
-        wide.dim[2 + i] = idx_addk(job, x->type.dim[2 + i], 2 * p);
-        const Idx *whole = idx_addk(job, idx_div(job, idx_addk(job, wide.dim[2 + i], -k), idx_const(job, s)), 1);
-        overhang |= whole != n->out[0]->type.dim[2 + i];
+        const Idx *wide = idx_addk(job, x->type.dim[axis], 2 * p);
+        const Idx *whole = idx_addk(job, idx_div(job, idx_addk(job, wide, -k), idx_const(job, s)), 1);
+        overhang |= whole != n->out[0]->type.dim[axis];
         padding |= p != 0;
+        dim[i] = count_pad ? wide : x->type.dim[axis];
+        size = size > INT64_MAX / k ? INT64_MAX : size * k;
     }
-    Value *sum = build_reduce(b, OP_sum, windows(b, n, x, 0, false), last_two, false), *count;
+    Value *sum = over_windows(b, OP_sum, n, windows(b, n, x, 0, false)), *count;
     if (divisor || (!overhang && (count_pad || !padding))) {
-        double k = (double)(node_int(n, "kernel", 0) * node_int(n, "kernel", 1));
-        count = full_like(b, x, divisor ? (double)divisor : k);
+        count = full_like(b, x, divisor ? (double)divisor : (double)size);
     } else { /* the elements of each window, counted the same way over ones */
-        const Type *of = count_pad ? &wide : &x->type;
-        const Idx *dim[4] = { one(b), one(b), of->dim[2], of->dim[3] };
-        Value *ones = build_expand(b, full_like(b, x, 1), 4, dim);
-        count = build_reduce(b, OP_sum, windows(b, n, ones, 0, count_pad), last_two, false);
+        Value *ones = build_expand(b, full_like(b, x, 1), (int)last, dim);
+        count = over_windows(b, OP_sum, n, windows(b, n, ones, 0, count_pad));
     }
-    return build2(b, OP_div, sum, count);
+    return build2(b, dtype_is_float(x->type.dtype) ? OP_div : OP_div_trunc, sum, count);
 }
 
 static Value *(*const rules[OP_COUNT])(Build *, const Node *) = {
-    [OP_linear] = linear,     [OP_batch_norm] = batch_norm, [OP_layer_norm] = layer_norm,
-    [OP_softmax] = softmax,   [OP_log_softmax] = log_softmax, [OP_sdpa] = sdpa,
-    [OP_mean] = mean,         [OP_max_pool] = max_pool,     [OP_avg_pool] = avg_pool,
+    [OP_linear] = linear,   [OP_batch_norm] = batch_norm,   [OP_layer_norm] = layer_norm,
+    [OP_softmax] = softmax, [OP_log_softmax] = log_softmax, [OP_sdpa] = sdpa,
+    [OP_mean] = mean,       [OP_max_pool] = max_pool,       [OP_avg_pool] = avg_pool,
 };
 
 static bool is_half(DType d)
