@@ -740,6 +740,14 @@ AOT_INLINE f32 aot_acos_f32(f32 x) { return (f32)aot_acos_f64((f64)x); }
 AOT_INLINE f32 aot_atan_f32(f32 x) { return (f32)aot_atan_f64((f64)x); }
 AOT_INLINE f32 aot_atan2_f32(f32 y, f32 x) { return (f32)aot_atan2_f64((f64)y, (f64)x); }
 
+/* max + log1p(e^-|x - y|); infinities of one sign have no difference. */
+AOT_INLINE f64 aot_logaddexp_f64(f64 x, f64 y)
+{
+    f64 d = x == y ? 0.0 : -aot_abs_f64(x - y);
+    return aot_max_f64(x, y) + aot_log1p_f64(aot_exp_f64(d));
+}
+AOT_INLINE f32 aot_logaddexp_f32(f32 x, f32 y) { return (f32)aot_logaddexp_f64((f64)x, (f64)y); }
+
 /* ---- hyperbolic functions -------------------------------------------------------------------- */
 
 AOT_INLINE f64 aot_sinh_f64(f64 x)

@@ -230,6 +230,41 @@ static void store_loops(Make *m, Value *v, Buffer *out, int dim, const Idx *star
         close_loop(m);
 }
 
+/* A line along the axis has one accumulator, which is stored after each step. */
+static void store_scan(Make *m, Node *n, Buffer *out)
+{
+    Job *job = m->job;
+    Value *a = n->in[0];
+    Op op = op_from_name(node_text(n, "op"));
+    DType d = out->dtype, wide = d == DT_f16 || d == DT_bf16 ? DT_f32 : d;
+    if (wide == DT_f32 && (op == OP_add || op == OP_mul))
+        wide = DT_f64;
+    int axis = (int)node_int(n, "axis", 0);
+    const Idx *ix[MAX_RANK];
+    for (int i = 0; i < a->type.rank; i++)
+        if (i != axis)
+            ix[i] = open_loop(m, "i", a->type.dim[i]);
+    Stmt *acc = stmt_add(job, m->block[m->level], S_ACC);
+    acc->var = idx_fresh(job, "total");
+    acc->dtype = wide;
+    acc->x = identity_of(m, op, wide);
+    ix[axis] = open_loop(m, "k", a->type.dim[axis]);
+    const X *x = value_at(m, a, ix);
+    Stmt *update = stmt_add(job, m->block[m->level], S_UPDATE);
+    update->var = acc->var;
+    update->op = op;
+    update->dtype = wide;
+    update->x = x_op(m, OP_cast, wide, &x, 1);
+    const X *total = x_var(m, wide, acc->var, m->level);
+    Stmt *s = stmt_add(job, m->block[m->level], S_STORE);
+    s->buffer = out;
+    s->idx = buffer_at(job, out, ix);
+    s->x = x_op(m, OP_cast, d, &total, 1);
+    s->dtype = d;
+    while (m->level)
+        close_loop(m);
+}
+
 /* A strided copy of floats whose sides disagree about the innermost axis: the transposing kernel. */
 static bool store_by_copy(Make *m, Value *v, Buffer *out)
 {
@@ -270,7 +305,9 @@ void store_value(Lower *l, Value *v, Buffer *out)
     Make *m = make_kernel(l, v->name, origin_of(v));
     lower_zero_halo(m, out);
     Node *n = v->kind == VALUE_NODE && !v->buffer ? v->def : NULL;
-    if (n && n->op == OP_cat) {
+    if (n && n->op == OP_scan) {
+        store_scan(m, n, out);
+    } else if (n && n->op == OP_cat) {
         const Idx *start = idx_const(l->job, 0);
         int dim = (int)node_int(n, "dim", 0);
         for (uint32_t i = 0; i < n->in_count; i++) {
@@ -352,6 +389,12 @@ static void add_root(Roots *r, const Value *v, Value *root)
     r->one[v->id] = root;
 }
 
+/* Never computed inside another kernel. */
+static bool own_kernel(OpKind k)
+{
+    return k == CONTRACT || k == CONTROL || k == SCAN || k == ROUTINE;
+}
+
 static bool is_light(Op op)
 {
     return (op >= OP_neg && op <= OP_trunc) || op == OP_relu || op == OP_not || op == OP_isnan || op == OP_cast ||
@@ -367,7 +410,7 @@ static bool is_cheap(Lower *l, const Value *v, int depth)
     OpKind k = op_info[n->op].kind;
     if (k == CREATE)
         return true;
-    if (k == REDUCE || k == CONTRACT || k == CONTROL || k == ROUTINE || k == GATHER || n->op == OP_cat || depth > 12)
+    if (k == REDUCE || k == GATHER || own_kernel(k) || n->op == OP_cat || depth > 12)
         return false;
     if (k == POINTWISE && !is_light(n->op))
         return false;
@@ -383,7 +426,7 @@ static bool is_cheap(Lower *l, const Value *v, int depth)
 static bool fits_inside(Lower *l, const Value *r, const Value *root)
 {
     OpKind k = op_info[root->def->op].kind;
-    if (k == CONTRACT || k == CONTROL || k == ROUTINE || l->channels_last[root->id] || root->def->op == OP_cat)
+    if (own_kernel(k) || l->channels_last[root->id] || root->def->op == OP_cat)
         return false;
     if (r->type.rank > root->type.rank || (r->type.rank == root->type.rank && k != REDUCE))
         return false;
@@ -396,7 +439,7 @@ static bool fits_inside(Lower *l, const Value *r, const Value *root)
 static bool wants_memory(Lower *l, Roots *r, const Node *n, const Value *v)
 {
     OpKind k = op_info[n->op].kind;
-    if (l->realize[v->id] || k == CONTRACT || k == CONTROL || k == ROUTINE || n->op == OP_cat)
+    if (l->realize[v->id] || own_kernel(k) || n->op == OP_cat)
         return true;
     if (k == REDUCE)
         return r->many[v->id] || !r->one[v->id] || !fits_inside(l, v, r->one[v->id]);

@@ -56,6 +56,7 @@ int idx_level(Make *m, const Idx *e);
 
 /* value.c */
 const X *value_at(Make *m, Value *v, const Idx *const *ix);
+const X *identity_of(Make *m, Op op, DType d); /* what op leaves the other operand as it is with */
 const Idx *buffer_at(Job *job, const Buffer *b, const Idx *const *ix);
 const Idx *open_loop(Make *m, const char *stem, const Idx *extent);
 void close_loop(Make *m);

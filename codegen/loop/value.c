@@ -262,17 +262,6 @@ have:
 
 /* ---- reductions -------------------------------------------------------------------------------------------- */
 
-static const X *first_value(Make *m, Op op, DType d)
-{
-    switch (op) {
-    case OP_amax: return dtype_is_float(d) ? x_num(m, d, -INFINITY) : x_int(m, d, dtype_info[d].kind == DK_I ? INT64_MIN >> (64 - 8 * dtype_info[d].bytes) : 0);
-    case OP_amin: return dtype_is_float(d) ? x_num(m, d, INFINITY) : x_int(m, d, dtype_info[d].kind == DK_I ? INT64_MAX >> (64 - 8 * dtype_info[d].bytes) : d == DT_bool ? 1 : -1);
-    case OP_prod:
-    case OP_all: return x_int(m, d, 1);
-    default: return x_int(m, d, 0);
-    }
-}
-
 static Op update_op(Op op)
 {
     switch (op) {
@@ -282,6 +271,20 @@ static Op update_op(Op op)
     case OP_amin: return OP_min;
     case OP_any: return OP_or;
     default: return OP_and;
+    }
+}
+
+const X *identity_of(Make *m, Op op, DType d)
+{
+    const DTypeInfo *t = &dtype_info[d];
+    int unused = 64 - 8 * t->bytes;
+    switch (op) {
+    case OP_max: return dtype_is_float(d) ? x_num(m, d, -INFINITY) : x_int(m, d, t->kind == DK_I ? INT64_MIN >> unused : 0);
+    case OP_min: return dtype_is_float(d) ? x_num(m, d, INFINITY) : x_int(m, d, t->kind == DK_I ? INT64_MAX >> unused : d == DT_bool ? 1 : -1);
+    case OP_logaddexp: return x_num(m, d, -INFINITY);
+    case OP_mul:
+    case OP_and: return x_int(m, d, 1);
+    default: return x_int(m, d, 0);
     }
 }
 
@@ -314,7 +317,7 @@ static const X *accumulate(Make *m, Op op, DType d, int level, const Idx *const 
     Stmt *acc = stmt_add(m->job, m->block[level], S_ACC);
     acc->var = idx_fresh(m->job, op == OP_sum ? "sum" : op == OP_amax ? "greatest" : op == OP_amin ? "least" : "acc");
     acc->dtype = acc_type;
-    acc->x = first_value(m, op, acc_type);
+    acc->x = identity_of(m, update_op(op), acc_type);
     const Idx *rx[MAX_RANK];
     for (int i = 0; i < count; i++)
         rx[i] = open_loop(m, "k", extent[i]);

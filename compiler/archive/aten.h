@@ -49,6 +49,11 @@ Value *as_bool(Call *c, Value *v);                     /* v != 0 */
 /* Marks the axes that argument dim names; all, where it names none. */
 void axes_of(Call *c, int rank, bool *axes);
 
+/* ---- aten_scan.c ---- */
+
+/* 0, 1, 2, ... along axis dim of t, in a shape that broadcasts to t. */
+Value *iota_along(Call *c, const Type *t, int dim);
+
 /* ---- aten_view.c ---- */
 
 /* a[.., at, ..] along dim, which vanishes: of type t. */

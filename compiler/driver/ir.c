@@ -24,7 +24,7 @@ typedef struct Ir {
 void list_graph_ops(FILE *out)
 {
     static const char *const kinds[] = { "pointwise", "create",   "reduce",  "view",
-                                         "gather",    "contract", "control", "routine", "composite" };
+                                         "gather",    "contract", "control", "scan", "routine", "composite" };
     fprintf(out, "| operator | kind | operands | result |\n|---|---|---|---|\n");
     for (int i = 0; i < OP_COUNT; i++) {
         const OpInfo *o = &op_info[i];

@@ -196,6 +196,7 @@ bool type_infer(Job *job, const Node *n, Type *out)
     case OP_cat: return infer_cat(job, n, out);
     case OP_take: return infer_take(job, n, out);
     case OP_mean: return infer_reduce(n, out);
+    case OP_scan:
     case OP_batch_norm:
     case OP_layer_norm:
     case OP_softmax:

@@ -48,6 +48,7 @@ static const struct Need {
     { OP_window, "axes", 'a', ANY },       { OP_window, "kernel", 'x', AXES },
     { OP_window, "stride", 'p', AXES },    { OP_window, "dilation", 'p', AXES },
     { OP_window, "low", 'i', AXES },       { OP_window, "value", 'f', 1 },
+    { OP_scan, "axis", 'a', 1 },
     { OP_cat, "dim", 'a', 1 },             { OP_take, "axis", 'a', 1 },
     { OP_conv, "stride", 'p', SPATIAL },   { OP_conv, "padding", 'n', SPATIAL },
     { OP_conv, "dilation", 'p', SPATIAL }, { OP_conv, "groups", 'p', 1 },
@@ -89,6 +90,18 @@ static bool attr_fits(const Node *n, const struct Need *need, const Attr *a)
     return true;
 }
 
+static bool scan_op_known(const Node *n)
+{
+    static const Op known[] = { OP_add, OP_mul, OP_max, OP_min, OP_and, OP_or, OP_logaddexp };
+    Op op = op_from_name(node_text(n, "op"));
+    bool found = false, arithmetic = op == OP_add || op == OP_mul || op == OP_logaddexp;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        found |= known[i] == op;
+    DType d = n->in[0]->type.dtype;
+    bool bits = op == OP_and || op == OP_or;
+    return found && (d == DT_bool ? !arithmetic : !bits) && (op != OP_logaddexp || dtype_is_float(d));
+}
+
 static const char *check_attrs(Check *c, const Node *n)
 {
     static const struct Need dims = { OP_COUNT, "dims", 'a', ANY };
@@ -100,6 +113,8 @@ static const char *check_attrs(Check *c, const Node *n)
         if (needs[i].op == n->op && (!a || !attr_fits(n, &needs[i], a)))
             return say(c->g, n, job_printf(c->g->job, "needs another attribute %s", needs[i].name));
     }
+    if (n->op == OP_scan && !scan_op_known(n))
+        return say(c->g, n, "needs another attribute op");
     for (int i = 0; i < 2 && op_info[n->op].kind == CONTRACT; i++) {
         const char *name = i ? "residual" : "bias";
         const Attr *a = node_attr(n, name);
