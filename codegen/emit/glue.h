@@ -112,6 +112,22 @@ static AOT_UNUSED aot_status aot_bad_input(aot_call *call, const char *input, co
     return status;
 }
 
+/* A check of the model: `condition` does not hold. */
+static AOT_UNUSED aot_status aot_bad_data(aot_call *call, const char *condition)
+{
+    aot_say s = aot_begin(call);
+    aot_put(&s, "a check of the model fails: ");
+    aot_put(&s, condition);
+    return AOT_EDATA;
+}
+
+static AOT_UNUSED aot_status aot_no_state(aot_call *call)
+{
+    aot_say s = aot_begin(call);
+    aot_put(&s, "call->state is NULL; the model has state, which init_state fills");
+    return AOT_EARG;
+}
+
 static AOT_UNUSED aot_status aot_bad_index(aot_call *call, const char *tensor, i64 index, i64 size)
 {
     aot_say s = aot_begin(call);

@@ -480,6 +480,18 @@ static void statement(Emit *e, const Stmt *s)
         idx_print_c(e->out, s->extent, false, rename_idx, e);
         text_add(e->out, ");\n");
         return;
+    case S_ASSERT:
+        line(e);
+        text_add(e->out, "if (!");
+        expr(e, s->x, 100);
+        text_add(e->out, ")\n");
+        e->depth++;
+        line(e);
+        e->depth--;
+        text_add(e->out, "return aot_bad_data(call, ");
+        emit_string(e->out, s->text);
+        text_add(e->out, ");\n");
+        return;
     }
 }
 
@@ -556,11 +568,13 @@ static void comment(Emit *e, int n)
         text_add(e->out, "\n * ");
         emit_comment(e->out, origin_text(e->job, o));
     }
-    text_add(e->out, "\n");
-    for (size_t i = 0; i < k->reads.n; i++)
-        buffer_comment(e, "reads ", k->reads.at[i], "");
-    for (size_t i = 0; i < k->writes.n; i++)
-        buffer_comment(e, "writes", k->writes.at[i], i + 1 == k->writes.n ? " */" : "");
+    size_t count = k->reads.n + k->writes.n;
+    text_add(e->out, count ? "\n" : " */\n");
+    for (size_t i = 0; i < count; i++) {
+        bool read = i < k->reads.n;
+        const Buffer *b = read ? k->reads.at[i] : k->writes.at[i - k->reads.n];
+        buffer_comment(e, read ? "reads " : "writes", b, i + 1 == count ? " */" : "");
+    }
 }
 
 /* The next parameter; lines break at 110 columns. */

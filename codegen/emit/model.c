@@ -151,7 +151,8 @@ static void port_table(Emit *e, const Port *port, const char *name)
         text_add(e->out, ";\n");
     }
     const DTypeInfo *d = &dtype_info[t.dtype];
-    int flags = (port->kind == PORT_NUMBER || port->scalar ? 2 : 0) | (port->kind == PORT_NONE ? 4 : 0);
+    int flags = (port->mutated ? 1 : 0) | (port->kind == PORT_NUMBER || port->scalar ? 2 : 0) |
+                (port->kind == PORT_NONE ? 4 : 0);
     text_add(e->out, "static const aot_port %s = { sizeof(aot_port), ", name);
     emit_string(e->out, port->name);
     text_add(e->out, ", { %d, %d, 1 }, %d, %s, 0, ", d->dlpack_code, d->bytes * 8, t.rank, t.rank ? dims : "0");
@@ -447,12 +448,13 @@ static void local_pointer(Emit *e, const Local *l)
 {
     const Buffer *b = l->b;
     const char *type = buffer_c_type(b);
-    bool constant = b->kind == BUFFER_INPUT || b->kind == BUFFER_CONST;
+    bool constant = b->kind == BUFFER_CONST || (b->kind == BUFFER_INPUT && !e->p->g->inputs.at[b->port].mutated);
     text_add(e->out, "    %s%s *const %s = ", constant ? "const " : "", type, l->name);
     switch (b->kind) {
     case BUFFER_INPUT: text_add(e->out, "call->inputs[%u].data;\n", b->port); break;
     case BUFFER_OUTPUT: text_add(e->out, "call->outputs[%u].data;\n", b->port); break;
     case BUFFER_CONST: text_add(e->out, "(const void *)(aot_weights + %" PRIu64 ");\n", b->weight); break;
+    case BUFFER_STATE: text_add(e->out, "(void *)((char *)call->state + %" PRIu64 ");\n", b->weight); break;
     case BUFFER_WORK:
         text_add(e->out, "(void *)(work + ");
         idx_print_c(e->out, b->at, true, NULL, NULL);
@@ -547,6 +549,8 @@ static void run(Emit *e)
         text_add(e->out, "\", call->output_bytes[%zu], need.output[%zu]);\n    call->output_bytes[%zu] = need.output[%zu];\n",
                  i, i, i, i);
     }
+    if (e->p->states.n)
+        text_add(e->out, "    if (status == AOT_OK && !call->state)\n        status = aot_no_state(call);\n");
     text_add(e->out, "    if (status != AOT_OK)\n        return status;\n");
     for (size_t i = 0; i < g->symbols.n; i++)
         text_add(e->out, "    const i64 %s = need.%s;\n    (void)%s;\n", g->symbols.at[i]->sym, g->symbols.at[i]->sym,
@@ -596,6 +600,24 @@ static void method(Text *out, const Artifact *a, const Program *p)
     text_add(out, ", 0, 0, %s_plan, %s_run\n};\n\n", e.m, e.m);
 }
 
+/* The first values of all states: zeros, and what the weights hold. */
+static void init_state(Text *out, const Weights *w)
+{
+    text_add(out,
+             "static void aot_init_state(void *state, const void *const *segments)\n{\n    u8 *to = state;\n"
+             "    (void)segments;\n    for (u64 i = 0; i < %" PRIu64 "; i++)\n        to[i] = 0;\n",
+             w->state_bytes);
+    for (size_t i = 0; i < w->states.n; i++) {
+        const StateSlot *s = &w->states.at[i];
+        if (s->weight == NO_WEIGHT)
+            continue;
+        text_add(out, "    for (u64 i = 0; i < %" PRIu64 "; i++) /* ", s->size);
+        emit_comment(out, s->name);
+        text_add(out, " */\n        to[%" PRIu64 " + i] = aot_weights[%" PRIu64 " + i];\n", s->at, s->weight);
+    }
+    text_add(out, "}\n\n");
+}
+
 void emit_model(Text *out, const Artifact *a)
 {
     text_add(out, "/* Model ");
@@ -613,10 +635,13 @@ void emit_model(Text *out, const Artifact *a)
                       "ULL, \"weights\", aot_weights, { 0 } };\n"
                       "static const aot_segment *const aot_segments[] = { &aot_segment0 };\n\n",
                  a->weights->bytes);
+    if (a->weights->state_bytes)
+        init_state(out, a->weights);
     text_add(out, "AOT_TABLE const aot_model AOT_MODEL = {\n    sizeof(aot_model), AOT_ABI, 0, ");
     emit_string(out, a->name);
-    text_add(out, ", AOT_ISA, AOT_METADATA,\n    %zu, %d, 0, aot_methods, %s, 0\n};\n", a->program_count,
-             a->weights->bytes ? 1 : 0, a->weights->bytes ? "aot_segments" : "0");
+    text_add(out, ", AOT_ISA, AOT_METADATA,\n    %zu, %d, %" PRIu64 ", aot_methods, %s, %s\n};\n", a->program_count,
+             a->weights->bytes ? 1 : 0, a->weights->state_bytes, a->weights->bytes ? "aot_segments" : "0",
+             a->weights->state_bytes ? "aot_init_state" : "0");
 }
 
 /* ---- head and entry -------------------------------------------------------------------------------------------------------------- */
@@ -762,7 +787,7 @@ static void json_port(Text *out, const Port *p)
         text_add(out, ",\"value\":\"%.17g\"", real);
     else if (p->kind == PORT_NUMBER)
         text_add(out, ",\"value\":\"%" PRId64 "\"", p->bits);
-    text_add(out, p->scalar ? ",\"scalar\":true}" : "}");
+    text_add(out, "%s%s}", p->scalar ? ",\"scalar\":true" : "", p->mutated ? ",\"mutated\":true" : "");
 }
 
 static void json_ports(Text *out, const Port *at, size_t n)
@@ -781,8 +806,8 @@ const char *artifact_metadata(const Artifact *a, const char *levels, const char 
     text_init(&t, a->job);
     text_add(&t, "{\"format\":1,\"name\":");
     quote_json(&t, a->name);
-    text_add(&t, ",\"compiler\":\"aotc %s\",\"isa\":[%s],\"weights_bytes\":%" PRIu64 ",\"methods\":[", a->version, levels,
-             a->weights->bytes);
+    text_add(&t, ",\"compiler\":\"aotc %s\",\"isa\":[%s],\"weights_bytes\":%" PRIu64 ",\"state_bytes\":%" PRIu64 ",\"methods\":[",
+             a->version, levels, a->weights->bytes, a->weights->state_bytes);
     for (size_t i = 0; i < a->program_count; i++) {
         const Program *p = a->programs[i];
         text_add(&t, "%s{\"name\":", i ? "," : "");

@@ -11,7 +11,7 @@
 #define AOTC_LOOP_H
 #include "../../compiler/graph/graph.h"
 
-typedef enum BufferKind { BUFFER_INPUT, BUFFER_OUTPUT, BUFFER_CONST, BUFFER_WORK } BufferKind;
+typedef enum BufferKind { BUFFER_INPUT, BUFFER_OUTPUT, BUFFER_CONST, BUFFER_WORK, BUFFER_STATE } BufferKind;
 
 typedef struct Buffer {
     Sym name;
@@ -25,7 +25,7 @@ typedef struct Buffer {
     int64_t halo[MAX_RANK];      /* zero elements before and after each axis, part of the buffer */
     bool channels_last;
     uint32_t port;               /* INPUT, OUTPUT: number of the port */
-    uint64_t weight;             /* CONST: byte offset in the weights segment */
+    uint64_t weight;             /* CONST, STATE: byte offset in the weights segment, in the state block */
     int first, last;             /* WORK: schedule positions of the first write and the last access */
     const Idx *at;               /* WORK: byte offset in the workspace, by plan_memory */
     const Idx *bytes;
@@ -57,7 +57,7 @@ typedef struct Block {
     Stmt *first, *last;
 } Block;
 
-typedef enum StmtKind { S_FOR, S_LET, S_ACC, S_UPDATE, S_STORE, S_CHECK, S_CALL } StmtKind;
+typedef enum StmtKind { S_FOR, S_LET, S_ACC, S_UPDATE, S_STORE, S_CHECK, S_ASSERT, S_CALL } StmtKind;
 
 /* An argument of a call: a field of the callee's parameter struct. */
 typedef struct Field {
@@ -73,13 +73,14 @@ struct Stmt {
     Sym var;             /* FOR: loop variable; LET, ACC, UPDATE: variable; CALL: callee ("aotk_igemm_f32") */
     const Idx *extent;   /* FOR; CHECK: value must be in [0, extent) */
     Block body;          /* FOR */
-    const X *x;          /* LET, ACC (first value), UPDATE (operand), STORE (value), CHECK (value) */
+    const X *x;          /* LET, ACC (first value), UPDATE (operand), STORE (value), CHECK (value), ASSERT (must hold) */
     Op op;               /* UPDATE: accumulator = op(accumulator, x) */
     DType dtype;         /* ACC */
     Buffer *buffer;      /* STORE */
     const Idx *idx;      /* STORE: element index */
     bool update;         /* STORE: buffer[idx] = op(buffer[idx], x) */
-    Sym text;            /* CHECK: what is indexed; CALL: type of the parameter struct, NULL: positional arguments */
+    Sym text;            /* CHECK: what is indexed; ASSERT: what holds; CALL: type of the parameter struct, NULL: positional
+                            arguments */
     VEC(Field) fields;   /* CALL */
 };
 
@@ -90,7 +91,7 @@ typedef struct Kernel {
     Sym about;              /* "conv 3x3 -> f32[B, 64, 56, 56], bias, relu" */
     VEC(Buffer *) reads;    /* in order of first use */
     VEC(Buffer *) writes;
-    bool checks;            /* has S_CHECK: may fail at run time */
+    bool checks;            /* has S_CHECK or S_ASSERT: may fail at run time */
 } Kernel;
 
 typedef struct Item Item;
@@ -115,6 +116,7 @@ typedef struct Program {
     VEC(Buffer *) outputs;
     VEC(Buffer *) consts;
     VEC(Buffer *) works;
+    VEC(Buffer *) states;
     Items schedule;
     int positions;
     VEC(Kernel *) kernels;
@@ -122,7 +124,7 @@ typedef struct Program {
     Weights *weights;
 } Program;
 
-/* Lowers a graph that went through all passes.  Packed constants go to `weights`, shared between methods. */
+/* Lowers a graph that went through all passes.  Packed constants and states go to `weights`, shared between methods. */
 Program *lower(Graph *g, Weights *weights);
 /* Places WORK buffers in one workspace by lifetime. */
 void plan_memory(Program *p);
@@ -132,7 +134,16 @@ void program_print(Text *out, const Program *p);
  * can be planned and emitted; its graph holds symbols, ports and guards only. */
 Program *program_parse(Job *job, const char *where, const char *text, Weights *weights);
 
-/* ---- weights: one segment for all methods, equal contents once ------------------------------------------- */
+/* ---- weights: one segment for all methods, equal contents once; the state block that all methods share ---- */
+
+typedef struct StateSlot {
+    Sym name;          /* as in the archive: slots of equal name are one */
+    uint64_t at, size; /* bytes, in the state block */
+    const void *first; /* contents */
+    uint64_t weight;   /* where the weights hold them; NO_WEIGHT: they are zeros */
+    DType dtype;
+} StateSlot;
+#define NO_WEIGHT UINT64_MAX
 
 struct Weights {
     Job *job;
@@ -143,9 +154,13 @@ struct Weights {
         Sym name;
     } *parts;
     size_t count, room;
+    uint64_t state_bytes;
+    VEC(StateSlot) states;
 };
 /* Adds a block (kept by reference) at a 64-byte boundary, or finds an equal one; returns its offset. */
 uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name);
+/* The offset of a state slot with these first contents, made when no slot has the name; fails if one differs. */
+uint64_t weights_add_state(Weights *w, Sym name, DType dtype, const void *first, uint64_t size);
 
 /* ---- statements -------------------------------------------------------------------------------------------- */
 

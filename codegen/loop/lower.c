@@ -80,6 +80,39 @@ uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name)
     return at;
 }
 
+uint64_t weights_add_state(Weights *w, Sym name, DType dtype, const void *first, uint64_t size)
+{
+    for (size_t i = 0; i < w->states.n; i++) {
+        const StateSlot *s = &w->states.at[i];
+        if (s->name != name)
+            continue;
+        if (s->size != size || s->dtype != dtype || memcmp(s->first, first, size))
+            fail(w->job, EXIT_INPUT, "state %s has another type or first value in two methods, which would share it",
+                 name);
+        return s->at;
+    }
+    const unsigned char *bytes = first;
+    uint64_t zeros = 0, at = (w->state_bytes + 63) & ~(uint64_t)63;
+    while (zeros < size && !bytes[zeros])
+        zeros++;
+    *vec_push(w->job, &w->states) =
+        (StateSlot){ name, at, size, first, zeros == size ? NO_WEIGHT : weights_add(w, first, size, name), dtype };
+    w->state_bytes = at + size;
+    return at;
+}
+
+static Buffer *state_buffer(Lower *l, Value *v)
+{
+    Buffer *b = buffer_alloc(l, v->name, BUFFER_STATE, &v->type);
+    size_t bytes;
+    void *first = tensor_dense(l->job, v->tensor, &bytes);
+    lay_out(l->job, b);
+    b->weight = weights_add_state(l->p->weights, v->tensor->name, b->dtype, first, bytes);
+    b->about = v->tensor->name;
+    *vec_push(l->job, &l->p->states) = b;
+    return b;
+}
+
 Buffer *const_buffer(Lower *l, Value *v)
 {
     Buffer *b = buffer_alloc(l, v->name, BUFFER_CONST, &v->type);
@@ -472,6 +505,8 @@ static void choose_buffers(Lower *l, Graph *g)
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].value && g->outputs.at[i].value->kind == VALUE_NODE)
             l->realize[g->outputs.at[i].value->id] = true;
+    for (size_t i = 0; i < g->effects.n; i++)
+        l->realize[g->effects.at[i].value->id] |= g->effects.at[i].value->kind == VALUE_NODE;
     cut_chains(l, g);
     for (Node *n = g->last; n; n = n->prev) {
         Value *v = n->out[0];
@@ -553,6 +588,44 @@ static void lower_node(Lower *l, Graph *g, Node *n, Buffer **outputs)
         n->out[i]->buffer = out[i];
 }
 
+static void lower_check(Lower *l, const Effect *e)
+{
+    Make *m = make_kernel(l, "check", &e->origin);
+    const X *x = value_at(m, e->value, NULL);
+    Stmt *s = stmt_add(l->job, &m->k->body, S_ASSERT);
+    s->x = x;
+    s->text = e->text;
+    finish_kernel(m);
+}
+
+static bool is_target(const Graph *g, const Value *v)
+{
+    for (size_t i = 0; i < g->effects.n; i++)
+        if (g->effects.at[i].target == v)
+            return true;
+    return false;
+}
+
+/* Behind everything that reads old contents or may fail.  New contents that are the old ones of another target are
+ * kept aside first. */
+static void lower_commits(Lower *l, Graph *g)
+{
+    Value **from = job_array(l->job, g->effects.n + 1, sizeof *from);
+    for (size_t i = 0; i < g->effects.n; i++) {
+        from[i] = g->effects.at[i].value;
+        if (g->effects.at[i].kind != EFFECT_COMMIT || !is_target(g, from[i]))
+            continue;
+        Buffer *aside = buffer_new(l, from[i], BUFFER_WORK, false, 0);
+        store_value(l, from[i], aside);
+        from[i] = job_alloc(l->job, sizeof *from[i]);
+        *from[i] = *g->effects.at[i].value;
+        from[i]->buffer = aside;
+    }
+    for (size_t i = 0; i < g->effects.n; i++)
+        if (g->effects.at[i].kind == EFFECT_COMMIT)
+            store_value(l, from[i], g->effects.at[i].target->buffer);
+}
+
 static void lower_graph(Lower *l, Graph *g, Buffer **outputs)
 {
     size_t room = g->values.n + 16;
@@ -569,6 +642,10 @@ static void lower_graph(Lower *l, Graph *g, Buffer **outputs)
         if (outputs[i] && v && v->buffer != outputs[i])
             store_value(l, v, outputs[i]);
     }
+    for (size_t i = 0; i < g->effects.n; i++)
+        if (g->effects.at[i].kind == EFFECT_CHECK)
+            lower_check(l, &g->effects.at[i]);
+    lower_commits(l, g);
 }
 
 /* Positions in the schedule, and from them the lifetimes of buffers. */
@@ -603,6 +680,8 @@ static void unique_names(Program *p)
     }
     for (size_t i = 0; i < p->consts.n; i++)
         *vec_push(p->job, &all) = p->consts.at[i];
+    for (size_t i = 0; i < p->states.n; i++)
+        *vec_push(p->job, &all) = p->states.at[i];
     for (size_t i = 0; i < p->works.n; i++)
         *vec_push(p->job, &all) = p->works.at[i];
     for (size_t i = 0; i < all.n; i++) {
@@ -643,6 +722,14 @@ Program *lower(Graph *g, Weights *weights)
             b->port = (uint32_t)i;
         }
         *vec_push(p->job, &p->outputs) = b;
+    }
+    for (size_t i = 0; i < g->states.n; i++)
+        g->states.at[i]->buffer = state_buffer(&l, g->states.at[i]);
+    for (size_t i = 0; i < g->effects.n; i++) {
+        const Effect *e = &g->effects.at[i];
+        const Buffer *b = e->kind == EFFECT_COMMIT ? e->target->buffer : NULL;
+        if (b && b->kind == BUFFER_INPUT)
+            g->inputs.at[b->port].mutated = true;
     }
     lower_graph(&l, g, p->outputs.at);
     number_items(p, &p->schedule);

@@ -131,6 +131,27 @@ static void constant(Parser *t)
     *vec_push(s->job, &t->p->consts) = b;
 }
 
+/* State in a text begins with zeros. */
+static void state(Parser *t)
+{
+    Lex *s = &t->s;
+    Weights *w = t->p->weights;
+    Buffer *b = new_buffer(t, BUFFER_STATE);
+    layout(t, b);
+    lex_need(s, "at");
+    const char *at = here(t);
+    int64_t offset = lex_int(s), bytes = 0, end = 0;
+    if (offset < 0 || offset % 64 || !idx_is_const(b->bytes, &bytes) || bytes < 0 || !add_i64(offset, bytes, &end))
+        fault_at(t, at, "a place in the state");
+    b->weight = (uint64_t)offset;
+    about(t, b);
+    *vec_push(s->job, &w->states) =
+        (StateSlot){ b->about ? b->about : b->name, (uint64_t)offset, (uint64_t)bytes, NULL, NO_WEIGHT, b->dtype };
+    if (w->state_bytes < (uint64_t)end)
+        w->state_bytes = (uint64_t)end;
+    *vec_push(s->job, &t->p->states) = b;
+}
+
 static void work(Parser *t)
 {
     Lex *s = &t->s;
@@ -166,6 +187,7 @@ static void port(Parser *t, bool input)
             (Value){ .name = b->name, .kind = VALUE_INPUT, .type = type_make(b->dtype, b->rank, b->dim), .buffer = b };
     }
     p.scalar = lex_take(s, "scalar");
+    p.mutated = input && b && lex_take(s, "mutated");
     if (input) {
         *vec_push(s->job, &g->inputs) = p;
         *vec_push(s->job, &t->p->inputs) = b;
@@ -402,6 +424,14 @@ static void check(Parser *t, Block *b)
     t->k->checks = true;
 }
 
+static void assertion(Parser *t, Block *b)
+{
+    Stmt *st = stmt_add(t->s.job, b, S_ASSERT);
+    st->x = expression(t);
+    st->text = lex_quoted(&t->s);
+    t->k->checks = true;
+}
+
 static Sym field_name(Parser *t)
 {
     Lex *s = &t->s;
@@ -526,6 +556,8 @@ static void block(Parser *t, Block *b)
             definition(t, b, S_ACC);
         else if (take_word(t, "check"))
             check(t, b);
+        else if (take_word(t, "assert"))
+            assertion(t, b);
         else if (take_word(t, "call"))
             call(t, b);
         else
@@ -544,7 +576,8 @@ static void uses(Parser *t, bool write)
         Buffer *b = find_buffer(t, lex_name(&t->s));
         if (!b || listed(t->k->reads.at, t->k->reads.n, b) || listed(t->k->writes.at, t->k->writes.n, b))
             fault_at(t, at, "a buffer, each once");
-        if (write && (b->kind == BUFFER_INPUT || b->kind == BUFFER_CONST))
+        bool fixed = b->kind == BUFFER_CONST || (b->kind == BUFFER_INPUT && !t->p->g->inputs.at[b->port].mutated);
+        if (write && fixed)
             fault_at(t, at, "a buffer that may be written");
         if (write)
             *vec_push(t->s.job, &t->k->writes) = b;
@@ -668,10 +701,12 @@ static void head_line(Parser *t)
         constant(t);
     else if (lex_take(s, "work"))
         work(t);
+    else if (lex_take(s, "state"))
+        state(t);
     else if (lex_take(s, "workspace"))
         t->p->workspace = lex_idx(s);
     else
-        lex_fault(s, "sym, guard, input, output, const, work, workspace, kernel, if or end");
+        lex_fault(s, "sym, guard, input, output, const, state, work, workspace, kernel, if or end");
     lex_end_line(s);
 }
 

@@ -107,6 +107,13 @@ static void print_stmt(Text *out, const Stmt *s, int depth)
         text_add(out, "] = ");
         break;
     case S_CHECK: print_check(out, s); return;
+    case S_ASSERT:
+        text_add(out, "assert ");
+        print_x(out, s->x);
+        text_add(out, " ");
+        word_quoted(out, s->text);
+        text_add(out, "\n");
+        return;
     case S_CALL: print_call(out, s); return;
     }
     print_x(out, s->x);
@@ -159,12 +166,14 @@ static void print_layout(Text *out, Job *job, const Buffer *b)
 
 static void print_buffer(Text *out, Job *job, const Buffer *b)
 {
-    text_add(out, b->kind == BUFFER_CONST ? "  const " : "  work ");
+    text_add(out, b->kind == BUFFER_CONST ? "  const " : b->kind == BUFFER_STATE ? "  state " : "  work ");
     word_name(out, b->name);
     text_add(out, ":");
     print_layout(out, job, b);
     if (b->kind == BUFFER_CONST) {
         text_add(out, " weight %" PRIu64, b->weight);
+    } else if (b->kind == BUFFER_STATE) {
+        text_add(out, " at %" PRIu64, b->weight);
     } else if (b->first >= 0) {
         text_add(out, " steps %d..%d", b->first, b->last);
         if (b->at) {
@@ -191,7 +200,7 @@ static void print_port(Text *out, Job *job, const char *what, const Port *p, con
     } else {
         word_number_port(out, p);
     }
-    text_add(out, p->scalar ? " scalar\n" : "\n");
+    text_add(out, "%s%s\n", p->scalar ? " scalar" : "", p->mutated ? " mutated" : "");
 }
 
 /* ---- kernels -------------------------------------------------------------------------------------------------- */
@@ -266,6 +275,8 @@ void program_print(Text *out, const Program *p)
     }
     for (size_t i = 0; i < p->consts.n; i++)
         print_buffer(out, p->job, p->consts.at[i]);
+    for (size_t i = 0; i < p->states.n; i++)
+        print_buffer(out, p->job, p->states.at[i]);
     for (size_t i = 0; i < p->works.n; i++)
         print_buffer(out, p->job, p->works.at[i]);
     if (p->workspace) {

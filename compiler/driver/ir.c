@@ -68,8 +68,8 @@ static void arguments(Ir *a, int argc, char **argv)
 static void fill_constants(Job *job, const char *path, Graph *g)
 {
     int64_t total = 0;
-    for (size_t i = 0; i < g->consts.n; i++) {
-        Value *v = g->consts.at[i];
+    for (size_t i = 0; i < g->consts.n + g->states.n; i++) {
+        Value *v = i < g->consts.n ? g->consts.at[i] : g->states.at[i - g->consts.n];
         int64_t count = 0, bytes = 0;
         if (v->tensor->storage)
             continue;

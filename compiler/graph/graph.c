@@ -110,6 +110,24 @@ Value *graph_input(Graph *g, Sym name, Type type)
     return v;
 }
 
+Value *graph_state(Graph *g, const Tensor *tensor, Type type, Sym name)
+{
+    Value *v = new_value(g, name, type, VALUE_INPUT);
+    v->tensor = tensor;
+    *vec_push(g->job, &g->states) = v;
+    return v;
+}
+
+void graph_check(Graph *g, Value *condition, Sym text, const Origin *origin)
+{
+    *vec_push(g->job, &g->effects) = (Effect){ EFFECT_CHECK, .value = condition, .text = text, .origin = *origin };
+}
+
+void graph_commit(Graph *g, Value *target, Value *value)
+{
+    *vec_push(g->job, &g->effects) = (Effect){ EFFECT_COMMIT, .value = value, .target = target };
+}
+
 Value *graph_const(Graph *g, const Tensor *tensor, Type type, Sym name)
 {
     Value *v = new_value(g, name, type, VALUE_CONST);
@@ -368,6 +386,9 @@ void graph_replace(Graph *g, Value *from, Value *to)
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].value == from)
             g->outputs.at[i].value = to;
+    for (size_t i = 0; i < g->effects.n; i++)
+        if (g->effects.at[i].value == from)
+            g->effects.at[i].value = to;
 }
 
 void graph_remove(Graph *g, Node *n)
@@ -386,4 +407,6 @@ void graph_count_uses(Graph *g)
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].value)
             g->outputs.at[i].value->uses++;
+    for (size_t i = 0; i < g->effects.n; i++)
+        g->effects.at[i].value->uses++;
 }

@@ -50,7 +50,8 @@ typedef struct Value {
     Type type;
     ValueKind kind;
     Node *def;            /* VALUE_NODE: its node */
-    const Tensor *tensor; /* VALUE_CONST: its elements (storage NULL: abstract, in tests of passes) */
+    const Tensor *tensor; /* VALUE_CONST: its elements (storage NULL: abstract, in tests of passes); an input that is
+                             state: its first contents */
     uint32_t uses;        /* by nodes and outputs of its graph; kept by graph_count_uses */
     uint32_t id;          /* dense in its graph: an index for a pass's own tables */
     int8_t constant;      /* value_is_constant's answer: 0 not asked, 1 yes, -1 no; rewrites keep it true */
@@ -87,7 +88,19 @@ typedef struct Port {
     DType dtype;    /* PORT_NUMBER: i64, f64 or bool: a Python number fixed at export */
     int64_t bits;   /* its 8 bytes */
     bool scalar;    /* a tensor that stands for a Python number */
+    bool mutated;   /* an input that the run writes; set by lowering */
 } Port;
+
+/* What a run does besides its outputs: first all checks, then, if they hold, all commits.  So a run that fails leaves
+ * everything as it was. */
+typedef enum EffectKind { EFFECT_CHECK, EFFECT_COMMIT } EffectKind;
+typedef struct Effect {
+    EffectKind kind;
+    Value *value;  /* CHECK: bool[] that must be true; COMMIT: the new contents */
+    Value *target; /* COMMIT: the input or state that gets them; of the same type */
+    Sym text;      /* CHECK: what it means, as the model's author would say it */
+    Origin origin;
+} Effect;
 
 /* A condition on sizes, checked on entry: a REL b. */
 typedef enum GuardRel { GUARD_EQ, GUARD_NE, GUARD_LE, GUARD_LT } GuardRel;
@@ -103,6 +116,8 @@ struct Graph {
     Node *first, *last;
     VEC(Port) inputs;       /* in signature order; tensors' values are VALUE_INPUT */
     VEC(Port) outputs;
+    VEC(Value *) states; /* what lives from run to run: VALUE_INPUT, told apart by the name of their tensor */
+    VEC(Effect) effects; /* of a region: checks only */
     VEC(Value *) consts;
     VEC(const Idx *) symbols; /* dimension symbols in order of appearance */
     VEC(Guard) guards;
@@ -115,6 +130,10 @@ struct Graph {
 Graph *graph_new(Job *job, Sym name);
 Value *graph_input(Graph *g, Sym name, Type type);       /* also appended to g->inputs */
 Value *graph_const(Graph *g, const Tensor *tensor, Type type, Sym name);
+/* State whose first contents are `tensor`; methods of one artifact share the states of one tensor name. */
+Value *graph_state(Graph *g, const Tensor *tensor, Type type, Sym name);
+void graph_check(Graph *g, Value *condition, Sym text, const Origin *origin);
+void graph_commit(Graph *g, Value *target, Value *value);
 /* A fresh name: `stem` itself if free, else stem_1, stem_2, ... */
 Sym graph_name(Graph *g, const char *stem);
 Value *graph_value(Graph *g, Sym name); /* by name, or NULL */

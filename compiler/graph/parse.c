@@ -161,7 +161,8 @@ static void elements(Lex *s, Tensor *t, int64_t count)
     t->storage = storage;
 }
 
-static void constant(Lex *s, Graph *g)
+/* A constant, or what a state begins with. */
+static void constant(Lex *s, Graph *g, bool state)
 {
     Sym key = fresh(s, g);
     lex_need(s, ":");
@@ -184,7 +185,29 @@ static void constant(Lex *s, Graph *g)
         tensor->name = lex_quoted(s);
     if (lex_take(s, "="))
         elements(s, tensor, count);
-    graph_const(g, tensor, t, key);
+    if (state && !tensor->name)
+        lex_fault(s, "the name of the state in quotes");
+    state ? graph_state(g, tensor, t, key) : graph_const(g, tensor, t, key);
+}
+
+static void effect(Lex *s, Graph *g, bool commit)
+{
+    lex_blanks(s);
+    const char *before = s->p;
+    Value *v = value(s, g), *target = v;
+    Origin o = { 0 };
+    if (commit) {
+        if (target->kind != VALUE_INPUT)
+            lex_fault_at(s, before, "an input or a state");
+        lex_need(s, "=");
+        v = value(s, g);
+    }
+    Sym text = commit ? NULL : lex_quoted(s);
+    lex_origin(s, &o);
+    if (commit)
+        graph_commit(g, target, v);
+    else
+        graph_check(g, v, text, &o);
 }
 
 static void body(Lex *s, Graph *g, int depth)
@@ -199,7 +222,13 @@ static void body(Lex *s, Graph *g, int depth)
         } else if (lex_take(s, "input")) {
             input(s, g);
         } else if (lex_take(s, "const")) {
-            constant(s, g);
+            constant(s, g, false);
+        } else if (lex_take(s, "state")) {
+            constant(s, g, true);
+        } else if (lex_take(s, "check")) {
+            effect(s, g, false);
+        } else if (lex_take(s, "commit")) {
+            effect(s, g, true);
         } else if (lex_take(s, "guard")) {
             *vec_push(s->job, &g->guards) = lex_guard(s);
         } else if (lex_take(s, "output")) {

@@ -94,9 +94,9 @@ static void print_elements(Text *out, const Tensor *t)
     text_add(out, "]");
 }
 
-static void print_const(Text *out, const Value *c)
+static void print_const(Text *out, const Value *c, const char *what)
 {
-    text_add(out, "const ");
+    text_add(out, "%s ", what);
     word_name(out, c->name);
     text_add(out, ": ");
     type_print(out, &c->type);
@@ -133,6 +133,22 @@ static void print_output(Text *out, const Port *p)
     text_add(out, p->scalar ? " scalar\n" : "\n");
 }
 
+static void print_effect(Text *out, const Effect *e)
+{
+    text_add(out, e->kind == EFFECT_CHECK ? "check " : "commit ");
+    if (e->kind == EFFECT_COMMIT) {
+        word_name(out, e->target->name);
+        text_add(out, " = ");
+    }
+    word_name(out, e->value->name);
+    if (e->kind == EFFECT_CHECK) {
+        text_add(out, " ");
+        word_quoted(out, e->text);
+    }
+    word_origin(out, &e->origin);
+    text_add(out, "\n");
+}
+
 static void print_body(Text *out, Graph *g, int depth)
 {
     for (size_t i = 0; i < g->symbols.n; i++) {
@@ -146,7 +162,11 @@ static void print_body(Text *out, Graph *g, int depth)
     }
     for (size_t i = 0; i < g->consts.n; i++) {
         word_indent(out, depth);
-        print_const(out, g->consts.at[i]);
+        print_const(out, g->consts.at[i], "const");
+    }
+    for (size_t i = 0; i < g->states.n; i++) {
+        word_indent(out, depth);
+        print_const(out, g->states.at[i], "state");
     }
     for (size_t i = 0; i < g->guards.n; i++) {
         word_indent(out, depth);
@@ -158,6 +178,10 @@ static void print_body(Text *out, Graph *g, int depth)
     for (size_t i = 0; i < g->outputs.n; i++) {
         word_indent(out, depth);
         print_output(out, &g->outputs.at[i]);
+    }
+    for (size_t i = 0; i < g->effects.n; i++) {
+        word_indent(out, depth);
+        print_effect(out, &g->effects.at[i]);
     }
 }
 

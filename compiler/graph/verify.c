@@ -221,6 +221,36 @@ static const char *check_types(Check *c, const Node *n)
     return NULL;
 }
 
+static const char *check_effects(Check *c)
+{
+    Graph *g = c->g;
+    for (size_t i = 0; i < g->effects.n; i++) {
+        const Effect *e = &g->effects.at[i];
+        bool check = e->kind == EFFECT_CHECK;
+        if (!c->defined[e->value->id])
+            return job_printf(g->job, "effect %zu reads a value that is not defined", i);
+        if (check && (e->value->type.rank || e->value->type.dtype != DT_bool))
+            return job_printf(g->job, "the check of %s is not about one bool", e->value->name);
+        if (!check && (e->target->kind != VALUE_INPUT || e->value->type.dtype != e->target->type.dtype ||
+                       !may_expand(&e->value->type, &e->target->type)))
+            return job_printf(g->job, "the commit of %s is not of its type", e->target->name);
+        for (size_t j = 0; j < i && !check; j++)
+            if (g->effects.at[j].target == e->target)
+                return job_printf(g->job, "%s is committed twice", e->target->name);
+    }
+    return NULL;
+}
+
+static const char *check_region(Graph *g, Graph *region)
+{
+    for (size_t i = 0; i < region->effects.n; i++)
+        if (region->effects.at[i].kind == EFFECT_COMMIT)
+            return job_printf(g->job, "region %s commits", region->name);
+    if (region->states.n)
+        return job_printf(g->job, "region %s has state", region->name);
+    return graph_verify(region);
+}
+
 const char *graph_verify(Graph *g)
 {
     Check c = { g, job_array(g->job, g->values.n + 1, sizeof(bool)) };
@@ -231,6 +261,13 @@ const char *graph_verify(Graph *g)
         if (p->kind == PORT_TENSOR)
             c.defined[p->value->id] = true;
     }
+    for (size_t i = 0; i < g->states.n; i++) {
+        int64_t count;
+        const Value *v = g->states.at[i];
+        if (!type_static(&v->type, &count) || !v->tensor)
+            return job_printf(g->job, "state %s has no fixed size or no first contents", v->name);
+        c.defined[v->id] = true;
+    }
     for (size_t i = 0; i < g->consts.n; i++)
         c.defined[g->consts.at[i]->id] = true;
     for each_node (n, g) {
@@ -239,7 +276,7 @@ const char *graph_verify(Graph *g)
         bad = bad ? bad : check_attrs(&c, n);
         bad = bad ? bad : check_types(&c, n);
         for (uint32_t i = 0; i < n->region_count && !bad; i++)
-            bad = graph_verify(n->region[i]);
+            bad = check_region(g, n->region[i]);
         if (bad)
             return bad;
         for (uint32_t i = 0; i < n->out_count; i++) {
@@ -253,5 +290,5 @@ const char *graph_verify(Graph *g)
         if (p->kind == PORT_TENSOR && !c.defined[p->value->id])
             return job_printf(g->job, "output %s is not defined", p->name);
     }
-    return NULL;
+    return check_effects(&c);
 }

@@ -73,10 +73,11 @@ void word_indent(Text *out, int depth)
 
 static bool is_keyword(const char *s)
 {
-    static const char *const words[] = { "graph", "program", "sym",    "input", "output", "const",     "work",
-                                         "guard", "region",  "kernel", "reads", "writes", "workspace", "for",
-                                         "let",   "acc",     "check",  "call",  "if",     "else",      "end",
-                                         "none",  "scalar",  "in",     "inf",   "nan" };
+    static const char *const words[] = { "graph",     "program", "sym",    "input",  "output", "const",
+                                         "work",      "guard",   "region", "kernel", "reads",  "writes",
+                                         "workspace", "for",     "let",    "acc",    "check",  "call",
+                                         "if",        "else",    "end",    "none",   "scalar", "in",
+                                         "inf",       "nan",     "state",  "commit", "assert", "mutated" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(words[i], s))
             return true;

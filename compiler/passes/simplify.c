@@ -142,6 +142,16 @@ static void rewrite(Graph *g, bool merge)
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].value)
             g->outputs.at[i].value = current(now, room, g->outputs.at[i].value);
+    size_t kept = 0;
+    for (size_t i = 0; i < g->effects.n; i++) {
+        Effect e = g->effects.at[i];
+        double known = 0;
+        e.value = current(now, room, e.value);
+        bool idle = e.kind == EFFECT_CHECK ? value_is_full(e.value, &known) && known != 0 : e.value == e.target;
+        if (!idle)
+            g->effects.at[kept++] = e;
+    }
+    g->effects.n = kept;
     remove_dead(g);
 }
 
