@@ -318,20 +318,23 @@ static void line(Emit *e)
 static void store(Emit *e, const Stmt *s)
 {
     DType d = s->buffer->dtype;
+    X old = { .kind = X_LOAD, .dtype = d, .buffer = s->buffer, .idx = s->idx };
+    X both = { .kind = X_OP, .dtype = d, .op = s->op, .n = 2, .arg = { &old, s->x } };
+    const X *x = s->update ? &both : s->x;
     line(e);
     text_add(e->out, "%s[", buffer_name(e, s->buffer));
     index_text(e, s->idx);
     text_add(e->out, "] = ");
     if (is_half(d)) {
         text_add(e->out, "aot_f32_to_%s(", dtype_info[d].name);
-        expr(e, s->x, 0);
+        expr(e, x, 0);
         text_add(e->out, ");\n");
         return;
     }
     bool narrow = dtype_info[d].bytes < 4;
     if (narrow)
         text_add(e->out, "(%s)", dtype_info[d].ctype);
-    expr(e, s->x, narrow ? 14 : 0);
+    expr(e, x, narrow ? 14 : 0);
     text_add(e->out, ";\n");
 }
 

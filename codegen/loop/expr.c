@@ -116,10 +116,63 @@ const X *x_var(Make *m, DType d, Sym var, int level)
     return intern(m, &e);
 }
 
-/* Numbers fold where the result is exact in the type: casts and negations. */
-static const X *folded(Make *m, Op op, DType d, const X *const *arg)
+const Idx *x_index(Make *m, const X *x)
+{
+    return x->kind == X_IDX ? x->idx : x->kind == X_NUM && x->dtype == DT_i64 ? idx_const(m->job, x->integer) : NULL;
+}
+
+/* Whether it can take part in arithmetic of index expressions, which fails where a coefficient overflows. */
+static bool is_tame(const Idx *e)
+{
+    const int64_t most = INT64_C(1) << 31;
+    bool tame = e->n <= 8 && ((e->op != IDX_CONST && e->op != IDX_SUM) || (e->k < most && e->k > -most));
+    for (uint32_t i = 0; i < e->n && tame; i++)
+        tame = is_tame(e->arg[i]) && (e->op != IDX_SUM || (e->coef[i] < most && e->coef[i] > -most));
+    return tame;
+}
+
+/* Integers that are known up to loop variables and sizes stay index expressions: arithmetic on an iota is free. */
+static const X *folded_index(Make *m, Op op, const Idx *a, const Idx *b)
+{
+    Job *job = m->job;
+    bool positive = b && b->lo > 0, up = a->lo >= 0 && positive;
+    if (!is_tame(a) || (b && !is_tame(b)))
+        return NULL;
+    switch (op) {
+    case OP_neg: return x_idx(m, idx_mulk(job, a, -1));
+    case OP_abs: return x_idx(m, a->lo >= 0 ? a : idx_max(job, a, idx_mulk(job, a, -1)));
+    case OP_add: return x_idx(m, idx_add(job, a, b));
+    case OP_sub: return x_idx(m, idx_sub(job, a, b));
+    case OP_mul: return x_idx(m, idx_mul(job, a, b));
+    case OP_min: return x_idx(m, idx_min(job, a, b));
+    case OP_max: return x_idx(m, idx_max(job, a, b));
+    case OP_div_floor: return positive ? x_idx(m, idx_div(job, a, b)) : NULL;
+    case OP_rem: return positive ? x_idx(m, idx_mod(job, a, b)) : NULL;
+    case OP_div_trunc: return up ? x_idx(m, idx_div(job, a, b)) : NULL;
+    case OP_fmod: return up ? x_idx(m, idx_mod(job, a, b)) : NULL;
+    case OP_lt: return idx_provably_lt(job, a, b) ? x_int(m, DT_bool, 1) : idx_provably_le(job, b, a) ? x_int(m, DT_bool, 0) : NULL;
+    case OP_le: return idx_provably_le(job, a, b) ? x_int(m, DT_bool, 1) : idx_provably_lt(job, b, a) ? x_int(m, DT_bool, 0) : NULL;
+    case OP_gt: return folded_index(m, OP_lt, b, a);
+    case OP_ge: return folded_index(m, OP_le, b, a);
+    default: return NULL;
+    }
+}
+
+/* Numbers fold where the result is exact in the type: casts, conditions, index arithmetic. */
+static const X *folded(Make *m, Op op, DType d, const X *const *arg, uint32_t n)
 {
     const X *a = arg[0];
+    const Idx *x = x_index(m, a), *y = n > 1 ? x_index(m, arg[1]) : NULL;
+    if (x && (n == 1 || (n == 2 && y))) {
+        const X *r = folded_index(m, op, x, y);
+        if (r)
+            return r;
+    }
+    if (op == OP_where && a->kind == X_NUM)
+        return arg[a->integer ? 1 : 2];
+    for (uint32_t i = 0; i < 2 && d == DT_bool && (op == OP_and || op == OP_or); i++)
+        if (arg[i]->kind == X_NUM)
+            return (arg[i]->integer != 0) == (op == OP_and) ? arg[1 - i] : arg[i];
     if (op == OP_cast && a->dtype == d)
         return a;
     if (op == OP_cast && a->kind == X_NUM && (d == DT_f32 || d == DT_f64)) {
@@ -133,7 +186,7 @@ static const X *folded(Make *m, Op op, DType d, const X *const *arg)
 
 const X *x_op(Make *m, Op op, DType d, const X *const *arg, uint32_t n)
 {
-    const X *f = folded(m, op, d, arg);
+    const X *f = folded(m, op, d, arg, n);
     if (f)
         return f;
     X e = { .kind = X_OP, .dtype = d, .op = op, .n = n };

@@ -78,7 +78,7 @@ struct Stmt {
     DType dtype;         /* ACC */
     Buffer *buffer;      /* STORE */
     const Idx *idx;      /* STORE: element index */
-    bool update;         /* STORE: buffer[idx] = op(buffer[idx], x) */
+    bool update;         /* STORE: buffer[idx] = op(buffer[idx], x), op being pointwise */
     Sym text;            /* CHECK: what is indexed; ASSERT: what holds; CALL: type of the parameter struct, NULL: positional
                             arguments */
     VEC(Field) fields;   /* CALL */

@@ -237,15 +237,16 @@ static bool store_flat(Make *m, Value *v, Buffer *out)
     return true;
 }
 
-/* Loops over v in out's physical order that store value_at. `dim`/`start`: only that part of the axis (cat). */
-static void store_loops(Make *m, Value *v, Buffer *out, int dim, const Idx *start)
+/* Loops over v in out's physical order that store value_at. `dim`/`start`: only that part of the axis (cat).  `put`: at
+ * the indices of that node, in its mode and in row-major order. */
+static void store_loops(Make *m, Value *v, Buffer *out, int dim, const Idx *start, Node *put)
 {
     static const char *const stems[] = { "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t" };
     const Idx *ix[MAX_RANK], *to[MAX_RANK];
     int opened = 0;
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < v->type.rank; i++) {
-            bool last = out->channels_last && i == 1;
+            bool last = out->channels_last && i == 1 && !put;
             if (last != (pass == 1))
                 continue;
             bool one = idx_is(v->type.dim[i], 1);
@@ -253,12 +254,16 @@ static void store_loops(Make *m, Value *v, Buffer *out, int dim, const Idx *star
             opened += !one;
             to[i] = i == dim ? idx_add(m->job, ix[i], start) : ix[i];
         }
+    if (put)
+        indices_at(m, put, 2, ix, to);
     const X *x = value_at(m, v, ix);
     Stmt *s = stmt_add(m->job, m->block[m->level], S_STORE);
     s->buffer = out;
     s->idx = buffer_at(m->job, out, to);
     s->x = x;
     s->dtype = out->dtype;
+    s->op = put ? op_from_name(node_text(put, "mode")) : OP_COUNT;
+    s->update = s->op != OP_COUNT;
     while (opened--)
         close_loop(m);
 }
@@ -344,11 +349,14 @@ void store_value(Lower *l, Value *v, Buffer *out)
         const Idx *start = idx_const(l->job, 0);
         int dim = (int)node_int(n, "dim", 0);
         for (uint32_t i = 0; i < n->in_count; i++) {
-            store_loops(m, n->in[i], out, dim, start);
+            store_loops(m, n->in[i], out, dim, start, NULL);
             start = idx_add(l->job, start, n->in[i]->type.dim[dim]);
         }
+    } else if (n && n->op == OP_put) {
+        store_loops(m, n->in[0], out, -1, NULL, NULL);
+        store_loops(m, n->in[1], out, -1, NULL, n);
     } else if (!store_by_copy(m, v, out) && !store_flat(m, v, out)) {
-        store_loops(m, v, out, -1, NULL);
+        store_loops(m, v, out, -1, NULL, NULL);
     }
     finish_kernel(m);
 }
@@ -411,8 +419,9 @@ static void choose_layout(Lower *l, Graph *g)
 /* ---- what gets memory -------------------------------------------------------------------------------------------- */
 
 typedef struct Roots {
-    Value **one; /* the value with memory in whose kernel this one is computed */
-    bool *many;  /* more than one */
+    Value **one;   /* the value with memory in whose kernel this one is computed */
+    bool *many;    /* more than one */
+    bool *guarded; /* a pad between them computes it only in places */
 } Roots;
 
 static void add_root(Roots *r, const Value *v, Value *root)
@@ -425,7 +434,7 @@ static void add_root(Roots *r, const Value *v, Value *root)
 /* Never computed inside another kernel. */
 static bool own_kernel(OpKind k)
 {
-    return k == CONTRACT || k == CONTROL || k == SCAN || k == ROUTINE;
+    return k == CONTRACT || k == CONTROL || k == SCAN || k == ROUTINE || k == SCATTER;
 }
 
 static bool is_light(Op op)
@@ -476,6 +485,8 @@ static bool wants_memory(Lower *l, Roots *r, const Node *n, const Value *v)
         return true;
     if (k == REDUCE)
         return r->many[v->id] || !r->one[v->id] || !fits_inside(l, v, r->one[v->id]);
+    if (k == GATHER && r->guarded[v->id]) /* indices are checked, all of them */
+        return true;
     return k != CREATE && k != VIEW && r->many[v->id] && v->type.rank > 0 && !is_cheap(l, v, 0);
 }
 
@@ -501,7 +512,9 @@ static void cut_chains(Lower *l, Graph *g)
 
 static void choose_buffers(Lower *l, Graph *g)
 {
-    Roots r = { job_array(l->job, g->values.n, sizeof(Value *)), job_array(l->job, g->values.n, sizeof(bool)) };
+    size_t count = g->values.n + 1;
+    Roots r = { job_array(l->job, count, sizeof(Value *)), job_array(l->job, count, sizeof(bool)),
+                job_array(l->job, count, sizeof(bool)) };
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].value && g->outputs.at[i].value->kind == VALUE_NODE)
             l->realize[g->outputs.at[i].value->id] = true;
@@ -520,6 +533,7 @@ static void choose_buffers(Lower *l, Graph *g)
             OpKind k = op_info[n->op].kind;
             if ((n->op == OP_window || k == CONTRACT || k == ROUTINE) && computed(in))
                 l->realize[in->id] = true; /* read more than once an element */
+            r.guarded[in->id] |= n->op == OP_pad || n->op == OP_window || (!memory && r.guarded[v->id]);
             if (memory) {
                 add_root(&r, in, v);
             } else if (r.one[v->id]) {

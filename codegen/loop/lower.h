@@ -51,12 +51,15 @@ const X *x_idx(Make *m, const Idx *e);
 const X *x_load(Make *m, Buffer *b, const Idx *at);
 const X *x_op(Make *m, Op op, DType d, const X *const *arg, uint32_t n);
 const X *x_var(Make *m, DType d, Sym var, int level);
+const Idx *x_index(Make *m, const X *x);                     /* an i64 as an index expression; NULL: it is data */
 const X *x_in_range(Make *m, const Idx *e, const Idx *size); /* 0 <= e < size, NULL: always so */
 int idx_level(Make *m, const Idx *e);
 
 /* value.c */
 const X *value_at(Make *m, Value *v, const Idx *const *ix);
 const X *identity_of(Make *m, Op op, DType d); /* what op leaves the other operand as it is with */
+/* Indices of operand 0 for indices ix of type_indexed(n, first); data-dependent ones are checked. */
+void indices_at(Make *m, Node *n, uint32_t first, const Idx *const *ix, const Idx **jx);
 const Idx *buffer_at(Job *job, const Buffer *b, const Idx *const *ix);
 const Idx *open_loop(Make *m, const char *stem, const Idx *extent);
 void close_loop(Make *m);

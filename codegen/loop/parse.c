@@ -508,6 +508,11 @@ static void store_or_update(Parser *t, Block *b)
         lex_need(s, "[");
         st->idx = lex_idx(s);
         lex_need(s, "]");
+        at = here(t);
+        st->update = !lex_at(s, "=");
+        st->op = st->update ? op_from_name(lex_name(s)) : OP_COUNT;
+        if (st->update && (st->op == OP_COUNT || op_info[st->op].kind != POINTWISE || op_info[st->op].inputs != 2))
+            fault_at(t, at, "an operator with two operands");
         lex_need(s, "=");
         st->x = expression(t);
         return;

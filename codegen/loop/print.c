@@ -104,7 +104,7 @@ static void print_stmt(Text *out, const Stmt *s, int depth)
         word_name(out, s->buffer->name);
         text_add(out, "[");
         idx_print(out, s->idx);
-        text_add(out, "] = ");
+        text_add(out, "] %s= ", s->update ? op_info[s->op].name : "");
         break;
     case S_CHECK: print_check(out, s); return;
     case S_ASSERT:

@@ -212,13 +212,16 @@ static const X *full_at(Make *m, Node *n)
     return x_int(m, d, node_int(n, "value", 0));
 }
 
-/* Binds a data-dependent index to a variable at its own level and checks it against the size. */
+/* An index into an axis of `size` elements.  Unless it is known to be in range it is bound to a variable at its own
+ * level and checked there, once for equal expressions. */
 static const Idx *checked_index(Make *m, const X *x, const Idx *size, const char *what)
 {
-    if (x->kind == X_IDX)
-        return x->idx;
-    if (x->kind == X_NUM && x->integer >= 0 && idx_provably_lt(m->job, idx_const(m->job, x->integer), size))
-        return idx_const(m->job, x->integer);
+    const Idx *known = x_index(m, x);
+    if (known && known->lo >= 0 && idx_provably_lt(m->job, known, size))
+        return known;
+    for (size_t i = 0; i < m->done.n; i++)
+        if (!m->done.at[i].v && m->done.at[i].x == x && m->done.at[i].ix[1] == size)
+            return m->done.at[i].ix[0];
     Stmt *let = stmt_add(m->job, m->block[x->level], S_LET);
     Sym name = idx_fresh(m->job, "at");
     let->var = name;
@@ -231,33 +234,43 @@ static const Idx *checked_index(Make *m, const X *x, const Idx *size, const char
     const Idx *at = idx_var(m->job, name, size);
     *vec_push(m->job, &m->index_vars) = at;
     *vec_push(m->job, &m->index_levels) = x->level;
+    *vec_push(m->job, &m->done) = (Done){ .x = x, .ix = { at, size } };
     return at;
 }
 
-/* take: the index tensor's axes stand for `axis`; gather: it has an axis for each of a's. */
+void indices_at(Make *m, Node *n, uint32_t first, const Idx *const *ix, const Idx **jx)
+{
+    const Type *a = &n->in[0]->type;
+    const Attr *axes = node_attr(n, "axes");
+    Type b = { .rank = 0 }, all = type_indexed(m->job, n, first);
+    bool gone[MAX_RANK] = { false };
+    b.rank = all.rank - a->rank + (int)axes->n;
+    for (size_t i = 0; i < axes->n; i++)
+        gone[node_int(n, "axes", i)] = true;
+    int at = 0, where = 0; /* where the indices' own axes begin */
+    for (int d = 0; d < a->rank; d++) {
+        if (d == node_int(n, "axes", 0)) {
+            where = at;
+            at += b.rank;
+        }
+        if (!gone[d])
+            jx[d] = ix[at++];
+    }
+    memcpy(b.dim, all.dim + where, (size_t)b.rank * sizeof *b.dim);
+    for (size_t i = 0; i < axes->n; i++) {
+        Value *index = n->in[first + i];
+        int64_t axis = node_int(n, "axes", i);
+        const Idx *kx[MAX_RANK];
+        broadcast_index(m->job, &index->type, &b, ix + where, kx);
+        jx[axis] = checked_index(m, value_at(m, index, kx), a->dim[axis], index->name);
+    }
+}
+
 static const X *take_at(Make *m, Node *n, const Idx *const *ix)
 {
-    Value *a = n->in[0], *index = n->in[1];
-    bool whole = n->op == OP_gather;
-    int axis = (int)node_int(n, "axis", 0);
     const Idx *jx[MAX_RANK];
-    const X *at = value_at(m, index, whole ? ix : ix + axis);
-    memcpy(jx, ix, (size_t)(whole ? a->type.rank : axis) * sizeof *jx);
-    const X *key = at;
-    for (size_t i = 0; i < m->done.n; i++) /* the same index expression was checked before */
-        if (m->done.at[i].v == n->out[0] && m->done.at[i].x == key) {
-            jx[axis] = m->done.at[i].ix[0];
-            goto have;
-        }
-    jx[axis] = checked_index(m, at, a->type.dim[axis], index->name);
-    vec_push(m->job, &m->done);
-    m->done.at[m->done.n - 1].v = n->out[0];
-    m->done.at[m->done.n - 1].x = key;
-    m->done.at[m->done.n - 1].ix[0] = jx[axis];
-have:
-    for (int i = axis + 1; i < a->type.rank && !whole; i++)
-        jx[i] = ix[i - 1 + index->type.rank];
-    return value_at(m, a, jx);
+    indices_at(m, n, 1, ix, jx);
+    return value_at(m, n->in[0], jx);
 }
 
 /* ---- reductions -------------------------------------------------------------------------------------------- */

@@ -59,8 +59,21 @@ Value *iota_along(Call *c, const Type *t, int dim);
 /* a[.., at, ..] along dim, which vanishes: of type t. */
 Value *pick(Call *c, Value *a, int dim, const Idx *at, const Type *t);
 
+/* ---- aten_create.c ---- */
+
+Value *int_value(Call *c, const Idx *n); /* 0-d i64 */
+/* start + step * i for i < n, along an axis of a tensor of sizes 1. */
+Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, int axis, int rank);
+Value *iota_along(Call *c, const Idx *n, int axis, int rank);
+
 /* ---- aten_index.c ---- */
 
-/* a at the indices along axis. */
+/* a at the indices along axis; along n axes; the core operator take. */
 Value *take(Call *c, Value *a, Value *index, int axis);
+Value *take_axes(Call *c, Value *a, Value *const *index, const int64_t *axes, int n);
+/* a with src, which broadcasts to what take would give, put there: the core operator put, mode "set" and so on. */
+Value *put(Call *c, Value *a, Value *src, Value *index, int axis, const char *mode);
+Value *put_axes(Call *c, Value *a, Value *src, Value *const *index, const int64_t *axes, int n, const char *mode);
+Value *at_least_1d(Call *c, Value *v);
+Value *flat(Call *c, Value *v); /* 1-d, row-major */
 #endif

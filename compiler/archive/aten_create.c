@@ -2,6 +2,29 @@
 /* Tensors made from nothing. */
 #include "aten.h"
 
+Value *int_value(Call *c, const Idx *n)
+{
+    int64_t known;
+    return idx_is_const(n, &known) ? build_full_int(&c->b, DT_i64, known) : build_index(&c->b, n);
+}
+
+Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, int axis, int rank)
+{
+    Build *b = &c->b;
+    const Idx *dim[MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        dim[i] = i == axis ? n : k(c, 1);
+    Value *v = build_reshape(b, build(b, OP_iota, NULL, 0, &(Type){ DT_i64, 1, { n } }, NULL, 0), rank, dim);
+    if (!idx_is(step, 1))
+        v = build2(b, OP_mul, v, int_value(c, step));
+    return idx_is(start, 0) ? v : build2(b, OP_add, v, int_value(c, start));
+}
+
+Value *iota_along(Call *c, const Idx *n, int axis, int rank)
+{
+    return affine_along(c, n, k(c, 0), k(c, 1), axis, rank);
+}
+
 void decode_full(Call *c)
 {
     bool number;

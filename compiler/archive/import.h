@@ -73,7 +73,7 @@ struct Row {
     const char *name;       /* "add": every overload, and with a trailing underscore the in-place form */
     void (*decode)(Call *c);
     Op op;                  /* for decode functions that serve several rows */
-    const char *flags;      /* v: the result views `self`; i: it may be self itself; m: has an in-place form; n: no result;
+    const char *flags;      /* v: the result views `self`; b: it views the storage of self; i: it may be self itself; m: has an in-place form; n: no result;
                                others are the decode function's own */
 };
 const Row *aten_row(const char *target);  /* NULL: none */
@@ -89,6 +89,9 @@ Value *arg_tensor_or_null(Call *c, const char *name);
 /* The tensor inside a tensor subclass. */
 Value *arg_inner_tensor(Call *c, const char *name, const char *attribute);
 size_t arg_tensors(Call *c, const char *name, Value ***out);
+size_t arg_optional_tensors(Call *c, const char *name, Value ***out); /* NULL stands for None */
+/* The elements of the storage that a tensor argument views, 1-d and as they lie in memory. */
+Value *arg_storage(Call *c, const char *name);
 /* A Scalar, SymInt or Tensor operand as a tensor: Python numbers become 0-d constants. *number: it was one. */
 Value *arg_operand(Call *c, const char *name, bool *number);
 const Idx *arg_idx(Call *c, const char *name);
@@ -102,6 +105,8 @@ bool arg_is_float_number(Call *c, const char *name);
 int arg_dim(Call *c, const char *name, int rank);             /* negative from the end, checked */
 /* a REL b must hold of the sizes: checked on entry, where it is not proved. */
 void call_guard(Call *c, GuardRel rel, const Idx *a, const Idx *b, const char *text);
+/* What base becomes when `view`, made of it by nodes of kind VIEW and take, gets other contents. */
+Value *view_write(Call *c, Value *view, Value *base, Value *contents);
 /* Refuses the call: exit 3 with operator, line and reason. */
 _Noreturn void call_refuse(Call *c, const char *format, ...) PRINTF_LIKE(2, 3);
 #endif

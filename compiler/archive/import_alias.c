@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Storage: which names share memory, and what a write to one does to the others.  See import.h. */
+#include "aten.h"
 #include "import_parts.h"
 #include <string.h>
 
@@ -48,33 +49,93 @@ Value *entry_read(Import *m, Entry *e)
     return e->value;
 }
 
-/* What the base becomes when the view `y` of `x` (one view node apart) gets the contents `ny`. */
-static Value *unview(Call *c, const Node *view, Value *ny)
+/* Its axes go to the order that they have in memory, slowest first. */
+Value *arg_storage(Call *c, const char *name)
+{
+    Import *m = c->m;
+    const Json *a = arg_json(c, name);
+    Entry *e = tagged(a, "as_tensor") ? entry_find(m, json_string(m->job, json_need(m->job, a, "name", m->where), m->where)) : NULL;
+    if (!e || e->kind != ENTRY_TENSOR)
+        call_refuse(c, "argument %s is no tensor of this graph", name);
+    while (e->base)
+        e = e->base;
+    Value *v = entry_read(m, e);
+    const Idx *stride[MAX_RANK], *step = idx_const(m->job, 1);
+    int rank = v->type.rank, order[MAX_RANK];
+    bool dense = recorded_strides(m, e->name, stride, rank), taken[MAX_RANK] = { false };
+    for (int at = rank; at-- > 0 && dense;) { /* the axis whose stride is the product of the sizes behind it */
+        int next = -1;
+        for (int i = rank; i-- > 0 && next < 0;)
+            if (!taken[i] && (stride[i] == step || idx_is(v->type.dim[i], 1)))
+                next = i;
+        dense = next >= 0;
+        if (!dense)
+            break;
+        taken[next] = true;
+        order[at] = next;
+        step = idx_mul(m->job, step, v->type.dim[next]);
+    }
+    if (!dense && !idx_is(type_count(m->job, &v->type), 0))
+        call_refuse(c, "the memory of %s has gaps", e->name);
+    v = dense ? build_permute(&c->b, v, order) : v;
+    return build_reshape(&c->b, v, 1, (const Idx *[]){ type_count(m->job, &v->type) });
+}
+
+/* ---- writes through views --------------------------------------------------------------------------------- */
+
+/* Contents put at the indices of a take, or where a slice reads: sizes agree, no element is named twice. */
+static Value *put_back(Call *c, const Node *view, Value *contents)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    Value *x = view->in[0], *in[MAX_RANK + 2] = { x, contents };
+    int rank = contents->type.rank;
+    uint32_t n = 2;
+    VEC(Attr) at = { 0 };
+    *vec_push(job, &at) = attr_text(job, "mode", "set");
+    if (view->op == OP_take) {
+        for (uint32_t i = 1; i < view->in_count; i++)
+            in[n++] = view->in[i];
+        *vec_push(job, &at) = *node_attr(view, "axes");
+        return build(b, OP_put, in, n, NULL, at.at, at.n);
+    }
+    int64_t axes[MAX_RANK];
+    for (int i = 0; i < rank; i++) {
+        Value *ix = affine_along(c, contents->type.dim[i], node_idx(view, "starts", (size_t)i),
+                                 node_idx(view, "steps", (size_t)i), i, rank);
+        axes[i] = i;
+        in[n++] = ix;
+    }
+    *vec_push(job, &at) = attr_ints(job, "axes", axes, (size_t)rank);
+    return build(b, OP_put, in, n, NULL, at.at, at.n);
+}
+
+/* What the base of one view node becomes when the view gets other contents. */
+static Value *unview(Call *c, const Node *view, Value *contents)
 {
     Build *b = &c->b;
     Value *x = view->in[0];
-    if (view->op == OP_reshape)
-        return build_reshape(b, ny, x->type.rank, x->type.dim);
-    if (view->op == OP_permute) {
-        int inverse[MAX_RANK];
+    int inverse[MAX_RANK];
+    switch (view->op) {
+    case OP_reshape: return build_reshape(b, contents, x->type.rank, x->type.dim);
+    case OP_permute:
         for (int i = 0; i < x->type.rank; i++)
             inverse[node_int(view, "dims", (size_t)i)] = i;
-        return build_permute(b, ny, inverse);
+        return build_permute(b, contents, inverse);
+    case OP_slice:
+    case OP_take: return put_back(c, view, contents);
+    default: call_refuse(c, "it writes through a view by %s", op_info[view->op].name);
     }
-    if (view->op == OP_slice) {
-        Job *job = c->m->job;
-        for (int i = 0; i < x->type.rank; i++)
-            if (!idx_is(node_idx(view, "steps", (size_t)i), 1))
-                call_refuse(c, "it writes into a slice with a step");
-        Attr at[2] = { attr_idx(job, "low", node_attr(view, "starts")->idx, (size_t)x->type.rank),
-                       attr_float(job, "value", 0) };
-        Type mask = x->type, inner = ny->type;
-        mask.dtype = inner.dtype = DT_bool;
-        Value *ones = build_expand(b, build_full_int(b, DT_bool, 1), inner.rank, inner.dim);
-        Value *where = build(b, OP_pad, &ones, 1, &mask, at, 2);
-        return build3(b, OP_where, where, build(b, OP_pad, &ny, 1, &x->type, at, 2), x);
+}
+
+Value *view_write(Call *c, Value *view, Value *base, Value *contents)
+{
+    for (Value *y = view; y != base; y = y->def->in[0]) {
+        if (y->kind != VALUE_NODE || !y->def->in_count)
+            call_refuse(c, "it writes through a view that cannot be inverted");
+        contents = unview(c, y->def, contents);
     }
-    call_refuse(c, "it writes through a view by %s", op_info[view->op].name);
+    return contents;
 }
 
 static Value *fit(Call *c, Value *v, const Type *t)
@@ -92,12 +153,8 @@ void entry_write(Call *c, Entry *e, Value *v)
     Value *full = v;
     Entry *owner = e;
     for (; owner->base; owner = owner->base) {
-        Value *from = entry_read(c->m, owner), *base = entry_read(c->m, owner->base);
-        for (Value *y = from; y != base; y = y->def->in[0]) {
-            if (y->kind != VALUE_NODE || op_info[y->def->op].kind != VIEW || y->def->in_count != 1)
-                call_refuse(c, "it writes through a view that cannot be inverted");
-            full = unview(c, y->def, full);
-        }
+        Value *from = entry_read(c->m, owner);
+        full = view_write(c, from, entry_read(c->m, owner->base), full);
     }
     e->memory->value = full;
     e->memory->version++;

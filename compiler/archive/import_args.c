@@ -100,6 +100,25 @@ Value *arg_tensor(Call *c, const char *name)
     return v;
 }
 
+size_t arg_optional_tensors(Call *c, const char *name, Value ***out)
+{
+    VEC(Value *) list = { 0 };
+    const Json *a = arg_json(c, name);
+    if (tagged(a, "as_tensors"))
+        return arg_tensors(c, name, out);
+    if (!tagged(a, "as_optional_tensors"))
+        bad_arg(c, name, "a list of tensors");
+    for (const Json *t = json_first(a); t; t = json_next(t)) {
+        const Json *one = json_first(t);
+        if (!tagged(one, "as_tensor") && !tagged(one, "as_none"))
+            bad_arg(c, name, "a list of tensors and None");
+        *vec_push(c->m->job, &list) =
+            tagged(one, "as_tensor") ? named_tensor(c, json_need(c->m->job, one, "name", c->m->where)) : NULL;
+    }
+    *out = list.at;
+    return list.n;
+}
+
 size_t arg_tensors(Call *c, const char *name, Value ***out)
 {
     VEC(Value *) list = { 0 };

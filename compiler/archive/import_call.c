@@ -201,6 +201,8 @@ void import_call(Import *m, const Json *node)
             continue;
         }
         Entry *e = entry_new(m, names[i], ENTRY_TENSOR);
+        while (strchr(c.row->flags, 'b') && self->base)
+            self = self->base;
         e->value = v;
         e->memory = self->memory;
         e->version = self->memory->version;

@@ -45,6 +45,7 @@ const Idx *import_symbol(void *ctx, Sym name); /* an ExprSymbol for expr_idx */
 const Idx *read_sym_int(Import *m, const Json *s); /* a SymInt object; NULL: it has no integer form (unbacked symbol) */
 /* The recorded type of a tensor; false: it has none or a size known only during the run. */
 bool recorded_type(Import *m, const char *name, Type *type);
+bool recorded_strides(Import *m, const char *name, const Idx **stride, int rank);
 void index_members(Import *m, const Json *object, const Json ***slot, size_t *size);
 bool import_symbolic(Import *m, const Json *node); /* false: the node's result is no SymInt, SymFloat or SymBool */
 void import_assert(Import *m, const Json *node);

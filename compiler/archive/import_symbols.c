@@ -149,6 +149,17 @@ bool recorded_type(Import *m, const char *name, Type *type)
     return true;
 }
 
+/* The strides that the exporter saw; false: they are not recorded, or known only during the run. */
+bool recorded_strides(Import *m, const char *name, const Idx **stride, int rank)
+{
+    const Json *meta = find_member(m->scope->meta_slot, m->scope->meta_size, name), *list = json_get(meta, "strides");
+    int n = 0;
+    for (const Json *s = list ? json_first(list) : NULL; s && n < rank; s = json_next(s), n++)
+        if (!(stride[n] = read_sym_int(m, s)))
+            return false;
+    return list && n == rank;
+}
+
 /* A node whose result is a SymInt, SymFloat or SymBool: the archive records the closed form. */
 bool import_symbolic(Import *m, const Json *node)
 {

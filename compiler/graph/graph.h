@@ -15,7 +15,7 @@
 #include "dtype.h"
 
 typedef enum OpKind {
-    POINTWISE, CREATE, REDUCE, VIEW, GATHER, CONTRACT, CONTROL, SCAN, ROUTINE, COMPOSITE
+    POINTWISE, CREATE, REDUCE, VIEW, GATHER, SCATTER, CONTRACT, CONTROL, SCAN, ROUTINE, COMPOSITE
 } OpKind;
 
 typedef enum Op {
@@ -195,6 +195,8 @@ const char *type_text(Job *job, const Type *t);
 /* The result type by the operator's rule; false: the operator has none (its type is given).  Wrong operands fail at
  * the origin with EXIT_INPUT. */
 bool type_infer(Job *job, const Node *n, Type *out);
+/* The type of operand 0 at its `axes` indexed by the operands from `first` on: take's result, what put takes. */
+Type type_indexed(Job *job, const Node *n, uint32_t first);
 
 /* ---- routines ------------------------------------------------------------------------------------ */
 

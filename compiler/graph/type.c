@@ -157,20 +157,25 @@ static bool infer_cat(Job *job, const Node *n, Type *out)
     return true;
 }
 
-static bool infer_take(Job *job, const Node *n, Type *out)
+/* What take gives, and what put takes: the indices (operands from `first` on) in place of the first of the axes. */
+Type type_indexed(Job *job, const Node *n, uint32_t first)
 {
-    Type a = n->in[0]->type, i = n->in[1]->type, r = { .dtype = a.dtype };
-    int axis = (int)node_int(n, "axis", 0);
-    if (a.rank - 1 + i.rank > MAX_RANK)
+    Type a = n->in[0]->type, i = n->in[first]->type, r = { .dtype = a.dtype };
+    const Attr *axes = node_attr(n, "axes");
+    bool gone[MAX_RANK] = { false };
+    for (size_t x = 0; x < axes->n; x++)
+        gone[node_int(n, "axes", x)] = true;
+    for (uint32_t x = first + 1; x < n->in_count; x++)
+        broadcast(job, n, &i, &n->in[x]->type);
+    if (a.rank - (int)axes->n + i.rank > MAX_RANK)
         mismatch(job, n, &a, &i);
-    for (int d = 0; d < axis; d++)
-        r.dim[r.rank++] = a.dim[d];
-    for (int d = 0; d < i.rank; d++)
-        r.dim[r.rank++] = i.dim[d];
-    for (int d = axis + 1; d < a.rank; d++)
-        r.dim[r.rank++] = a.dim[d];
-    *out = r;
-    return true;
+    for (int d = 0; d < a.rank; d++) {
+        for (int x = 0; d == node_int(n, "axes", 0) && x < i.rank; x++)
+            r.dim[r.rank++] = i.dim[x];
+        if (!gone[d])
+            r.dim[r.rank++] = a.dim[d];
+    }
+    return r;
 }
 
 static bool infer_permute(const Node *n, Type *out)
@@ -194,7 +199,8 @@ bool type_infer(Job *job, const Node *n, Type *out)
     case OP_conv: return infer_conv(job, n, out);
     case OP_permute: return infer_permute(n, out);
     case OP_cat: return infer_cat(job, n, out);
-    case OP_take: return infer_take(job, n, out);
+    case OP_take: *out = type_indexed(job, n, 1); return true;
+    case OP_put: *out = n->in[0]->type; return true;
     case OP_mean: return infer_reduce(n, out);
     case OP_scan:
     case OP_batch_norm:

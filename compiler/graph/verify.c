@@ -48,8 +48,8 @@ static const struct Need {
     { OP_window, "axes", 'a', ANY },       { OP_window, "kernel", 'x', AXES },
     { OP_window, "stride", 'p', AXES },    { OP_window, "dilation", 'p', AXES },
     { OP_window, "low", 'i', AXES },       { OP_window, "value", 'f', 1 },
-    { OP_scan, "axis", 'a', 1 },
-    { OP_cat, "dim", 'a', 1 },             { OP_take, "axis", 'a', 1 },
+    { OP_scan, "axis", 'a', 1 },            { OP_put, "axes", 'a', ANY },
+    { OP_cat, "dim", 'a', 1 },             { OP_take, "axes", 'a', ANY },
     { OP_conv, "stride", 'p', SPATIAL },   { OP_conv, "padding", 'n', SPATIAL },
     { OP_conv, "dilation", 'p', SPATIAL }, { OP_conv, "groups", 'p', 1 },
     { OP_softmax, "dim", 'a', 1 },         { OP_log_softmax, "dim", 'a', 1 },
@@ -137,6 +137,15 @@ static bool may_expand(const Type *in, const Type *out)
     return fits;
 }
 
+/* One index operand, from `first` on, for each of the axes; what they give has a permitted rank. */
+static bool indices_fit(const Node *n, uint32_t first)
+{
+    int rank = 0, axes = (int)node_attr(n, "axes")->n;
+    for (uint32_t i = first; i < n->in_count; i++)
+        rank = n->in[i]->type.rank > rank ? n->in[i]->type.rank : rank;
+    return n->in_count == first + (uint32_t)axes && n->in[0]->type.rank - axes + rank <= MAX_RANK;
+}
+
 static bool ranks_fit(const Node *n)
 {
     const Type *out = &n->out[0]->type, *a = n->in_count ? &n->in[0]->type : NULL;
@@ -148,7 +157,8 @@ static bool ranks_fit(const Node *n)
     case OP_pad: return out->rank == a->rank;
     case OP_expand: return may_expand(a, out);
     case OP_window: return out->rank == a->rank + (int)node_attr(n, "axes")->n;
-    case OP_take: return a->rank - 1 + b->rank <= MAX_RANK;
+    case OP_take: return indices_fit(n, 1);
+    case OP_put: return indices_fit(n, 2);
     case OP_linear: return a->rank >= 1 && b->rank == 2;
     case OP_batch_norm: return a->rank >= 1 && b->rank == 1 && n->in[3]->type.rank == 1;
     case OP_layer_norm: return node_int(n, "axes", 0) <= a->rank;
@@ -178,6 +188,20 @@ static const char *check_regions(Check *c, const Node *n)
     return fits ? NULL : say(c->g, n, "has not two regions with its operands and results");
 }
 
+static bool put_fits(Job *job, const Node *n)
+{
+    static const Op modes[] = { OP_add, OP_mul, OP_max, OP_min, OP_and, OP_or };
+    const char *mode = node_text(n, "mode");
+    bool known = !strcmp(mode, "set");
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        known |= op_from_name(mode) == modes[i];
+    Type want = type_indexed(job, n, 2), got = n->in[1]->type;
+    bool fits = known && want.rank == got.rank && want.dtype == got.dtype;
+    for (int i = 0; fits && i < want.rank; i++)
+        fits = want.dim[i]->lo <= got.dim[i]->hi && got.dim[i]->lo <= want.dim[i]->hi;
+    return fits;
+}
+
 static bool negative(const Type *t)
 {
     for (int i = 0; i < t->rank; i++)
@@ -193,8 +217,12 @@ static const char *check_types(Check *c, const Node *n)
             return say(c->g, n, "has a negative size");
     if (!ranks_fit(n))
         return say(c->g, n, "has operands or a result of another rank than its rule");
-    if (n->op == OP_take && !dtype_is_int(n->in[1]->type.dtype))
-        return say(c->g, n, "has indices that are no integers");
+    uint32_t indices = n->op == OP_take ? 1 : n->op == OP_put ? 2 : n->in_count;
+    for (uint32_t i = indices; i < n->in_count; i++)
+        if (n->in[i]->type.dtype != DT_i64)
+            return say(c->g, n, "has indices that are no integers of 64 bits");
+    if (n->op == OP_put && !put_fits(c->g->job, n))
+        return say(c->g, n, "has another mode, or operands that do not fit together");
     OpKind kind = op_info[n->op].kind;
     const char *bad = kind == ROUTINE ? routine_check(c->g->job, n) : NULL;
     if (bad)

@@ -3,7 +3,7 @@
  * computed now: their nodes form a graph of their own, which the driver's evaluator compiles and runs.  Views of
  * constants stay (lowering reads a weight in any order), `full` stays (a number in the code is cheaper than a load).
  * Limits, because archives may be hostile: a result holds at most 4 times its inputs plus 64 KiB; no
- * contraction, no gather, no region. */
+ * contraction, no gather, no scatter, no region. */
 #include "passes.h"
 
 enum { FEW = 65536 };
@@ -41,7 +41,8 @@ static void measure(Fold *f)
     for each_node (n, g) {
         const Value *v = n->out[0];
         OpKind k = op_info[n->op].kind;
-        bool allowed = k != CONTRACT && k != CONTROL && k != GATHER && k != ROUTINE, work = k != VIEW && k != CREATE;
+        bool allowed = k != CONTRACT && k != CONTROL && k != GATHER && k != SCATTER && k != ROUTINE;
+        bool work = k != VIEW && k != CREATE;
         int64_t in = 0;
         for (uint32_t i = 0; i < n->in_count; i++) {
             const Value *x = n->in[i];
