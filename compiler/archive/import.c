@@ -188,10 +188,13 @@ static void import_outputs(Import *m, const Json *module, const Json *specs)
     for (const Json *s = json_first(specs); s; s = json_next(s), i++) {
         const Json *one = json_first(s);
         const char *kind = one ? json_key(one) : "";
-        if (strcmp(kind, "user_output"))
+        if (strcmp(kind, "user_output")) {
+            Entry *e = json_get(one, "arg") ? entry_find(m, arg_name(m, one)) : NULL;
+            const Value *v = e ? e->value : NULL;
             fail(m->job, EXIT_UNSUPPORTED,
-                 "%s: the program has an output of kind %s (target aten.copy_); state and mutated inputs are not supported",
-                 m->where, kind);
+                 "%s: the program has an output of kind %s (target %s); state and mutated inputs are not supported", m->where,
+                 kind, v && v->kind == VALUE_NODE && v->def->origin.target ? v->def->origin.target : "aten.copy_");
+        }
         Sym name = named == n ? names[i] : sym_printf(m->job, "output_%zu", i);
         const Json *arg = json_need(m->job, one, "arg", m->where);
         check_union(m, "an output", arg);
