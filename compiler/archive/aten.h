@@ -64,7 +64,6 @@ Value *pick(Call *c, Value *a, int dim, const Idx *at, const Type *t);
 Value *int_value(Call *c, const Idx *n); /* 0-d i64 */
 /* start + step * i for i < n, along an axis of a tensor of sizes 1. */
 Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, int axis, int rank);
-Value *iota_along(Call *c, const Idx *n, int axis, int rank);
 
 /* ---- aten_index.c ---- */
 

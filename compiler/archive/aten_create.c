@@ -20,11 +20,6 @@ Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, in
     return idx_is(start, 0) ? v : build2(b, OP_add, v, int_value(c, start));
 }
 
-Value *iota_along(Call *c, const Idx *n, int axis, int rank)
-{
-    return affine_along(c, n, k(c, 0), k(c, 1), axis, rank);
-}
-
 void decode_full(Call *c)
 {
     bool number;

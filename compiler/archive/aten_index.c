@@ -102,7 +102,7 @@ static void coordinates(Call *c, Value *index, int dim, Value **at, int64_t *axe
 {
     int rank = index->type.rank;
     for (int i = 0; i < rank; i++) {
-        at[i] = i == dim ? index : iota_along(c, index->type.dim[i], i, rank);
+        at[i] = i == dim ? index : iota_along(c, &index->type, i);
         axes[i] = i;
     }
 }
