@@ -48,6 +48,7 @@ Value *as_bool(Call *c, Value *v);                     /* v != 0 */
 
 /* Marks the axes that argument dim names; all, where it names none. */
 void axes_of(Call *c, int rank, bool *axes);
+DType wider(DType t); /* that sums and powers of t are computed in: f32 for halves */
 
 /* ---- aten_scan.c ---- */
 

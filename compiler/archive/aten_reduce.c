@@ -16,16 +16,118 @@ void axes_of(Call *c, int rank, bool *axes)
     }
 }
 
+/* The type that sums and powers of t are computed in. */
+DType wider(DType t)
+{
+    return t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
+}
+
 void decode_reduce(Call *c)
 {
     Op op = c->row->op;
-    bool axes[MAX_RANK];
+    bool axes[MAX_RANK], truth = op == OP_any || op == OP_all;
     Value *a = arg_tensor(c, "self");
     axes_of(c, a->type.rank, axes);
-    a = op == OP_any || op == OP_all ? as_bool(c, a) : build_cast(&c->b, a, c->meta[0].dtype);
-    a = a->type.rank ? build_reduce(&c->b, op, a, axes, arg_bool(c, "keepdim")) : a;
+    a = truth ? as_bool(c, a) : build_cast(&c->b, a, c->meta[0].dtype);
+    bool none = !a->type.rank || (truth && arg_json(c, "dim") && !arg_ints(c, "dim", (int64_t[MAX_RANK]){ 0 }, MAX_RANK, 0));
+    a = none ? a : build_reduce(&c->b, op, a, axes, arg_bool(c, "keepdim"));
     give(c, build_cast(&c->b, a, c->meta[0].dtype));
 }
+
+/* The sum of what is no NaN; nanmean (1): by the number of these. */
+void decode_nansum(Call *c)
+{
+    Build *b = &c->b;
+    bool axes[MAX_RANK], keep = arg_bool(c, "keepdim");
+    DType t = c->meta[0].dtype, wide = wider(t);
+    Value *a = self_as(c, wide);
+    axes_of(c, a->type.rank, axes);
+    if (!dtype_is_float(t)) {
+        give(c, build_reduce(b, OP_sum, a, axes, keep));
+        return;
+    }
+    Value *gone = build1(b, OP_isnan, a), *r;
+    r = build_reduce(b, OP_sum, build3(b, OP_where, gone, number_like(c, a, 0), a), axes, keep);
+    if ((int)c->row->op == 1)
+        r = build2(b, OP_div, r, build_reduce(b, OP_sum, build_cast(b, build1(b, OP_not, gone), wide), axes, keep));
+    give(c, build_cast(b, r, t));
+}
+
+void decode_count_nonzero(Call *c)
+{
+    bool axes[MAX_RANK];
+    Value *a = build_cast(&c->b, as_bool(c, arg_tensor(c, "self")), DT_i64);
+    axes_of(c, a->type.rank, axes);
+    give(c, build_reduce(&c->b, OP_sum, a, axes, false));
+}
+
+/* The sum over the axes in front and those where the result has size 1. */
+void decode_sum_to_size(Call *c)
+{
+    Value *a = arg_tensor(c, "self");
+    const Type *t = &c->meta[0];
+    bool axes[MAX_RANK] = { false };
+    int front = a->type.rank - t->rank;
+    if (front < 0)
+        call_refuse(c, "to more dimensions");
+    for (int i = 0; i < a->type.rank; i++)
+        axes[i] = i < front || (idx_is(t->dim[i - front], 1) && !idx_is(a->type.dim[i], 1));
+    a = build_reduce(&c->b, OP_sum, build_cast(&c->b, a, t->dtype), axes, false);
+    give(c, build_reshape(&c->b, a, t->rank, t->dim));
+}
+
+/* ---- the greatest, the least, and where they are ----------------------------------------------------------------- */
+
+/* The index along dim of the first element equal to m, or of the first NaN; dim stays, of size 1. */
+static Value *place_of(Call *c, Value *a, Value *m, int dim)
+{
+    Build *b = &c->b;
+    bool axes[MAX_RANK] = { false };
+    axes[dim] = true;
+    Value *here = build2(b, OP_eq, a, m), *end = build_full_int(b, DT_i64, INT64_MAX);
+    if (dtype_is_float(a->type.dtype))
+        here = build2(b, OP_or, here, build1(b, OP_isnan, a));
+    return build_reduce(b, OP_amin, build3(b, OP_where, here, iota_along(c, &a->type, dim), end), axes, true);
+}
+
+/* max, min: of two tensors, of all, or along dim with the indices; argmax, argmin (flag i): the indices alone. */
+void decode_extremum(Call *c)
+{
+    Build *b = &c->b;
+    if (strstr(c->target, ".other")) {
+        decode_binary(c);
+        return;
+    }
+    Value *a = arg_tensor(c, "self"), *at = NULL, *m;
+    bool axes[MAX_RANK], along = flag(c, 'i') ? arg_given(c, "dim") : strstr(c->target, ".dim") != NULL;
+    const Type *index = &c->meta[flag(c, 'i') ? 0 : 1];
+    if (dtype_info[a->type.dtype].kind == DK_C)
+        call_refuse(c, "of complex numbers, which have no order");
+    int dim = along ? arg_dim(c, "dim", a->type.rank) : 0;
+    if (!along && flag(c, 'i'))
+        a = build_reshape(b, a, 1, (const Idx *[]){ type_count(b->g->job, &a->type) });
+    for (int i = 0; i < MAX_RANK; i++)
+        axes[i] = i == dim || !along;
+    m = build_reduce(b, c->row->op == OP_max ? OP_amax : OP_amin, a, axes, true);
+    if (along || flag(c, 'i'))
+        at = a->type.rank ? place_of(c, a, m, dim) : build_full_int(b, DT_i64, 0);
+    at = at ? build_reshape(b, at, index->rank, index->dim) : NULL;
+    c->result[1] = at;
+    give(c, flag(c, 'i') ? at : build_reshape(b, m, c->meta[0].rank, c->meta[0].dim));
+}
+
+void decode_aminmax(Call *c)
+{
+    bool axes[MAX_RANK], along = arg_given(c, "dim");
+    Value *a = arg_tensor(c, "self");
+    int dim = along ? arg_dim(c, "dim", a->type.rank) : 0;
+    for (int i = 0; i < MAX_RANK; i++)
+        axes[i] = i == dim || !along;
+    for (int i = 0; i < 2; i++)
+        c->result[i] = build_reshape(&c->b, build_reduce(&c->b, i ? OP_amax : OP_amin, a, axes, true), c->meta[i].rank, c->meta[i].dim);
+}
+
+/* ---- statistics, softmax ------------------------------------------------------------------------------------------- */
 
 /* var, std (1), and both with the mean (2, 3). The divisor is count - correction. */
 void decode_variance(Call *c)
@@ -34,10 +136,10 @@ void decode_variance(Call *c)
     Job *job = b->g->job;
     int kind = (int)c->row->op;
     bool axes[MAX_RANK], number;
-    DType t = c->meta[0].dtype, wide = t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
+    DType t = c->meta[0].dtype, wide = wider(t);
     Value *x = self_as(c, wide);
-    if (!dtype_is_float(t) || !x->type.rank)
-        call_refuse(c, "of complex or 0-d tensors");
+    if (!dtype_is_float(t) || !dtype_is_float(arg_tensor(c, "self")->type.dtype))
+        call_refuse(c, "of complex tensors");
     axes_of(c, x->type.rank, axes);
     const Idx *count = k(c, 1);
     for (int i = 0; i < x->type.rank; i++)
@@ -63,42 +165,16 @@ void decode_logsumexp(Call *c)
 {
     Build *b = &c->b;
     bool axes[MAX_RANK];
-    DType t = c->meta[0].dtype, wide = t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
+    DType t = c->meta[0].dtype, wide = wider(t);
     Value *x = self_as(c, wide);
-    if (!x->type.rank || !dtype_is_float(t))
-        call_refuse(c, "of complex or 0-d tensors");
+    if (!dtype_is_float(t))
+        call_refuse(c, "of complex tensors");
     axes_of(c, x->type.rank, axes);
     Value *m = build_reduce(b, OP_amax, x, axes, true), *zero = number_like(c, x, 0);
     m = build3(b, OP_where, build2(b, OP_eq, build1(b, OP_abs, m), number_like(c, x, 1e308 * 10)), zero, m);
     Value *s = build_reduce(b, OP_sum, build1(b, OP_exp, build2(b, OP_sub, x, m)), axes, true);
     Value *r = build2(b, OP_add, build1(b, OP_log, s), m);
     give(c, build_cast(b, build_reshape(b, r, c->meta[0].rank, c->meta[0].dim), t));
-}
-
-void decode_vector_norm(Call *c)
-{
-    Build *b = &c->b;
-    bool axes[MAX_RANK];
-    double ord = arg_float(c, "ord");
-    DType t = c->meta[0].dtype, wide = t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
-    Value *x = arg_tensor(c, "self");
-    if (!dtype_is_float(t) || !dtype_is_float(x->type.dtype) || !x->type.rank)
-        call_refuse(c, "of complex or 0-d tensors");
-    x = build1(b, OP_abs, build_cast(b, x, wide));
-    axes_of(c, x->type.rank, axes);
-    bool keep = arg_bool(c, "keepdim"), infinite = ord > 1e308 || ord < -1e308;
-    Value *p = number_like(c, x, ord), *r;
-    if (infinite)
-        r = build_reduce(b, ord > 0 ? OP_amax : OP_amin, x, axes, keep);
-    else if (ord == 0)
-        r = build_reduce(b, OP_sum, build_cast(b, build2(b, OP_ne, x, number_like(c, x, 0)), wide), axes, keep);
-    else if (ord == 1)
-        r = build_reduce(b, OP_sum, x, axes, keep);
-    else if (ord == 2)
-        r = build1(b, OP_sqrt, build_reduce(b, OP_sum, build2(b, OP_mul, x, x), axes, keep));
-    else
-        r = build2(b, OP_pow, build_reduce(b, OP_sum, build2(b, OP_pow, x, p), axes, keep), number_like(c, x, 1 / ord));
-    give(c, build_cast(b, r, t));
 }
 
 void decode_softmax(Call *c)
