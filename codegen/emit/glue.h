@@ -204,3 +204,26 @@ static AOT_UNUSED aot_status aot_check_input(aot_call *call, i64 i, const aot_po
     }
     return AOT_OK;
 }
+
+/* Where task `task` of `tasks` begins in 0..n. */
+static AOT_UNUSED i64 aot_part(i64 n, i64 task, i64 tasks)
+{
+    return tasks == 1 ? n * task : n / tasks * task + n % tasks * task / tasks;
+}
+
+/* Shares a kernel among the caller's threads, in no more tasks than `worth`: each shall last longer than a thread
+ * takes to start. The first member of args is the number of tasks. */
+static AOT_UNUSED void aot_parallel(const aot_call *call, i64 worth, void (*body)(void *args, int64_t task, int64_t worker),
+                                    void *args)
+{
+    i64 tasks = 1;
+    if (call->host && call->host->parallel_for)
+        tasks = worth < (i64)call->threads ? worth : (i64)call->threads;
+    if (tasks < 1)
+        tasks = 1;
+    *(i64 *)args = tasks;
+    if (tasks > 1)
+        call->host->parallel_for(call->host->ctx, tasks, body, args);
+    else
+        body(args, 0, 0);
+}

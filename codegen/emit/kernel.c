@@ -33,7 +33,7 @@ static bool reserved(const char *s)
         "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
         "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "asm", "typeof",
         "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "call", "main", "memcpy", "memset", "memmove",
-        "memcmp", "NULL", "status", "sizes", "work", "weights", "linux", "unix" };
+        "memcmp", "NULL", "status", "sizes", "work", "weights", "task", "tasks", "args", "worker", "linux", "unix" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(words[i], s))
             return true;
@@ -378,6 +378,10 @@ static void call_statement(Emit *e, const Stmt *s)
             e->depth--;
             start = e->out->n;
         }
+        if (e->k->splits && e->depth == 1 && !strcmp(f->name, "tasks")) {
+            text_add(e->out, ".task = task, .tasks = tasks");
+            continue;
+        }
         if (s->text)
             text_add(e->out, ".%s = ", f->name);
         if (f->text) {
@@ -436,11 +440,21 @@ static void loop(Emit *e, const Stmt *s)
         line(e);
         text_add(e->out, "AOT_SIMD_SUM(%s)\n", renamed(e, acc));
     }
+    bool part = e->k->splits && e->depth == 1;
+    Sym end = part ? give_name(e, sym(e->job, "end")) : NULL;
     Sym v = give_name(e, s->var);
     line(e);
-    text_add(e->out, "for (i64 %s = 0; %s < ", v, v);
-    idx_print_c(e->out, s->extent, false, rename_idx, e);
-    text_add(e->out, "; %s++) {\n", v);
+    if (part) {
+        text_add(e->out, "for (i64 %s = aot_part(", v);
+        idx_print_c(e->out, s->extent, false, rename_idx, e);
+        text_add(e->out, ", task, tasks), %s = aot_part(", end);
+        idx_print_c(e->out, s->extent, false, rename_idx, e);
+        text_add(e->out, ", task + 1, tasks); %s < %s; %s++) {\n", v, end, v);
+    } else {
+        text_add(e->out, "for (i64 %s = 0; %s < ", v, v);
+        idx_print_c(e->out, s->extent, false, rename_idx, e);
+        text_add(e->out, "; %s++) {\n", v);
+    }
     e->depth++;
     size_t mark = e->names.n;
     block(e, &s->body);
@@ -593,30 +607,65 @@ static void parameter(Emit *e, bool *first, const char *text)
     *first = false;
 }
 
-static void parameters(Emit *e)
+/* What a kernel is given: buffers, then sizes. */
+static void each_argument(Emit *e, bool *first, void (*see)(Emit *e, bool *first, const char *type, const char *name))
 {
     const Kernel *k = e->k;
-    bool *used = job_array(e->job, e->p->g->symbols.n + 1, sizeof *used), first = true;
+    bool *used = job_array(e->job, e->p->g->symbols.n + 1, sizeof *used);
     kernel_symbols(e->p, k, used);
-    if (k->checks)
-        parameter(e, &first, "aot_call *call");
-    for (size_t i = 0; i < k->reads.n; i++)
-        parameter(e, &first, job_printf(e->job, "const %s *AOT_RESTRICT %s", buffer_c_type(k->reads.at[i]),
-                                        buffer_name(e, k->reads.at[i])));
-    for (size_t i = 0; i < k->writes.n; i++)
-        parameter(e, &first, job_printf(e->job, "%s *AOT_RESTRICT %s", buffer_c_type(k->writes.at[i]),
-                                        buffer_name(e, k->writes.at[i])));
+    for (int w = 0; w < 2; w++)
+        for (size_t i = 0; i < (w ? k->writes.n : k->reads.n); i++) {
+            const Buffer *b = w ? k->writes.at[i] : k->reads.at[i];
+            see(e, first, job_printf(e->job, "%s%s *", w ? "" : "const ", buffer_c_type(b)), buffer_name(e, b));
+        }
     for (size_t i = 0; i < e->p->g->symbols.n; i++)
         if (used[i])
-            parameter(e, &first, job_printf(e->job, "i64 %s", e->p->g->symbols.at[i]->sym));
+            see(e, first, "i64 ", e->p->g->symbols.at[i]->sym);
+}
+
+static void as_parameter(Emit *e, bool *first, const char *type, const char *name)
+{
+    parameter(e, first, job_printf(e->job, "%s%s%s", type, strchr(type, '*') ? "AOT_RESTRICT " : "", name));
+}
+
+static void as_member(Emit *e, bool *first, const char *type, const char *name)
+{
+    (void)first;
+    text_add(e->out, "    %s%s;\n", type, name);
+}
+
+static void as_argument(Emit *e, bool *first, const char *type, const char *name)
+{
+    (void)type;
+    parameter(e, first, job_printf(e->job, "a->%s", name));
+}
+
+/* For a kernel that threads share: its arguments as a struct, and the function that does one task of it. */
+static void task_function(Emit *e, int n)
+{
+    const char *name = kernel_c_name(e->job, e->p, e->k, n);
+    bool first = true;
+    text_add(e->out, "typedef struct %s_args {\n    i64 tasks;\n", name);
+    each_argument(e, &first, as_member);
+    text_add(e->out,
+             "} %s_args;\n\nstatic void %s_task(void *args, int64_t task, int64_t worker)\n{\n"
+             "    const %s_args *a = args;\n    (void)worker;\n    %s(",
+             name, name, name, name);
+    each_argument(e, &first, as_argument);
+    text_add(e->out, ", task, a->tasks);\n}\n\n");
 }
 
 void emit_kernel(Text *out, Job *job, const Program *p, const Kernel *k, int n)
 {
     Emit e = { .out = out, .job = job, .p = p, .k = k, .depth = 1 };
+    bool first = true;
     comment(&e, n);
     text_add(out, "static %s %s(", k->checks ? "aot_status" : "void", kernel_c_name(job, p, k, n));
-    parameters(&e);
+    if (k->checks)
+        parameter(&e, &first, "aot_call *call");
+    each_argument(&e, &first, as_parameter);
+    if (k->splits)
+        parameter(&e, &first, "i64 task, i64 tasks");
     text_add(out, ")\n{\n");
     /* names of buffers and symbols are taken */
     for (size_t i = 0; i < k->reads.n; i++)
@@ -627,4 +676,6 @@ void emit_kernel(Text *out, Job *job, const Program *p, const Kernel *k, int n)
     if (k->checks)
         text_add(out, "    return AOT_OK;\n");
     text_add(out, "}\n\n");
+    if (k->splits)
+        task_function(&e, n);
 }

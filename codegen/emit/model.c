@@ -490,8 +490,23 @@ static void kernel_call(Emit *e, const Item *item, int depth)
     const Kernel *k = item->kernel;
     const Graph *g = e->p->g;
     bool *used = job_array(e->a->job, g->symbols.n + 1, sizeof *used), first = true;
+    int64_t work;
     int n = kernel_number(e->p, k);
-    text_add(e->out, "%*s%s%s(", 4 * depth, "", k->checks ? "status = " : "", kernel_c_name(e->a->job, e->p, k, n));
+    const char *name = kernel_c_name(e->a->job, e->p, k, n);
+    if (k->splits) {
+        text_add(e->out, "%*saot_parallel(call, ", 4 * depth, "");
+        if (idx_is_const(k->work, &work)) {
+            text_add(e->out, "%" PRId64, work / SPLIT_WORK);
+        } else {
+            text_add(e->out, "(");
+            idx(e, k->work);
+            text_add(e->out, ") / %d", SPLIT_WORK);
+        }
+        text_add(e->out, ", %s_task,\n%*s&(%s_args){ 0", name, 4 * depth + 4, "", name);
+        first = false;
+    } else {
+        text_add(e->out, "%*s%s%s(", 4 * depth, "", k->checks ? "status = " : "", name);
+    }
     if (k->checks) {
         wrapped(e, "call", true, depth);
         first = false;
@@ -505,7 +520,7 @@ static void kernel_call(Emit *e, const Item *item, int depth)
             wrapped(e, g->symbols.at[i]->sym, first, depth);
             first = false;
         }
-    text_add(e->out, "); /* step %d */\n", item->position);
+    text_add(e->out, "%s); /* step %d */\n", k->splits ? " }" : "", item->position);
     if (k->checks)
         text_add(e->out, "%*sif (status != AOT_OK)\n%*sreturn status;\n", 4 * depth, "", 4 * depth + 4, "");
 }

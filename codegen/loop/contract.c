@@ -237,13 +237,13 @@ static Buffer *scratch(Lower *l, const char *name, const Idx *floats)
     return buffer_new(l, &v, BUFFER_WORK, false, 0);
 }
 
-/* Packs b at `offset` into `to`: a call of aotk_pack_f32(dst, src, k, n, sk, sn). */
-static void pack_call(Make *m, Buffer *to, const Value *b, const Affine *a, const Idx *offset)
+/* Packs b at `offset` into `to` at `at`: a call of aotk_pack_f32(dst, src, k, n, sk, sn). */
+static void pack_call(Make *m, Buffer *to, const Idx *at, const Value *b, const Affine *a, const Idx *offset)
 {
     Stmt *s = stmt_add(m->job, m->block[m->level], S_CALL);
     int r = b->type.rank;
     s->var = sym(m->job, "aotk_pack_f32");
-    pointer(m, s, "dst", to, k(m, 0));
+    pointer(m, s, "dst", to, at);
     pointer(m, s, "src", a->buffer, offset);
     field(m, s, "k", b->type.dim[r - 2]);
     field(m, s, "n", b->type.dim[r - 1]);
@@ -274,6 +274,7 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     const Idx *a_at = a.offset, *b_at = b.offset, *c_at = out->offset, *r_at = r.offset;
     Rows rows = { 0 };
     int loops = 0;
+    const Idx *batches = k(m, 1), *batch = k(m, 0); /* those that the loops run over, and the number of one */
     for (int i = 0; i < rank - 1; i++) {
         const Idx *sa = i == rank - 2 ? a.stride[x->type.rank - 2] : batch_stride(m, x, &a, i, rank);
         const Idx *sb = i == rank - 2 || packed ? k(m, 0) : batch_stride(m, w, &b, i, rank);
@@ -284,22 +285,25 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
         }
         if (idx_is(t->dim[i], 1))
             continue;
-        const Idx *at = open_loop(m, "b", t->dim[i]);
+        const Idx *at = open_apart(m, "b", t->dim[i]);
         loops++;
+        batches = idx_mul(job, batches, t->dim[i]);
+        batch = idx_add(job, idx_mul(job, batch, t->dim[i]), at);
         a_at = idx_add(job, a_at, idx_mul(job, at, sa));
         b_at = idx_add(job, b_at, idx_mul(job, at, sb));
         c_at = idx_add(job, c_at, idx_mul(job, at, out->stride[i]));
         if (res)
             r_at = idx_add(job, r_at, idx_mul(job, at, r.stride[i]));
     }
+    const Idx *floats = packed ? k(m, 0) : packed_floats(m, w->type.dim[w->type.rank - 2], t->dim[rank - 1]);
+    const Idx *b_packed = idx_mul(job, batch, floats);
     Buffer *panel = packed ? pack_matmul(l, w, &constant)
-                           : scratch(l, job_printf(job, "%s_packed", n->out[0]->name),
-                                     packed_floats(m, w->type.dim[w->type.rank - 2], t->dim[rank - 1]));
+                           : scratch(l, job_printf(job, "%s_packed", n->out[0]->name), idx_mul(job, batches, floats));
     if (!packed)
-        pack_call(m, panel, w, &b, b_at);
+        pack_call(m, panel, b_packed, w, &b, b_at);
     int first = 0; /* more than three row axes: the outer ones are loops */
     for (; rows.n - first > 3; first++) {
-        const Idx *at = open_loop(m, "r", rows.size[first]);
+        const Idx *at = open_apart(m, "r", rows.size[first]);
         loops++;
         a_at = idx_add(job, a_at, idx_mul(job, at, rows.a[first]));
         c_at = idx_add(job, c_at, idx_mul(job, at, rows.c[first]));
@@ -310,7 +314,7 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     s->var = sym(job, "aotk_igemm_f32");
     s->text = sym(job, "aotk_igemm");
     pointer(m, s, "a", a.buffer, a_at);
-    pointer(m, s, "b", panel, k(m, 0));
+    pointer(m, s, "b", panel, b_packed);
     pointer(m, s, "c", out, c_at);
     if (res)
         pointer(m, s, "residual", r.buffer, r_at);

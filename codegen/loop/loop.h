@@ -73,6 +73,7 @@ struct Stmt {
     Sym var;             /* FOR: loop variable; LET, ACC, UPDATE: variable; CALL: callee ("aotk_igemm_f32") */
     const Idx *extent;   /* FOR; CHECK: value must be in [0, extent) */
     Block body;          /* FOR */
+    bool apart;          /* FOR: its iterations write disjoint elements and need nothing of each other */
     const X *x;          /* LET, ACC (first value), UPDATE (operand), STORE (value), CHECK (value), ASSERT (must hold) */
     Op op;               /* UPDATE: accumulator = op(accumulator, x) */
     DType dtype;         /* ACC */
@@ -92,6 +93,8 @@ typedef struct Kernel {
     VEC(Buffer *) reads;    /* in order of first use */
     VEC(Buffer *) writes;
     bool checks;            /* has S_CHECK or S_ASSERT: may fail at run time */
+    bool splits;            /* several threads may each do a part, and it is worth it (split.c) */
+    const Idx *work;        /* in scalar operators, roughly */
 } Kernel;
 
 typedef struct Item Item;
@@ -169,6 +172,9 @@ Stmt *stmt_add(Job *job, Block *b, StmtKind kind);
 void kernel_name_values(Job *job, Kernel *k);
 /* A call of a routine: it answers with NULL or with what is wrong, which fails the run. */
 bool call_may_fail(const Stmt *s);
-/* Fills reads, writes, checks. */
+/* Names values, fills reads, writes, checks, splits. */
 void kernel_finish(Job *job, Kernel *k);
+/* What a task of a kernel that threads share should at least be, in units of Kernel.work: some ten microseconds. */
+enum { SPLIT_WORK = 65536 };
+void kernel_split(Job *job, Kernel *k);
 #endif

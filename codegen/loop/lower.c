@@ -226,7 +226,7 @@ static bool store_flat(Make *m, Value *v, Buffer *out)
     }
     if (out->rank < 2 || unit < 0 || v->kind != VALUE_NODE || v->buffer || !is_flat(v, out, &budget))
         return false;
-    ix[unit] = open_loop(m, "i", type_count(m->job, &v->type));
+    ix[unit] = open_apart(m, "i", type_count(m->job, &v->type));
     const X *x = value_at(m, v, ix);
     Stmt *s = stmt_add(m->job, m->block[m->level], S_STORE);
     s->buffer = out;
@@ -250,7 +250,7 @@ static void store_loops(Make *m, Value *v, Buffer *out, int dim, const Idx *star
             if (last != (pass == 1))
                 continue;
             bool one = idx_is(v->type.dim[i], 1);
-            ix[i] = one ? idx_const(m->job, 0) : open_loop(m, stems[i], v->type.dim[i]);
+            ix[i] = one ? idx_const(m->job, 0) : open_apart(m, stems[i], v->type.dim[i]);
             opened += !one;
             to[i] = i == dim ? idx_add(m->job, ix[i], start) : ix[i];
         }

@@ -62,6 +62,7 @@ const X *identity_of(Make *m, Op op, DType d); /* what op leaves the other opera
 void indices_at(Make *m, Node *n, uint32_t first, const Idx *const *ix, const Idx **jx);
 const Idx *buffer_at(Job *job, const Buffer *b, const Idx *const *ix);
 const Idx *open_loop(Make *m, const char *stem, const Idx *extent);
+const Idx *open_apart(Make *m, const char *stem, const Idx *extent); /* iterations write disjoint elements */
 void close_loop(Make *m);
 
 /* A value as strided memory: element ix is buffer[offset + sum(ix*stride)].  false: it is computed, or the map is not

@@ -175,4 +175,5 @@ void kernel_finish(Job *job, Kernel *k)
 {
     kernel_name_values(job, k);
     note_block(&(Finish){ job, k }, &k->body);
+    kernel_split(job, k);
 }

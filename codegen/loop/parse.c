@@ -384,6 +384,7 @@ static void loop(Parser *t, Block *b)
     st->extent = lex_idx(s);
     const Idx *symbol = new_symbol(t, name, st->extent);
     st->var = symbol->sym;
+    st->apart = lex_take(s, "apart");
     lex_end_line(s);
     size_t mark = t->scope.n;
     declare(t, name, DT_i64, symbol, st);
@@ -607,6 +608,7 @@ static Kernel *kernel(Parser *t)
     if (lex_take(s, "writes"))
         uses(t, true);
     block(t, &k->body);
+    kernel_split(s->job, k);
     *vec_push(s->job, &t->p->kernels) = k;
     return k;
 }

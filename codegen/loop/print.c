@@ -88,7 +88,7 @@ static void print_stmt(Text *out, const Stmt *s, int depth)
     case S_FOR:
         text_add(out, "for %s < ", s->var);
         idx_print(out, s->extent);
-        text_add(out, "\n");
+        text_add(out, s->apart ? " apart\n" : "\n");
         print_block(out, &s->body, depth + 1);
         word_indent(out, depth);
         text_add(out, "end\n");

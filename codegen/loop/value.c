@@ -30,9 +30,21 @@ const Idx *open_loop(Make *m, const char *stem, const Idx *extent)
     return idx_var(m->job, name, extent);
 }
 
+static Stmt *opened(Make *m)
+{
+    return (Stmt *)(void *)((char *)m->block[m->level] - offsetof(Stmt, body));
+}
+
+const Idx *open_apart(Make *m, const char *stem, const Idx *extent)
+{
+    const Idx *at = open_loop(m, stem, extent);
+    opened(m)->apart = true;
+    return at;
+}
+
 void close_loop(Make *m)
 {
-    Stmt *s = (Stmt *)(void *)((char *)m->block[m->level] - offsetof(Stmt, body));
+    Stmt *s = opened(m);
     m->level--;
     Block *b = m->block[m->level];
     *(b->last ? &b->last->next : &b->first) = s;

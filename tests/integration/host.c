@@ -215,7 +215,8 @@ static void *work(void *arg)
 static int command_threads(int argc, char **argv)
 {
     if (argc < 4)
-        die("threads", "FILE THREADS RUNS POOL [METHOD ...]");
+        die("threads", "FILE THREADS RUNS POOL[:SIZE] [METHOD ...]");
+    const char *size = strchr(argv[3], ':');
     int n = atoi(argv[1]), methods = argc - 4;
     aot_file *file = open_file(argv[0], NULL);
     Worker workers[MAX_THREADS];
@@ -223,7 +224,8 @@ static int command_threads(int argc, char **argv)
     long wrong = 0;
     for (int i = 0; i < n && i < MAX_THREADS; i++) {
         const char *method = methods ? argv[4 + i % methods] : NULL;
-        workers[i] = (Worker){ file, method, (uint64_t)atoi(argv[3]), (uint64_t)i, 0, atol(argv[2]), 0, 1 + i % 4 };
+        workers[i] = (Worker){ file, method, (uint64_t)atoi(argv[3]), (uint64_t)i, 0, atol(argv[2]), 0,
+                                 (size ? atol(size + 1) : 1) + i % 4 };
         Run serial = run_new(file, method, 1, workers[i].size, workers[i].seed, PLACE_HEAP);
         workers[i].want = run_hash(&serial);
         run_free(&serial);

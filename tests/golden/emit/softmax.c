@@ -2,9 +2,9 @@
  * model.py:12 return x.softmax(1) (module head)
  * reads  x_: f32[s, 10]
  * writes out_0: f32[s, 10] */
-static void g__k0_head(const f32 *AOT_RESTRICT x_, f32 *AOT_RESTRICT out_0, i64 s)
+static void g__k0_head(const f32 *AOT_RESTRICT x_, f32 *AOT_RESTRICT out_0, i64 s, i64 task, i64 tasks)
 {
-    for (i64 i = 0; i < s; i++) {
+    for (i64 i = aot_part(s, task, tasks), end = aot_part(s, task + 1, tasks); i < end; i++) {
         f32 greatest = (-AOT_INF);
         for (i64 k = 0; k < 10; k++) {
             greatest = aot_max_f32(greatest, x_[10*i + k]);
@@ -18,4 +18,18 @@ static void g__k0_head(const f32 *AOT_RESTRICT x_, f32 *AOT_RESTRICT out_0, i64 
             out_0[10*i + j] = aot_exp_f32(x_[10*i + j] - greatest) / sum;
         }
     }
+}
+
+typedef struct g__k0_head_args {
+    i64 tasks;
+    const f32 *x_;
+    f32 *out_0;
+    i64 s;
+} g__k0_head_args;
+
+static void g__k0_head_task(void *args, int64_t task, int64_t worker)
+{
+    const g__k0_head_args *a = args;
+    (void)worker;
+    g__k0_head(a->x_, a->out_0, a->s, task, a->tasks);
 }

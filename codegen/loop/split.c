@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* Which kernels several threads may share, and how much work a kernel is.
+ *
+ * A kernel splits when each statement of its outermost block does: a loop whose iterations are apart does a range of
+ * them, a call that takes `task` and `tasks` does its part, and values that were hoisted are computed by every task.
+ * Parts write disjoint elements, and an element is computed the same way whatever the number of tasks, so results do
+ * not depend on it. */
+#include "loop.h"
+#include <string.h>
+
+enum { MOST_LOOPS = 64, MACS_PER_UNIT = 12 /* multiply-adds that a tiled kernel does in the time of a scalar operator */ };
+
+typedef struct Work {
+    Job *job;
+    Sym loop[MOST_LOOPS]; /* variables of the loops around */
+    int depth, inside;    /* inside: the size that is looked at names one of them */
+} Work;
+
+static void see_symbol(void *ctx, const Idx *s)
+{
+    Work *w = ctx;
+    for (int i = 0; i < w->depth; i++)
+        w->inside |= w->loop[i] == s->sym;
+}
+
+/* A size as the model's symbols say it; its bound where it depends on a loop. */
+static const Idx *outside(Work *w, const Idx *size)
+{
+    w->inside = 0;
+    idx_symbols(size, see_symbol, w);
+    return w->inside ? idx_const(w->job, size->hi) : size;
+}
+
+static int64_t operators(const X *x)
+{
+    int64_t n = 0;
+    if (x->kind == X_OP)
+        n = x->op == OP_div || x->op == OP_sqrt || x->op == OP_rsqrt ? 4 : x->op >= OP_exp && x->op <= OP_erfc ? 12 : 1;
+    if (x->kind == X_LOAD)
+        n = 1;
+    for (uint32_t i = 0; i < x->n; i++)
+        n += x->arg[i]->name ? 0 : operators(x->arg[i]);
+    return n;
+}
+
+static const Idx *field(const Stmt *s, const char *name)
+{
+    for (size_t i = 0; i < s->fields.n; i++)
+        if (!strcmp(s->fields.at[i].name, name))
+            return s->fields.at[i].idx;
+    return NULL;
+}
+
+static const Idx *call_work(Work *w, const Stmt *s)
+{
+    static const char *const gemm[] = { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" };
+    static const char *const pool[] = { "n", "oh", "ow", "c", "kh", "kw" };
+    static const char *const copy[] = { "n[0]", "n[1]", "n[2]", "n[3]" };
+    bool contraction = !strcmp(s->var, "aotk_igemm_f32"), pooling = !strcmp(s->var, "aotk_pool_f32");
+    bool copying = !strcmp(s->var, "aotk_copy4_f32");
+    const char *const *name = contraction ? gemm : pooling ? pool : copy;
+    size_t n = contraction ? sizeof gemm / sizeof *gemm : pooling ? sizeof pool / sizeof *pool : 4;
+    const Idx *work = idx_const(w->job, contraction || pooling || copying);
+    for (size_t i = 0; i < n; i++)
+        if (field(s, name[i]))
+            work = idx_mul(w->job, work, outside(w, field(s, name[i])));
+    return contraction ? idx_div(w->job, work, idx_const(w->job, MACS_PER_UNIT)) : work;
+}
+
+static const Idx *block_work(Work *w, const Block *b)
+{
+    const Idx *sum = idx_const(w->job, 0);
+    for (const Stmt *s = b->first; s; s = s->next) {
+        const Idx *one = idx_const(w->job, s->x ? operators(s->x) + 1 : 0);
+        if (s->kind == S_CALL)
+            one = call_work(w, s);
+        if (s->kind == S_FOR && w->depth < MOST_LOOPS) {
+            const Idx *times = outside(w, s->extent);
+            w->loop[w->depth++] = s->var;
+            one = idx_mul(w->job, times, block_work(w, &s->body));
+            w->depth--;
+        }
+        sum = idx_add(w->job, sum, one);
+    }
+    return sum;
+}
+
+void kernel_split(Job *job, Kernel *k)
+{
+    enum { LEAST = 2 * SPLIT_WORK };
+    bool any = false, all = !k->checks;
+    for (const Stmt *s = k->body.first; s && all; s = s->next) {
+        bool part = s->kind == S_FOR ? s->apart : s->kind == S_CALL && field(s, "tasks");
+        all = part || s->kind == S_LET;
+        any |= part;
+    }
+    Work w = { .job = job };
+    k->work = block_work(&w, &k->body);
+    k->splits = all && any && k->work->hi >= LEAST;
+}
