@@ -227,6 +227,10 @@ static void bits(Emit *e, const X *x, int level)
 static void op(Emit *e, const X *x, int level)
 {
     bool real = dtype_is_float(x->dtype), half = is_half(x->dtype);
+    if (half && x->op == OP_nextafter) { /* the next of its own format */
+        call(e, "nextafter", dtype_info[x->dtype].name, x);
+        return;
+    }
     if (half && x->op != OP_cast && x->op != OP_where) {
         text_add(e->out, "aot_round_%s(", dtype_info[x->dtype].name);
         X single = *x;

@@ -58,6 +58,7 @@ AOT_INLINE f64 aot_from_bits_f64(u64 x) { union { f64 f; u64 u; } c; c.u = x; re
     AOT_INLINE T aot_neg_##T(T a) { return (T)((W)0 - (W)a); }                                     \
     AOT_INLINE T aot_max_##T(T a, T b) { return a > b ? a : b; }                                   \
     AOT_INLINE T aot_min_##T(T a, T b) { return a < b ? a : b; }                                   \
+    AOT_INLINE T aot_relu_##T(T a) { return a > 0 ? a : 0; }                                       \
     AOT_INLINE T aot_power_##T(T a, T n) /* n >= 0 */                                              \
     {                                                                                              \
         W r = 1, x = (W)a;                                                                         \
@@ -114,6 +115,35 @@ AOT_UNSIGNED(u16, u32)
 AOT_UNSIGNED(u32, u32)
 AOT_UNSIGNED(u64, u64)
 
+/* A shift by fewer than 0 or by all bits shifts everything out. */
+#define AOT_BITWISE(T, W, U)                                                                       \
+    AOT_INLINE T aot_shl_##T(T a, T b)                                                             \
+    {                                                                                              \
+        return (T)((U)b < 8 * sizeof(T) ? (W)a << ((U)b & 63u) : 0);                               \
+    }                                                                                              \
+    AOT_INLINE T aot_shr_##T(T a, T b)                                                             \
+    {                                                                                              \
+        T most = 8 * sizeof(T) - 1;                                                                \
+        return (T)((a >> ((U)b < 8 * sizeof(T) ? b : most)) & ((U)b > (U)most && a > 0 ? 0 : -1)); \
+    }                                                                                              \
+    AOT_INLINE T aot_gcd_##T(T a, T b)                                                             \
+    {                                                                                              \
+        for (a = aot_abs_##T(a), b = aot_abs_##T(b); b != 0;) {                                    \
+            T r = aot_fmod_##T(a, b);                                                              \
+            a = b;                                                                                 \
+            b = r;                                                                                 \
+        }                                                                                          \
+        return a;                                                                                  \
+    }
+AOT_BITWISE(i8, u32, u8)
+AOT_BITWISE(i16, u32, u16)
+AOT_BITWISE(i32, u32, u32)
+AOT_BITWISE(i64, u64, u64)
+AOT_BITWISE(u8, u32, u8)
+AOT_BITWISE(u16, u32, u16)
+AOT_BITWISE(u32, u32, u32)
+AOT_BITWISE(u64, u64, u64)
+
 /* Of indices. */
 AOT_INLINE i64 aot_floordiv(i64 a, i64 b) { return aot_div_floor_i64(a, b); }
 AOT_INLINE i64 aot_mod(i64 a, i64 b) { return aot_rem_i64(a, b); }
@@ -136,6 +166,7 @@ AOT_INLINE i64 aot_max(i64 a, i64 b) { return a > b ? a : b; }
     AOT_INLINE T aot_max_##T(T a, T b) { return ((a > b) | (a != a)) ? a : b; }                    \
     AOT_INLINE T aot_min_##T(T a, T b) { return ((a < b) | (a != a)) ? a : b; }                    \
     AOT_INLINE T aot_relu_##T(T x) { return x < 0 ? 0 : x; }                                       \
+    AOT_INLINE T aot_reciprocal_##T(T x) { return 1 / x; }                                         \
     AOT_INLINE T aot_pick_##T(U mask, T a, T b)                                                    \
     {                                                                                              \
         return aot_from_bits_##T((aot_bits_##T(a) & mask) | (aot_bits_##T(b) & ~mask));            \
@@ -231,6 +262,24 @@ AOT_INLINE f32 aot_sqrt_f32(f32 x) { return (f32)aot_sqrt_f64((f64)x); }
 #endif
 AOT_INLINE f32 aot_rsqrt_f32(f32 x) { return 1.0f / aot_sqrt_f32(x); }
 AOT_INLINE f64 aot_rsqrt_f64(f64 x) { return 1.0 / aot_sqrt_f64(x); }
+
+/* The larger side times sqrt(1 + r r), r <= 1 being their ratio; an infinite side wins over NaN. */
+AOT_INLINE f64 aot_hypot_f64(f64 x, f64 y)
+{
+    f64 a = aot_abs_f64(x), b = aot_abs_f64(y), most = aot_max_f64(a, b);
+    f64 r = aot_min_f64(a, b) / most, h = most == 0.0 ? 0.0 : most * aot_sqrt_f64(1.0 + r * r);
+    return a == (f64)AOT_INF || b == (f64)AOT_INF ? (f64)AOT_INF : h;
+}
+AOT_INLINE f32 aot_hypot_f32(f32 x, f32 y) { return (f32)aot_hypot_f64((f64)x, (f64)y); }
+
+/* n where |x| = m 2^n, 1/2 <= m < 1; of 0, infinities and NaN 0. */
+AOT_INLINE f64 aot_exponent_f64(f64 x)
+{
+    f64 a = aot_abs_f64(x), big = a * 0x1p54, normal = a < 0x1p-1022 ? big : a;
+    i32 e = (i32)(aot_bits_f64(normal) >> 52) - (a < 0x1p-1022 ? 1076 : 1022);
+    return (f64)(((a > 0.0) & (a < (f64)AOT_INF)) ? e : 0);
+}
+AOT_INLINE f32 aot_exponent_f32(f32 x) { return (f32)aot_exponent_f64((f64)x); }
 
 /* ---- division with a remainder --------------------------------------------------------------- */
 
@@ -345,6 +394,20 @@ AOT_INLINE f32 aot_round_bf16(f32 x)
 }
 
 AOT_INLINE u16 aot_f32_to_bf16(f32 x) { return (u16)(aot_bits_f32(aot_round_bf16(x)) >> 16); }
+
+/* The next number of the format after x in the direction of y: its bits are the next integer. */
+#define AOT_NEXTAFTER(NAME, T, U, BITS, FROM, SIGN)                                                \
+    AOT_INLINE T aot_nextafter_##NAME(T x, T y)                                                    \
+    {                                                                                              \
+        U b = BITS(x), step = (y > x) == (x > 0) ? 1 : (U)-1;                                      \
+        T r = FROM(x == 0 ? (U)((y < 0 ? SIGN : 0) + 1) : (U)(b + step));                          \
+        r = x == y ? y : r;                                                                        \
+        return ((x != x) | (y != y)) ? x + y : r;                                                  \
+    }
+AOT_NEXTAFTER(f32, f32, u32, aot_bits_f32, aot_from_bits_f32, 0x80000000u)
+AOT_NEXTAFTER(f64, f64, u64, aot_bits_f64, aot_from_bits_f64, 0x8000000000000000ull)
+AOT_NEXTAFTER(f16, f32, u16, aot_f32_to_f16, aot_f16_to_f32, 0x8000u)
+AOT_NEXTAFTER(bf16, f32, u16, aot_f32_to_bf16, aot_bf16_to_f32, 0x8000u)
 
 /* ---- building blocks of the elementary functions --------------------------------------------- */
 
@@ -774,6 +837,32 @@ AOT_INLINE f32 aot_cosh_f32(f32 x) { return (f32)aot_cosh_f64((f64)x); }
     }
 AOT_TANH(f32, 10.0f)
 AOT_TANH(f64, 20.0)
+
+/* From the square root and the logarithm of 1 + x; far out the logarithm of 2|x|. */
+AOT_INLINE f64 aot_asinh_f64(f64 x)
+{
+    f64 a = aot_abs_f64(x), c = aot_most_f64(a, 0x1p30), z = c * c;
+    f64 near = aot_log1p_f64(c + z / (1.0 + aot_sqrt_f64(1.0 + z)));
+    f64 far = aot_log_f64(a) + 0.69314718055994531;
+    return aot_copysign_f64(a > 0x1p28 ? far : near, x);
+}
+
+AOT_INLINE f64 aot_acosh_f64(f64 x)
+{
+    f64 t = aot_most_f64(x, 0x1p30) - 1.0, near = aot_log1p_f64(t + aot_sqrt_f64(t * (t + 2.0)));
+    f64 far = aot_log_f64(x) + 0.69314718055994531;
+    return x < 1.0 ? (f64)AOT_NAN : x > 0x1p28 ? far : near;
+}
+
+AOT_INLINE f64 aot_atanh_f64(f64 x)
+{
+    f64 a = aot_abs_f64(x);
+    return aot_copysign_f64(0.5 * aot_log1p_f64(2.0 * a / (1.0 - a)), x);
+}
+
+AOT_INLINE f32 aot_asinh_f32(f32 x) { return (f32)aot_asinh_f64((f64)x); }
+AOT_INLINE f32 aot_acosh_f32(f32 x) { return (f32)aot_acosh_f64((f64)x); }
+AOT_INLINE f32 aot_atanh_f32(f32 x) { return (f32)aot_atanh_f64((f64)x); }
 
 /* ---- error function -------------------------------------------------------------------------- */
 

@@ -31,6 +31,12 @@ static inline bool flag(const Call *c, char f)
     return strchr(c->row->flags, f) != NULL;
 }
 
+/* What a formula of several steps computes in: halves are rounded once, at its end. */
+static inline DType wide(DType t)
+{
+    return t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
+}
+
 /* ---- aten_pointwise.c ---- */
 
 /* The dtype that arithmetic on tensors with sizes, 0-d tensors and Python numbers has: promote_operand for each
@@ -43,6 +49,8 @@ DType promoted(const Promotion *p);
 Value *number_like(Call *c, const Value *v, double x); /* 0-d, of v's dtype */
 Value *self_as(Call *c, DType d);                      /* argument self, cast */
 Value *as_bool(Call *c, Value *v);                     /* v != 0 */
+DType cast_operands(Call *c, Value **a, Value **b);    /* both operands as wide(result's dtype), which is returned */
+Value *log_sigmoid(Call *c, Value *x);
 
 /* ---- aten_reduce.c ---- */
 
@@ -54,6 +62,11 @@ DType wider(DType t); /* that sums and powers of t are computed in: f32 for halv
 
 /* 0, 1, 2, ... along axis dim of t, in a shape that broadcasts to t. */
 Value *iota_along(Call *c, const Type *t, int dim);
+
+/* ---- aten_product.c ---- */
+
+/* matmul of any ranks: a vector becomes a matrix and the added axis vanishes again. */
+Value *matmul_any(Call *c, Value *a, Value *b, const Type *result);
 
 /* ---- aten_view.c ---- */
 

@@ -32,18 +32,54 @@ void decode_full(Call *c)
     give(c, build_expand(&c->b, v, t->rank, t->dim));
 }
 
-void decode_arange(Call *c)
+static Value *iota(Call *c, const Idx *n)
+{
+    return build(&c->b, OP_iota, NULL, 0, &(Type){ DT_i64, 1, { n } }, NULL, 0);
+}
+
+void decode_arange(Call *c) /* start + i step, in f64 or i64 */
 {
     const Type *t = &c->meta[0];
     Build *b = &c->b;
-    Value *i = build(b, OP_iota, NULL, 0, &(Type){ DT_i64, 1, { t->dim[0] } }, NULL, 0);
     bool number;
-    i = build_cast(b, i, t->dtype);
+    DType d = dtype_is_float(t->dtype) ? DT_f64 : DT_i64;
+    Value *i = build_cast(b, iota(c, t->dim[0]), d);
     if (arg_json(c, "step"))
-        i = build2(b, OP_mul, i, build_cast(b, arg_operand(c, "step", &number), t->dtype));
+        i = build2(b, OP_mul, i, build_cast(b, arg_operand(c, "step", &number), d));
     if (arg_json(c, "start"))
-        i = build2(b, OP_add, i, build_cast(b, arg_operand(c, "start", &number), t->dtype));
-    give(c, i);
+        i = build2(b, OP_add, i, build_cast(b, arg_operand(c, "start", &number), d));
+    give(c, build_cast(b, i, t->dtype));
+}
+
+/* n numbers from start to end, the first half counted from start, the second from end; logspace (1): base to them. */
+void decode_linspace(Call *c)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    bool number;
+    const Type *t = &c->meta[0];
+    DType step_type = dtype_is_float(t->dtype) ? t->dtype : DT_f64;
+    const Idx *n = t->dim[0], *one = k(c, 1);
+    Value *start = build_cast(b, build_cast(b, arg_operand(c, "start", &number), t->dtype), DT_f64);
+    Value *end = build_cast(b, build_cast(b, arg_operand(c, "end", &number), t->dtype), DT_f64);
+    Value *gaps = build_cast(b, build_index(b, idx_max(job, idx_addk(job, n, -1), one)), DT_f64);
+    Value *step = build2(b, OP_div, build2(b, OP_sub, end, start), gaps), *i = iota(c, n);
+    step = build_cast(b, build_cast(b, step, step_type), DT_f64);
+    Value *half = build_index(b, idx_max(job, idx_div(job, n, k(c, 2)), one)), *x = build_cast(b, i, DT_f64);
+    Value *low = build2(b, OP_add, start, build2(b, OP_mul, step, x));
+    Value *high = build2(b, OP_sub, end, build2(b, OP_mul, step, build2(b, OP_sub, gaps, x)));
+    x = build3(b, OP_where, build2(b, OP_lt, i, half), low, high);
+    if ((int)c->row->op)
+        x = build2(b, OP_pow, build_full(b, DT_f64, arg_float(c, "base")), x);
+    give(c, build_cast(b, x, t->dtype));
+}
+
+void decode_eye(Call *c)
+{
+    Build *b = &c->b;
+    const Type *t = &c->meta[0];
+    Value *rows = build_reshape(b, iota(c, t->dim[0]), 2, (const Idx *[]){ t->dim[0], k(c, 1) });
+    give(c, build_cast(b, build2(b, OP_eq, rows, iota(c, t->dim[1])), t->dtype));
 }
 
 /* Elements on and below (above) the diagonal; zero elsewhere. */
@@ -55,8 +91,8 @@ void decode_triangle(Call *c)
     if (t->rank < 2)
         call_refuse(c, "of fewer than 2 dimensions");
     const Idx *rows = t->dim[t->rank - 2], *columns = t->dim[t->rank - 1];
-    Value *i = build(b, OP_iota, NULL, 0, &(Type){ DT_i64, 1, { rows } }, NULL, 0);
-    Value *j = build(b, OP_iota, NULL, 0, &(Type){ DT_i64, 1, { columns } }, NULL, 0);
+    Value *i = iota(c, rows);
+    Value *j = iota(c, columns);
     i = build_reshape(b, i, 2, (const Idx *[]){ rows, k(c, 1) });
     i = build2(b, OP_add, i, build_full_int(b, DT_i64, arg_int(c, "diagonal")));
     Value *kept = build2(b, (int)c->row->op ? OP_ge : OP_le, j, i);

@@ -9,49 +9,6 @@ void decode_linear(Call *c)
     give(c, build(&c->b, OP_linear, in, in[2] ? 3 : 2, &c->meta[0], NULL, 0));
 }
 
-/* matmul of any ranks: a vector becomes a matrix and the added axis vanishes again. */
-static Value *matmul_any(Call *c, Value *a, Value *b, const Type *result)
-{
-    Type x = a->type, y = b->type;
-    if (!x.rank || !y.rank)
-        call_refuse(c, "of a 0-d tensor");
-    if (x.rank == 1)
-        a = build_reshape(&c->b, a, 2, (const Idx *[]){ k(c, 1), x.dim[0] });
-    if (y.rank == 1)
-        b = build_reshape(&c->b, b, 2, (const Idx *[]){ y.dim[0], k(c, 1) });
-    Value *r = build2(&c->b, OP_matmul, a, b);
-    return build_reshape(&c->b, r, result->rank, result->dim);
-}
-
-void decode_matmul(Call *c)
-{
-    bool mm = !strncmp(c->target, "aten.mm", 7) || !strncmp(c->target, "aten.bmm", 8);
-    Value *b = arg_tensor(c, mm ? "mat2" : "other");
-    give(c, matmul_any(c, arg_tensor(c, "self"), b, &c->meta[0]));
-}
-
-static Value *scaled(Call *c, Value *v, const char *name)
-{
-    bool number;
-    if (!arg_json(c, name))
-        return v;
-    Value *s = build_cast(&c->b, arg_operand(c, name, &number), v->type.dtype);
-    return build2(&c->b, OP_mul, v, s);
-}
-
-void decode_addmm(Call *c)
-{
-    bool batched = !strncmp(c->target, "aten.b", 6);
-    Value *a = arg_tensor(c, batched ? "batch1" : "mat1"), *b = arg_tensor(c, batched ? "batch2" : "mat2");
-    Type t = c->meta[0];
-    if (t.dtype == DT_f16 || t.dtype == DT_bf16) /* one rounding, at the end */
-        t.dtype = DT_f32;
-    Value *r = matmul_any(c, build_cast(&c->b, a, t.dtype), build_cast(&c->b, b, t.dtype), &t);
-    Value *self = scaled(c, build_cast(&c->b, arg_tensor(c, "self"), t.dtype), "beta");
-    r = build2(&c->b, OP_add, scaled(c, r, "alpha"), self);
-    give(c, build_cast(&c->b, r, c->meta[0].dtype));
-}
-
 static Value *or_full(Call *c, const char *name, const Value *like, double value)
 {
     Value *v = arg_tensor_or_null(c, name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operators that compute each element by itself, with PyTorch's promotion of dtypes. */
 #include "aten.h"
+#include <math.h>
 #include <string.h>
 
 /* ---- promotion --------------------------------------------------------------------------------------------------- */
@@ -42,8 +43,6 @@ void decode_unary(Call *c)
 {
     Value *a = arg_tensor(c, "self");
     DType t = c->row->op == OP_isnan ? a->type.dtype : c->meta[0].dtype;
-    if (c->row->op == OP_round && arg_json(c, "decimals") && arg_int(c, "decimals"))
-        call_refuse(c, "decimals other than 0");
     bool rounding = c->row->op >= OP_floor && c->row->op <= OP_trunc;
     if ((rounding || c->row->op == OP_isnan) && !dtype_is_float(t)) {
         give(c, rounding ? a : build_expand(&c->b, build_full_int(&c->b, DT_bool, 0), a->type.rank, a->type.dim));
@@ -81,12 +80,20 @@ void decode_softplus(Call *c)
 }
 
 /* min(x, 0) - log1p(exp(-|x|)) */
+Value *log_sigmoid(Call *c, Value *x)
+{
+    Build *b = &c->b;
+    Value *tail = build1(b, OP_log1p, build1(b, OP_exp, build1(b, OP_neg, build1(b, OP_abs, x))));
+    return build2(b, OP_sub, build2(b, OP_min, x, number_like(c, x, 0)), tail);
+}
+
 void decode_log_sigmoid(Call *c)
 {
     Build *b = &c->b;
-    Value *x = arg_tensor(c, "self");
-    Value *tail = build1(b, OP_log1p, build1(b, OP_exp, build1(b, OP_neg, build1(b, OP_abs, x))));
-    give(c, build2(b, OP_sub, build2(b, OP_min, x, number_like(c, x, 0)), tail));
+    Value *x = self_as(c, wide(c->meta[0].dtype));
+    give(c, build_cast(b, log_sigmoid(c, x), c->meta[0].dtype));
+    if (c->result_count > 1) /* what the gradient would read */
+        c->result[1] = build_cast(b, build1(b, OP_exp, build1(b, OP_neg, build1(b, OP_abs, x))), c->meta[1].dtype);
 }
 
 void decode_elu(Call *c) /* and celu (1), selu (2) */
@@ -134,17 +141,18 @@ void decode_threshold(Call *c)
     give(c, build3(b, OP_where, build2(b, OP_le, x, at), v, x));
 }
 
-void decode_infinite(Call *c) /* and isfinite (1) */
+void decode_infinite(Call *c) /* and isfinite (1), isposinf (2), isneginf (3), isreal (4) */
 {
     Build *b = &c->b;
     Value *x = arg_tensor(c, "self");
-    bool finite = (int)c->row->op == 1;
-    if (!dtype_is_float(x->type.dtype)) {
-        give(c, build_expand(b, build_full_int(b, DT_bool, finite), x->type.rank, x->type.dim));
+    int kind = (int)c->row->op;
+    if (!dtype_is_float(x->type.dtype) || kind == 4) {
+        Value *all = build_full_int(b, DT_bool, kind == 1 || kind == 4);
+        give(c, build_expand(b, all, x->type.rank, x->type.dim));
         return;
     }
-    Value *a = build1(b, OP_abs, x), *inf = number_like(c, x, 1e308 * 10);
-    give(c, build2(b, finite ? OP_lt : OP_eq, a, inf));
+    Value *a = kind < 2 ? build1(b, OP_abs, x) : x, *inf = number_like(c, x, kind == 3 ? -INFINITY : INFINITY);
+    give(c, build2(b, kind == 1 ? OP_lt : OP_eq, a, inf));
 }
 
 void decode_gelu(Call *c)
@@ -160,13 +168,15 @@ Value *as_bool(Call *c, Value *v)
 
 void decode_logical_not(Call *c)
 {
-    give(c, build1(&c->b, OP_not, as_bool(c, arg_tensor(c, "self"))));
+    Value *r = build1(&c->b, OP_not, as_bool(c, arg_tensor(c, "self")));
+    give(c, build_cast(&c->b, r, c->meta[0].dtype)); /* in place: of self's dtype */
 }
 
 void decode_logical(Call *c)
 {
     Value *a = as_bool(c, arg_tensor(c, "self"));
-    give(c, build2(&c->b, c->row->op, a, as_bool(c, arg_tensor(c, "other"))));
+    Value *r = build2(&c->b, c->row->op, a, as_bool(c, arg_tensor(c, "other")));
+    give(c, build_cast(&c->b, r, c->meta[0].dtype));
 }
 
 static Value *clip(Call *c, Value *a, double lo, double hi)
@@ -202,7 +212,7 @@ void decode_leaky_relu(Call *c)
 
 void decode_square(Call *c)
 {
-    Value *a = arg_tensor(c, "self");
+    Value *a = self_as(c, c->meta[0].dtype);
     give(c, build2(&c->b, OP_mul, a, a));
 }
 
@@ -215,15 +225,37 @@ static Value *apply_alpha(Call *c, Value *b, DType t)
     return build2(&c->b, OP_mul, b, alpha);
 }
 
+/* The two operands of a call, which schemas name in several ways, and the dtype that they promote to. */
+static DType two_operands(Call *c, Value **a, Value **b)
+{
+    static const char *const names[] = { "other", "exponent", "n", "values" };
+    size_t i = 0;
+    bool number;
+    Promotion p = { DT_NONE, DT_NONE, DT_NONE };
+    while (i + 1 < sizeof names / sizeof *names && !arg_json(c, names[i]))
+        i++;
+    *a = arg_operand(c, arg_json(c, "x") ? "x" : "self", &number);
+    promote_operand(&p, *a, number);
+    *b = arg_operand(c, names[i], &number);
+    promote_operand(&p, *b, number);
+    return promoted(&p);
+}
+
+DType cast_operands(Call *c, Value **a, Value **b)
+{
+    two_operands(c, a, b);
+    DType t = wide(c->meta[0].dtype);
+    *a = build_cast(&c->b, *a, t);
+    *b = build_cast(&c->b, *b, t);
+    return t;
+}
+
 void decode_binary(Call *c)
 {
-    bool na, nb, compare = flag(c, 'c');
-    Promotion p = { DT_NONE, DT_NONE, DT_NONE };
-    Value *a = arg_operand(c, "self", &na);
-    Value *b = arg_operand(c, arg_json(c, "exponent") ? "exponent" : "other", &nb);
-    promote_operand(&p, a, na);
-    promote_operand(&p, b, nb);
-    DType t = compare ? promoted(&p) : c->meta[0].dtype;
+    Value *a, *b;
+    DType t = two_operands(c, &a, &b);
+    if (!flag(c, 'c'))
+        t = c->meta[0].dtype;
     if (t == DT_bool && (c->row->op == OP_add || c->row->op == OP_mul)) {
         give(c, build2(&c->b, c->row->op == OP_add ? OP_or : OP_and, a, b));
         return;
@@ -238,7 +270,7 @@ void decode_binary(Call *c)
         }
         b = apply_alpha(c, b, t);
     }
-    give(c, build2(&c->b, c->row->op, a, b));
+    give(c, build_cast(&c->b, build2(&c->b, c->row->op, a, b), c->meta[0].dtype));
 }
 
 void decode_true_div(Call *c)
@@ -255,25 +287,23 @@ void decode_true_div(Call *c)
 /* The other operand where one is NaN. */
 void decode_nan_aware(Call *c)
 {
-    bool na, nb;
     Build *b = &c->b;
-    DType t = c->meta[0].dtype;
-    Value *x = build_cast(b, arg_operand(c, "self", &na), t), *y = build_cast(b, arg_operand(c, "other", &nb), t);
+    Value *x, *y;
+    DType t = cast_operands(c, &x, &y);
     Value *m = build2(b, c->row->op, x, y);
     if (dtype_is_float(t))
         m = build3(b, OP_where, build1(b, OP_isnan, x), y, build3(b, OP_where, build1(b, OP_isnan, y), x, m));
-    give(c, m);
+    give(c, build_cast(b, m, c->meta[0].dtype));
 }
 
-void decode_xlogy(Call *c)
+void decode_xlogy(Call *c) /* x log(y), or x log1p(y): 0 where x is 0 */
 {
-    bool na, nb;
     Build *b = &c->b;
-    DType t = c->meta[0].dtype;
-    Value *x = build_cast(b, arg_operand(c, "self", &na), t), *y = build_cast(b, arg_operand(c, "other", &nb), t);
-    Value *zero = number_like(c, x, 0), *r = build2(b, OP_mul, x, build1(b, OP_log, y));
+    Value *x, *y;
+    cast_operands(c, &x, &y);
+    Value *zero = number_like(c, x, 0), *r = build2(b, OP_mul, x, build1(b, c->row->op, y));
     r = build3(b, OP_where, build2(b, OP_eq, x, zero), zero, r);
-    give(c, build3(b, OP_where, build1(b, OP_isnan, y), y, r));
+    give(c, build_cast(b, build3(b, OP_where, build1(b, OP_isnan, y), y, r), c->meta[0].dtype));
 }
 
 /* self + value * (tensor1 op tensor2) */

@@ -180,8 +180,9 @@ void decode_logsumexp(Call *c)
 void decode_softmax(Call *c)
 {
     Value *a = build_cast(&c->b, arg_tensor(c, "self"), c->meta[0].dtype);
-    if (!a->type.rank)
-        call_refuse(c, "of a 0-d tensor");
+    const Type *t = &c->meta[0];
     Attr at = attr_int(c->b.g->job, "dim", arg_dim(c, "dim", a->type.rank));
-    give(c, build(&c->b, c->row->op, &a, 1, NULL, &at, 1));
+    if (!a->type.rank)
+        a = build_reshape(&c->b, a, 1, (const Idx *[]){ k(c, 1) });
+    give(c, build_reshape(&c->b, build(&c->b, c->row->op, &a, 1, NULL, &at, 1), t->rank, t->dim));
 }

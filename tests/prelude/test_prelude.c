@@ -30,6 +30,14 @@ static long double ref_rem(long double x, long double y)
     return r != 0 && (r < 0) != (y < 0) ? r + y : r;
 }
 
+static long double ref_exponent(long double x)
+{
+    int e = 0;
+    if (isfinite(x))
+        frexpl(x, &e);
+    return e;
+}
+
 #define ONE(F, ref, a, b, lo, hi)                                                                  \
     static long double ref_##F(long double x, long double y) { (void)y; return ref; }
 #define TWO(F, ref, a, b) static long double ref2_##F(long double x, long double y) { return ref; }
