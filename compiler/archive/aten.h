@@ -87,6 +87,7 @@ Value *take_axes(Call *c, Value *a, Value *const *index, const int64_t *axes, in
 /* a with src, which broadcasts to what take would give, put there: the core operator put, mode "set" and so on. */
 Value *put(Call *c, Value *a, Value *src, Value *index, int axis, const char *mode);
 Value *put_axes(Call *c, Value *a, Value *src, Value *const *index, const int64_t *axes, int n, const char *mode);
+Value *gather(Call *c, Value *a, Value *index, int dim); /* index: of a's rank, an index along dim for each element */
 Value *at_least_1d(Call *c, Value *v);
 Value *flat(Call *c, Value *v); /* 1-d, row-major */
 #endif

@@ -107,7 +107,7 @@ static void coordinates(Call *c, Value *index, int dim, Value **at, int64_t *axe
     }
 }
 
-static Value *gather(Call *c, Value *a, Value *index, int dim)
+Value *gather(Call *c, Value *a, Value *index, int dim)
 {
     Value *at[MAX_RANK];
     int64_t axes[MAX_RANK];

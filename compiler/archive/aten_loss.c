@@ -222,10 +222,8 @@ static Value *at_class(Call *c, Value *x, Value *index, int axis)
     wider.dim[axis] = k(c, 1);
     for (int i = axis; i < t.rank; i++)
         wider.dim[i + 1] = t.dim[i];
-    Value *in[2] = { x, build_reshape(&c->b, index, wider.rank, wider.dim) };
-    wider.dtype = x->type.dtype;
-    Attr at = attr_int(c->b.g->job, "axis", axis);
-    return build_reshape(&c->b, build(&c->b, OP_gather, in, 2, &wider, &at, 1), t.rank, t.dim);
+    index = build_reshape(&c->b, index, wider.rank, wider.dim);
+    return build_reshape(&c->b, gather(c, x, index, axis), t.rank, t.dim);
 }
 
 /* weight along the class axis of x */
@@ -356,10 +354,7 @@ void decode_multilabel_margin(Call *c)
     Value *is =
         build2(b, OP_and, build_reshape(b, valid, 3, column), build2(b, OP_eq, build_reshape(b, index, 3, column), i));
     is = build_reduce(b, OP_any, is, middle, false); /* [n, class]: among its targets */
-    Attr at = attr_int(b->g->job, "axis", 1);
-    Type t = index->type;
-    t.dtype = x->type.dtype;
-    Value *own = build(b, OP_gather, (Value *[]){ x, index }, 2, &t, &at, 1);
+    Value *own = gather(c, x, index, 1);
     Value *z = build2(b, OP_sub, build_reshape(b, x, 3, row), build_reshape(b, own, 3, column));
     z = at_least(c, plus(c, z, 1), 0);
     Value *counts =
