@@ -30,9 +30,10 @@ void emit_comment(Text *out, const char *s)
 
 /* ---- small pieces ------------------------------------------------------------------------------------------- */
 
-typedef struct Local { /* a buffer and the pointer to it in run */
+typedef struct Local { /* a buffer and the pointer to it in run, or a variable of a loop */
     const Buffer *b;
-    Sym name;
+    Sym var, name;
+    bool moves; /* the pointer changes */
 } Local;
 
 typedef struct Emit {
@@ -401,27 +402,19 @@ static void plan(Emit *e)
 
 /* ---- buffers as local pointers of run --------------------------------------------------------------------- */
 
-static void gather(const Items *items, bool (*see)(void *ctx, const Buffer *b), void *ctx)
-{
-    for (const Item *i = items->first; i; i = i->next) {
-        for (size_t k = 0; i->kernel && k < i->kernel->reads.n; k++)
-            see(ctx, i->kernel->reads.at[k]);
-        for (size_t k = 0; i->kernel && k < i->kernel->writes.n; k++)
-            see(ctx, i->kernel->writes.at[k]);
-        if (!i->kernel)
-            see(ctx, i->condition);
-        gather(&i->then, see, ctx);
-        gather(&i->otherwise, see, ctx);
-    }
-}
-
-static bool see_buffer(void *ctx, const Buffer *b)
+static const char *variable_name(void *ctx, Sym var)
 {
     Emit *e = ctx;
     for (size_t i = 0; i < e->locals.n; i++)
-        if (e->locals.at[i].b == b)
-            return true;
-    Sym name = sym(e->a->job, c_name(e->a->job, b->name));
+        if (!e->locals.at[i].b && e->locals.at[i].var == var)
+            return e->locals.at[i].name;
+    return var;
+}
+
+static void new_local(Emit *e, const Buffer *b, Sym var)
+{
+    const char *plain = c_name(e->a->job, b ? b->name : var);
+    Sym name = sym(e->a->job, plain);
     for (int k = 2; k < 1000000; k++) { /* two regions may use one name */
         bool taken = false;
         for (size_t i = 0; i < e->locals.n; i++)
@@ -430,26 +423,77 @@ static bool see_buffer(void *ctx, const Buffer *b)
             taken |= e->p->g->symbols.at[i]->sym == name;
         if (!taken && strcmp(name, "need") && strcmp(name, "room"))
             break;
-        name = sym_printf(e->a->job, "%s_%d", c_name(e->a->job, b->name), k);
+        name = sym_printf(e->a->job, "%s_%d", plain, k);
     }
-    *vec_push(e->a->job, &e->locals) = (Local){ b, name };
-    return false;
+    *vec_push(e->a->job, &e->locals) = (Local){ b, var, name, false };
+}
+
+static Local *find_local(Emit *e, const Buffer *b)
+{
+    for (size_t i = 0; i < e->locals.n; i++)
+        if (e->locals.at[i].b == b)
+            return &e->locals.at[i];
+    return NULL;
+}
+
+static Local *see_buffer(Emit *e, const Buffer *b)
+{
+    if (!find_local(e, b))
+        new_local(e, b, NULL);
+    return find_local(e, b);
+}
+
+static void see_items(Emit *e, const Items *items);
+
+static void see_loop(Emit *e, const Loop *loop)
+{
+    if (loop->var)
+        new_local(e, NULL, loop->var);
+    see_items(e, &loop->test);
+    see_items(e, &loop->body);
+    if (loop->condition)
+        see_buffer(e, loop->condition);
+    for (size_t i = loop->parts.n; i-- > 0;)
+        if (find_local(e, loop->parts.at[i])) /* else nothing in the body uses it */
+            see_buffer(e, loop->parts.at[i]->whole);
+    for (size_t i = 0; i < loop->carried.n; i++) {
+        see_buffer(e, loop->carried.at[i].now)->moves = true;
+        see_buffer(e, loop->carried.at[i].next)->moves = true;
+    }
+}
+
+static void see_items(Emit *e, const Items *items)
+{
+    for (const Item *i = items->first; i; i = i->next) {
+        for (size_t k = 0; i->kernel && k < i->kernel->reads.n; k++)
+            see_buffer(e, i->kernel->reads.at[k]);
+        for (size_t k = 0; i->kernel && k < i->kernel->writes.n; k++)
+            see_buffer(e, i->kernel->writes.at[k]);
+        if (i->condition)
+            see_buffer(e, i->condition);
+        if (i->loop)
+            see_loop(e, i->loop);
+        see_items(e, &i->then);
+        see_items(e, &i->otherwise);
+    }
 }
 
 static Sym local_name(Emit *e, const Buffer *b)
 {
-    for (size_t i = 0; i < e->locals.n; i++)
-        if (e->locals.at[i].b == b)
-            return e->locals.at[i].name;
-    bug("buffer %s has no pointer", b->name);
+    const Local *l = find_local(e, b);
+    if (!l)
+        bug("buffer %s has no pointer", b->name);
+    return l->name;
 }
 
-static void local_pointer(Emit *e, const Local *l)
+static void local_pointer(Emit *e, const Local *l, int depth)
 {
-    const Buffer *b = l->b;
-    const char *type = buffer_c_type(b);
-    bool constant = b->kind == BUFFER_CONST || (b->kind == BUFFER_INPUT && !e->p->g->inputs.at[b->port].mutated);
-    text_add(e->out, "    %s%s *const %s = ", constant ? "const " : "", type, l->name);
+    const Buffer *b = l->b, *root = b;
+    while (root->kind == BUFFER_PART)
+        root = root->whole;
+    bool constant = root->kind == BUFFER_CONST || (root->kind == BUFFER_INPUT && !e->p->g->inputs.at[root->port].mutated);
+    text_add(e->out, "%*s%s%s *%s%s = ", 4 * depth, "", constant ? "const " : "", buffer_c_type(b),
+             l->moves ? "" : "const ", l->name);
     switch (b->kind) {
     case BUFFER_INPUT: text_add(e->out, "call->inputs[%u].data;\n", b->port); break;
     case BUFFER_OUTPUT: text_add(e->out, "call->outputs[%u].data;\n", b->port); break;
@@ -459,6 +503,11 @@ static void local_pointer(Emit *e, const Local *l)
         text_add(e->out, "(void *)(work + ");
         idx_print_c(e->out, b->at, true, NULL, NULL);
         text_add(e->out, ");\n");
+        break;
+    case BUFFER_PART:
+        text_add(e->out, "%s + ", local_name(e, b->whole));
+        idx_print_c(e->out, b->start, true, variable_name, e);
+        text_add(e->out, ";\n");
         break;
     }
 }
@@ -525,11 +574,42 @@ static void kernel_call(Emit *e, const Item *item, int depth)
         text_add(e->out, "%*sif (status != AOT_OK)\n%*sreturn status;\n", 4 * depth, "", 4 * depth + 4, "");
 }
 
+static void items(Emit *e, const Items *list, int depth);
+
+static void loop(Emit *e, const Item *item, int depth)
+{
+    const Loop *l = item->loop;
+    int in = 4 * depth + 4;
+    if (l->var) {
+        const char *v = variable_name(e, l->var);
+        text_add(e->out, "%*sfor (i64 %s = 0; %s < ", 4 * depth, "", v, v);
+        idx_print_c(e->out, l->extent, false, variable_name, e);
+        text_add(e->out, "; %s++) { /* step %d */\n", v, item->position);
+    } else {
+        text_add(e->out, "%*sfor (;;) { /* step %d */\n", 4 * depth, "", item->position);
+        items(e, &l->test, depth + 1);
+        text_add(e->out, "%*sif (!*%s)\n%*sbreak;\n", in, "", local_name(e, l->condition), in + 4, "");
+    }
+    for (size_t i = 0; i < l->parts.n; i++)
+        if (find_local(e, l->parts.at[i]))
+            local_pointer(e, find_local(e, l->parts.at[i]), depth + 1);
+    items(e, &l->body, depth + 1);
+    for (size_t i = 0; i < l->carried.n; i++) {
+        Sym now = local_name(e, l->carried.at[i].now), next = local_name(e, l->carried.at[i].next);
+        text_add(e->out, "%*s{ void *const aot_was = %s; %s = %s; %s = aot_was; }\n", in, "", now, now, next, next);
+    }
+    text_add(e->out, "%*s}\n", 4 * depth, "");
+}
+
 static void items(Emit *e, const Items *list, int depth)
 {
     for (const Item *i = list->first; i; i = i->next) {
         if (i->kernel) {
             kernel_call(e, i, depth);
+            continue;
+        }
+        if (i->loop) {
+            loop(e, i, depth);
             continue;
         }
         text_add(e->out, "%*sif (*", 4 * depth, "");
@@ -575,9 +655,10 @@ static void run(Emit *e)
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].kind == PORT_NUMBER)
             text_add(e->out, "    *(i64 *)call->outputs[%zu].data = %s_out%zu_value;\n", i, e->m, i);
-    gather(&e->p->schedule, see_buffer, e);
+    see_items(e, &e->p->schedule);
     for (size_t i = 0; i < e->locals.n; i++)
-        local_pointer(e, &e->locals.at[i]);
+        if (e->locals.at[i].b && e->locals.at[i].b->kind != BUFFER_PART)
+            local_pointer(e, &e->locals.at[i], 1);
     items(e, &e->p->schedule, 1);
     text_add(e->out, "    return AOT_OK;\n}\n\n");
 }

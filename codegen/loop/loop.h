@@ -11,7 +11,7 @@
 #define AOTC_LOOP_H
 #include "../../compiler/graph/graph.h"
 
-typedef enum BufferKind { BUFFER_INPUT, BUFFER_OUTPUT, BUFFER_CONST, BUFFER_WORK, BUFFER_STATE } BufferKind;
+typedef enum BufferKind { BUFFER_INPUT, BUFFER_OUTPUT, BUFFER_CONST, BUFFER_WORK, BUFFER_STATE, BUFFER_PART } BufferKind;
 
 typedef struct Buffer {
     Sym name;
@@ -29,6 +29,8 @@ typedef struct Buffer {
     int first, last;             /* WORK: schedule positions of the first write and the last access */
     const Idx *at;               /* WORK: byte offset in the workspace, by plan_memory */
     const Idx *bytes;
+    struct Buffer *whole;        /* PART: the elements of another buffer from `start` on */
+    const Idx *start;            /* PART: may read the variables of the loops around it */
     Sym about;                   /* for people: "packed weight of layer1.0.conv1" */
 } Buffer;
 
@@ -98,15 +100,31 @@ typedef struct Kernel {
 } Kernel;
 
 typedef struct Item Item;
+typedef struct Loop Loop;
 typedef struct Items {
     Item *first, *last;
 } Items;
 struct Item { /* of the schedule */
     Item *next;
     Kernel *kernel;      /* a kernel, or if NULL: */
+    Loop *loop;          /* a loop, or if NULL: */
     Buffer *condition;   /* if (*condition) then else otherwise */
     Items then, otherwise;
     int position;        /* in the whole schedule, for lifetimes */
+};
+
+/* What one iteration leaves to the next: the body reads `now` and writes `next`; behind it they change places. */
+typedef struct Carry {
+    Buffer *now, *next;
+} Carry;
+
+struct Loop {
+    Sym var;             /* for var < extent; NULL: while the items of `test` leave true in `condition` */
+    const Idx *extent;
+    Buffer *condition;
+    Items test, body;
+    VEC(Buffer *) parts; /* of buffers, this iteration's: seen in the body only */
+    VEC(Carry) carried;
 };
 
 typedef struct Weights Weights;
@@ -120,6 +138,7 @@ typedef struct Program {
     VEC(Buffer *) consts;
     VEC(Buffer *) works;
     VEC(Buffer *) states;
+    VEC(Buffer *) parts;
     Items schedule;
     int positions;
     VEC(Kernel *) kernels;
@@ -129,6 +148,8 @@ typedef struct Program {
 
 /* Lowers a graph that went through all passes.  Packed constants and states go to `weights`, shared between methods. */
 Program *lower(Graph *g, Weights *weights);
+/* Positions in the schedule, and from them the lifetimes of buffers. */
+void number_schedule(Program *p);
 /* Places WORK buffers in one workspace by lifetime. */
 void plan_memory(Program *p);
 void program_print(Text *out, const Program *p);

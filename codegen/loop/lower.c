@@ -136,7 +136,7 @@ Stmt *stmt_add(Job *job, Block *b, StmtKind kind)
     return s;
 }
 
-static void item_add(Lower *l, Item item)
+void item_add(Lower *l, Item item)
 {
     Item *own = job_alloc(l->job, sizeof *own);
     *own = item;
@@ -412,7 +412,7 @@ static void choose_layout(Lower *l, Graph *g)
         }
     }
     for each_node (n, g)
-        for (uint32_t i = 0; i < n->out_count && op_info[n->op].kind == ROUTINE; i++)
+        for (uint32_t i = 0; i < n->out_count && (op_info[n->op].kind == ROUTINE || n->op == OP_loop); i++)
             set[n->out[i]->id] = false; /* their results are dense */
 }
 
@@ -528,9 +528,9 @@ static void choose_buffers(Lower *l, Graph *g)
             l->realize[n->out[i]->id] = memory;
         for (uint32_t i = 0; i < n->in_count; i++) {
             Value *in = n->in[i];
-            if (n->op == OP_cond && in->kind == VALUE_NODE)
-                l->realize[in->id] = true;
             OpKind k = op_info[n->op].kind;
+            if (k == CONTROL && reads_memory(n, i) && in->kind == VALUE_NODE)
+                l->realize[in->id] = true;
             if ((n->op == OP_window || k == CONTRACT || k == ROUTINE) && computed(in))
                 l->realize[in->id] = true; /* read more than once an element */
             r.guarded[in->id] |= n->op == OP_pad || n->op == OP_window || (!memory && r.guarded[v->id]);
@@ -545,30 +545,6 @@ static void choose_buffers(Lower *l, Graph *g)
 }
 
 /* ---- the schedule ------------------------------------------------------------------------------------------------- */
-
-static void lower_graph(Lower *l, Graph *g, Buffer **outputs);
-
-static void lower_cond(Lower *l, Node *n, Buffer **out)
-{
-    Affine pred = value_memory(l, n->in[0], -1);
-    Item item = { .condition = pred.buffer };
-    Items *to = l->items, branch[2] = { { 0 } };
-    for (int b = 0; b < 2; b++) {
-        Graph *r = n->region[b];
-        for (uint32_t i = 1; i < n->in_count; i++) {
-            Value *v = n->in[i];
-            if (v->kind == VALUE_CONST && !v->buffer)
-                v->buffer = const_buffer(l, v);
-            r->inputs.at[i - 1].value->buffer = v->buffer;
-        }
-        Lower inner = { .p = l->p, .job = l->job, .items = &branch[b], .outer = l };
-        lower_graph(&inner, r, out);
-    }
-    item.then = branch[0];
-    item.otherwise = branch[1];
-    l->items = to;
-    item_add(l, item);
-}
 
 static Buffer *result_buffer(Lower *l, Graph *g, Value *v, Buffer **outputs)
 {
@@ -590,8 +566,8 @@ static void lower_node(Lower *l, Graph *g, Node *n, Buffer **outputs)
     Buffer **out = job_array(l->job, n->out_count, sizeof *out);
     for (uint32_t i = 0; i < n->out_count; i++)
         out[i] = result_buffer(l, g, n->out[i], outputs);
-    if (n->op == OP_cond)
-        lower_cond(l, n, out);
+    if (op_info[n->op].kind == CONTROL)
+        lower_control(l, n, out);
     else if (op_info[n->op].kind == ROUTINE)
         lower_routine(l, n, out);
     else if (op_info[n->op].kind == CONTRACT && contract_is_tiled(n))
@@ -640,7 +616,7 @@ static void lower_commits(Lower *l, Graph *g)
             store_value(l, from[i], g->effects.at[i].target->buffer);
 }
 
-static void lower_graph(Lower *l, Graph *g, Buffer **outputs)
+void lower_graph(Lower *l, Graph *g, Buffer **outputs)
 {
     size_t room = g->values.n + 16;
     l->channels_last = job_array(l->job, room, sizeof *l->channels_last);
@@ -662,27 +638,6 @@ static void lower_graph(Lower *l, Graph *g, Buffer **outputs)
     lower_commits(l, g);
 }
 
-/* Positions in the schedule, and from them the lifetimes of buffers. */
-static void number_items(Program *p, Items *items)
-{
-    for (Item *i = items->first; i; i = i->next) {
-        i->position = p->positions++;
-        if (!i->kernel) {
-            i->condition->last = i->position;
-            number_items(p, &i->then);
-            number_items(p, &i->otherwise);
-            continue;
-        }
-        for (int w = 0; w < 2; w++)
-            for (size_t j = 0; j < (w ? i->kernel->writes.n : i->kernel->reads.n); j++) {
-                Buffer *b = w ? i->kernel->writes.at[j] : i->kernel->reads.at[j];
-                if (b->first < 0)
-                    b->first = i->position;
-                b->last = i->position;
-            }
-    }
-}
-
 /* A kernel may read and write two buffers of one value, and the text of a program tells buffers by name. */
 static void unique_names(Program *p)
 {
@@ -698,6 +653,8 @@ static void unique_names(Program *p)
         *vec_push(p->job, &all) = p->states.at[i];
     for (size_t i = 0; i < p->works.n; i++)
         *vec_push(p->job, &all) = p->works.at[i];
+    for (size_t i = 0; i < p->parts.n; i++)
+        *vec_push(p->job, &all) = p->parts.at[i];
     for (size_t i = 0; i < all.n; i++) {
         Sym stem = all.at[i]->name;
         bool taken = true;
@@ -746,7 +703,7 @@ Program *lower(Graph *g, Weights *weights)
             g->inputs.at[b->port].mutated = true;
     }
     lower_graph(&l, g, p->outputs.at);
-    number_items(p, &p->schedule);
+    number_schedule(p);
     unique_names(p);
     return p;
 }

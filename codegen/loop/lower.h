@@ -83,6 +83,11 @@ void finish_kernel(Make *m);
 /* Adds the call that zeroes the halo of `out`, if it has one: borders are written by every run. */
 void lower_zero_halo(Make *m, Buffer *out);
 void store_value(Lower *l, Value *v, Buffer *out); /* the kernel that computes v into out */
+void lower_graph(Lower *l, Graph *g, Buffer **outputs); /* all of a graph, its outputs into those buffers */
+void item_add(Lower *l, Item item);
+/* control.c */
+bool reads_memory(const Node *n, uint32_t operand); /* a region reads it as it is: it must have a buffer */
+void lower_control(Lower *l, Node *n, Buffer **out);
 /* routine.c */
 Sym float_text(Job *job, double v, bool wide); /* as C: a float, or a double */
 void lower_routine(Lower *l, Node *n, Buffer *const *out);

@@ -26,6 +26,7 @@ typedef struct Parser {
     Program *p;
     Kernel *k;
     VEC(Variable) scope;
+    size_t hidden; /* variables at the start of scope that are not seen now */
     VEC(Buffer *) buffers;
     VEC(Steps) steps;
     int depth;
@@ -213,7 +214,7 @@ static Buffer *used_buffer(Parser *t, const char *at, Sym name, bool write)
 
 static Variable *find_variable(Parser *t, Sym name)
 {
-    for (size_t i = t->scope.n; i-- > 0;)
+    for (size_t i = t->scope.n; i-- > t->hidden;)
         if (t->scope.at[i].name == name)
             return &t->scope.at[i];
     return NULL;
@@ -607,7 +608,10 @@ static Kernel *kernel(Parser *t)
         uses(t, false);
     if (lex_take(s, "writes"))
         uses(t, true);
+    size_t loops = t->hidden;
+    t->hidden = t->scope.n; /* a kernel sees no variable of the schedule */
     block(t, &k->body);
+    t->hidden = loops;
     kernel_split(s->job, k);
     *vec_push(s->job, &t->p->kernels) = k;
     return k;
@@ -631,17 +635,96 @@ static void condition(Parser *t, Item *item)
     t->depth--;
 }
 
+static Buffer *carried_buffer(Parser *t)
+{
+    const char *at = here(t);
+    Buffer *b = find_buffer(t, lex_name(&t->s));
+    if (!b || b->kind != BUFFER_WORK)
+        fault_at(t, at, "a work buffer");
+    return b;
+}
+
+static void part(Parser *t, Loop *loop)
+{
+    Lex *s = &t->s;
+    Buffer *b = new_buffer(t, BUFFER_PART);
+    layout(t, b);
+    lex_need(s, "of");
+    const char *at = here(t);
+    b->whole = find_buffer(t, lex_name(s));
+    if (!b->whole || b->whole == b || b->whole->dtype != b->dtype)
+        fault_at(t, at, "a buffer of the same type");
+    lex_need(s, "from");
+    b->start = lex_idx(s);
+    *vec_push(s->job, &loop->parts) = b;
+    *vec_push(s->job, &t->p->parts) = b;
+}
+
+/* What is only seen in the body of a loop: its variable, which kernels do not see, and its parts. */
+static void loop_body(Parser *t, Loop *loop)
+{
+    Lex *s = &t->s;
+    for (;; lex_end_line(s))
+        if (lex_take(s, "part")) {
+            part(t, loop);
+        } else if (lex_take(s, "carry")) {
+            Buffer *now = carried_buffer(t);
+            lex_need(s, ",");
+            *vec_push(s->job, &loop->carried) = (Carry){ now, carried_buffer(t) };
+        } else {
+            break;
+        }
+    items(t, &loop->body);
+}
+
+static Loop *repetition(Parser *t, bool counted)
+{
+    Lex *s = &t->s;
+    Loop *loop = job_alloc(s->job, sizeof *loop);
+    size_t mark = t->scope.n, buffers = t->buffers.n;
+    enter(t, 32);
+    if (counted) {
+        Stmt *from = job_alloc(s->job, sizeof *from);
+        Sym name = new_name(t);
+        lex_need(s, "<");
+        loop->extent = lex_idx(s);
+        const Idx *symbol = new_symbol(t, name, loop->extent);
+        *from = (Stmt){ .kind = S_FOR, .var = symbol->sym };
+        loop->var = symbol->sym;
+        declare(t, name, DT_i64, symbol, from);
+        lex_end_line(s);
+    } else {
+        const char *at = here(t);
+        loop->condition = find_buffer(t, lex_name(s));
+        if (!loop->condition || loop->condition->dtype != DT_bool)
+            fault_at(t, at, "a buffer with one bool");
+        lex_end_line(s);
+        items(t, &loop->test);
+        lex_need(s, "do");
+        lex_end_line(s);
+    }
+    loop_body(t, loop);
+    t->scope.n = mark;
+    t->buffers.n = buffers;
+    t->depth--;
+    return loop;
+}
+
 static void items(Parser *t, Items *to)
 {
     Lex *s = &t->s;
-    while (!lex_at(s, "end") && !lex_at(s, "else")) {
+    while (!lex_at(s, "end") && !lex_at(s, "else") && !lex_at(s, "do")) {
         Item *item = job_alloc(s->job, sizeof *item);
         if (lex_take(s, "kernel"))
             item->kernel = kernel(t);
         else if (lex_take(s, "if"))
             condition(t, item);
+        else if (lex_take(s, "loop"))
+            item->loop = repetition(t, true);
+        else if (lex_take(s, "while"))
+            item->loop = repetition(t, false);
         else
-            lex_fault(s, "kernel, if or end");
+            lex_fault(s, "kernel, if, loop, while or end");
         lex_need(s, "end");
         lex_end_line(s);
         *(to->last ? &to->last->next : &to->first) = item;
@@ -651,35 +734,11 @@ static void items(Parser *t, Items *to)
 
 /* ---- the program ---------------------------------------------------------------------------------------------- */
 
-static void see_step(Buffer *b, int position)
-{
-    b->first = b->first < 0 ? position : b->first;
-    b->last = position;
-}
-
-/* Positions and lifetimes, as lowering numbers them. */
-static void number_items(Program *p, Items *list)
-{
-    for (Item *i = list->first; i; i = i->next) {
-        i->position = p->positions++;
-        if (!i->kernel) {
-            see_step(i->condition, i->position);
-            number_items(p, &i->then);
-            number_items(p, &i->otherwise);
-            continue;
-        }
-        for (size_t j = 0; j < i->kernel->reads.n; j++)
-            see_step(i->kernel->reads.at[j], i->position);
-        for (size_t j = 0; j < i->kernel->writes.n; j++)
-            see_step(i->kernel->writes.at[j], i->position);
-    }
-}
-
 static void finish(Parser *t)
 {
     Lex *s = &t->s;
     Program *p = t->p;
-    number_items(p, &p->schedule);
+    number_schedule(p);
     for (size_t i = 0; i < t->steps.n; i++) {
         const Steps *x = &t->steps.at[i];
         if (x->first != x->b->first || x->last != x->b->last)
@@ -713,7 +772,7 @@ static void head_line(Parser *t)
     else if (lex_take(s, "workspace"))
         t->p->workspace = lex_idx(s);
     else
-        lex_fault(s, "sym, guard, input, output, const, state, work, workspace, kernel, if or end");
+        lex_fault(s, "sym, guard, input, output, const, state, work, workspace, kernel, if, loop, while or end");
     lex_end_line(s);
 }
 
@@ -731,7 +790,7 @@ Program *program_parse(Job *job, const char *where, const char *text, Weights *w
     p->g = graph_new(job, p->name);
     p->weights = weights;
     lex_end_line(s);
-    while (!lex_at(s, "kernel") && !lex_at(s, "if") && !lex_at(s, "end"))
+    while (!lex_at(s, "kernel") && !lex_at(s, "if") && !lex_at(s, "loop") && !lex_at(s, "while") && !lex_at(s, "end"))
         head_line(&t);
     items(&t, &p->schedule);
     lex_need(s, "end");

@@ -233,20 +233,63 @@ static void print_kernel(Text *out, const Kernel *k, int depth)
     print_block(out, &k->body, depth + 1);
 }
 
-static void print_items(Text *out, const Items *items, int depth)
+static void print_items(Text *out, Job *job, const Items *items, int depth);
+
+static void print_loop(Text *out, Job *job, const Loop *loop, int depth)
+{
+    word_indent(out, depth);
+    if (loop->var) {
+        text_add(out, "loop %s < ", loop->var);
+        idx_print(out, loop->extent);
+        text_add(out, "\n");
+    } else {
+        text_add(out, "while ");
+        word_name(out, loop->condition->name);
+        text_add(out, "\n");
+        print_items(out, job, &loop->test, depth + 1);
+        word_indent(out, depth);
+        text_add(out, "do\n");
+    }
+    for (size_t i = 0; i < loop->parts.n; i++) {
+        const Buffer *b = loop->parts.at[i];
+        word_indent(out, depth + 1);
+        text_add(out, "part ");
+        word_name(out, b->name);
+        text_add(out, ":");
+        print_layout(out, job, b);
+        text_add(out, " of ");
+        word_name(out, b->whole->name);
+        text_add(out, " from ");
+        idx_print(out, b->start);
+        text_add(out, "\n");
+    }
+    for (size_t i = 0; i < loop->carried.n; i++) {
+        word_indent(out, depth + 1);
+        text_add(out, "carry ");
+        word_name(out, loop->carried.at[i].now->name);
+        text_add(out, ", ");
+        word_name(out, loop->carried.at[i].next->name);
+        text_add(out, "\n");
+    }
+    print_items(out, job, &loop->body, depth + 1);
+}
+
+static void print_items(Text *out, Job *job, const Items *items, int depth)
 {
     for (const Item *i = items->first; i; i = i->next) {
         if (i->kernel) {
             print_kernel(out, i->kernel, depth);
+        } else if (i->loop) {
+            print_loop(out, job, i->loop, depth);
         } else {
             word_indent(out, depth);
             text_add(out, "if ");
             word_name(out, i->condition->name);
             text_add(out, "\n");
-            print_items(out, &i->then, depth + 1);
+            print_items(out, job, &i->then, depth + 1);
             word_indent(out, depth);
             text_add(out, "else\n");
-            print_items(out, &i->otherwise, depth + 1);
+            print_items(out, job, &i->otherwise, depth + 1);
         }
         word_indent(out, depth);
         text_add(out, "end\n");
@@ -284,6 +327,6 @@ void program_print(Text *out, const Program *p)
         idx_print(out, p->workspace);
         text_add(out, "\n");
     }
-    print_items(out, &p->schedule, 1);
+    print_items(out, p->job, &p->schedule, 1);
     text_add(out, "end\n");
 }

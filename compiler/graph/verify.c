@@ -170,8 +170,58 @@ static bool ranks_fit(const Node *n)
     }
 }
 
+static bool may_be_same(const Type *a, const Type *b, int behind)
+{
+    bool fits = a->dtype == b->dtype && a->rank == b->rank - behind;
+    for (int i = 0; i < a->rank && fits; i++)
+        fits = a->dim[i]->lo <= b->dim[i + behind]->hi && b->dim[i + behind]->lo <= a->dim[i]->hi;
+    return fits;
+}
+
+static bool is_tensor(const Port *p)
+{
+    return p->kind == PORT_TENSOR;
+}
+
+/* The body's parameters are the operands (of sliced ones a slice) and so are those of the condition; its results are
+ * the next values of what is carried, then slices of the other results. */
+static const char *check_loop(Check *c, const Node *n)
+{
+    const Attr *carried = node_attr(n, "carried"), *sliced = node_attr(n, "sliced"), *count = node_attr(n, "count");
+    bool fits = carried && carried->kind == ATTR_INTS && carried->n == 1 && sliced && sliced->kind == ATTR_INTS && sliced->n == 1;
+    int64_t from = fits ? node_int(n, "carried", 0) : -1, slices = fits ? node_int(n, "sliced", 0) : -1;
+    fits = from >= 0 && slices >= 0 && from <= n->in_count && slices <= (int64_t)n->in_count - from && from <= n->out_count;
+    const Attr *reverse = node_attr(n, "reverse");
+    if (count)
+        fits &= (count->kind == ATTR_INTS || count->kind == ATTR_IDX) && count->n == 1 && reverse &&
+                reverse->kind == ATTR_INTS && reverse->n == 1 && n->region_count == 1;
+    else
+        fits &= n->region_count == 2 && slices == 0 && from == n->out_count;
+    if (!fits || (count && node_idx(n, "count", 0)->hi < 0))
+        return say(c->g, n, "needs other attributes or another number of regions");
+    for (uint32_t r = 0; r < n->region_count && fits; r++)
+        fits = n->region[r]->inputs.n == n->in_count && n->region[r]->outputs.n == (r ? 1 : n->out_count);
+    for (uint32_t i = 0; i < n->in_count && fits; i++)
+        for (uint32_t r = 0; r < n->region_count && fits; r++) {
+            const Port *p = &n->region[r]->inputs.at[i];
+            bool slice = i >= from && i < from + slices;
+            fits = is_tensor(p) && may_be_same(&p->value->type, &n->in[i]->type, slice);
+        }
+    for (uint32_t i = 0; i < n->out_count && fits; i++) {
+        const Port *p = &n->region[0]->outputs.at[i];
+        fits = is_tensor(p) && may_be_same(&p->value->type, &n->out[i]->type, i >= from) &&
+               (i >= from || may_be_same(&n->in[i]->type, &n->out[i]->type, 0));
+    }
+    if (fits && !count)
+        fits = is_tensor(&n->region[1]->outputs.at[0]) &&
+               may_be_same(&n->region[1]->outputs.at[0].value->type, &(Type){ .dtype = DT_bool }, 0);
+    return fits ? NULL : say(c->g, n, "has not regions with its operands and results");
+}
+
 static const char *check_regions(Check *c, const Node *n)
 {
+    if (n->op == OP_loop)
+        return check_loop(c, n);
     if (op_info[n->op].kind == ROUTINE)
         return n->region_count ? say(c->g, n, "has regions") : NULL;
     if (n->op != OP_cond)
@@ -184,6 +234,11 @@ static const char *check_regions(Check *c, const Node *n)
             const Port *p = &n->region[i]->inputs.at[k];
             fits = p->kind == PORT_TENSOR && p->value->type.dtype == n->in[k + 1]->type.dtype &&
                    p->value->type.rank == n->in[k + 1]->type.rank;
+        }
+    for (uint32_t i = 0; i < n->region_count && fits; i++)
+        for (size_t k = 0; k < n->out_count && fits; k++) {
+            const Port *p = &n->region[i]->outputs.at[k];
+            fits = is_tensor(p) && may_be_same(&p->value->type, &n->out[k]->type, 0);
         }
     return fits ? NULL : say(c->g, n, "has not two regions with its operands and results");
 }

@@ -77,7 +77,8 @@ static bool is_keyword(const char *s)
                                          "work",      "guard",   "region", "kernel", "reads",  "writes",
                                          "workspace", "for",     "let",    "acc",    "check",  "call",
                                          "if",        "else",    "end",    "none",   "scalar", "in",
-                                         "inf",       "nan",     "state",  "commit", "assert", "mutated" };
+                                         "inf",       "nan",     "state",  "commit", "assert", "mutated",
+                                         "loop",      "while",   "do",     "part",   "carry" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(words[i], s))
             return true;
