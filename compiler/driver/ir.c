@@ -24,7 +24,9 @@ typedef struct Ir {
 void list_graph_ops(FILE *out)
 {
     static const char *const kinds[] = { "pointwise", "create",   "reduce",  "view",
-                                         "gather",    "contract", "control", "scan", "routine", "composite" };
+                                         "gather",    "scatter",  "contract", "control",
+                                         "scan",      "routine",  "composite" };
+    _Static_assert(sizeof kinds / sizeof *kinds == COMPOSITE + 1, "a name for each kind");
     fprintf(out, "| operator | kind | operands | result |\n|---|---|---|---|\n");
     for (int i = 0; i < OP_COUNT; i++) {
         const OpInfo *o = &op_info[i];
