@@ -71,17 +71,15 @@ static void workspace_of_all(Emit *e)
 
 /* ---- ports -------------------------------------------------------------------------------------------------- */
 
-static const Type *port_type(const Port *p, Type *number)
+static Type type_of(const Port *p)
 {
-    if (p->kind == PORT_TENSOR)
-        return &p->value->type;
-    *number = (Type){ .dtype = p->kind == PORT_NUMBER ? p->dtype : DT_f32 };
-    return number;
+    return p->kind == PORT_TENSOR ? port_type(p) : (Type){ .dtype = p->kind == PORT_NUMBER ? p->dtype : DT_f32 };
 }
 
 static const char *port_text(Emit *e, const Port *p)
 {
-    return p->kind == PORT_TENSOR ? type_text(e->a->job, &p->value->type)
+    Type t = type_of(p);
+    return p->kind == PORT_TENSOR ? type_text(e->a->job, &t)
            : p->kind == PORT_NONE ? "None"
                                   : job_printf(e->a->job, "%s, fixed by the export", dtype_info[p->dtype].name);
 }
@@ -98,8 +96,8 @@ static void dims(Emit *e, const char *port, const char *what, const Type *t, boo
 
 static void port_macros(Emit *e, const Port *p, const char *what, size_t number)
 {
-    Type other;
-    const Type *t = port_type(p, &other);
+    Type type = type_of(p);
+    const Type *t = &type;
     const char *name = job_printf(e->a->job, "%s_%s%zu", e->method, what, number);
     text_add(e->out, "/* ");
     emit_comment(e->out, p->name);
@@ -163,8 +161,8 @@ static const char *c_type(DType d)
 /* " *     static float in0[24];" and its shape; the element count of what has no size yet is 1. */
 static void example_data(Emit *e, const Port *p, const char *what, size_t number)
 {
-    Type other;
-    const Type *t = port_type(p, &other);
+    Type type = type_of(p);
+    const Type *t = &type;
     int64_t count = 1, size;
     Text shape;
     text_init(&shape, e->a->job);
@@ -173,7 +171,9 @@ static void example_data(Emit *e, const Port *p, const char *what, size_t number
             size = count = 1;
         text_add(&shape, "%s %" PRId64, d ? "," : "", size);
     }
-    text_add(e->out, " *     static %s %s%zu[%" PRId64 "];", c_type(t->dtype), what, number, count ? count : 1);
+    bool pairs = dtype_is_complex(t->dtype);
+    text_add(e->out, " *     static %s %s%zu[%" PRId64 "]%s;", c_type(pairs ? dtype_part(t->dtype) : t->dtype), what, number,
+             count ? count : 1, pairs ? "[2]" : "");
     if (t->rank)
         text_add(e->out, "  int64_t %s%zu_shape[] = {%s };", what, number, shape.at);
     text_add(e->out, "\n");
@@ -183,8 +183,8 @@ static void example_tensors(Emit *e, const Port *at, size_t n, const char *what)
 {
     text_add(e->out, " *     DLTensor %s[] = {\n", what);
     for (size_t i = 0; i < n; i++) {
-        Type other;
-        const Type *t = port_type(&at[i], &other);
+        Type type = type_of(&at[i]);
+        const Type *t = &type;
         const DTypeInfo *d = &dtype_info[t->dtype];
         const char *shape = t->rank ? job_printf(e->a->job, "%s%zu_shape", what, i) : "NULL";
         text_add(e->out, " *         { %s%zu, { 1, 0 }, %d, { %d, %d, 1 }, %s, NULL, 0 },\n", what, i, t->rank,

@@ -57,9 +57,10 @@ static void i64_text(Text *out, int64_t v)
         text_add(out, v > INT32_MAX || v < INT32_MIN ? "%" PRId64 "LL" : "%" PRId64, v);
 }
 
-static const char *port_type(Emit *e, const Port *p)
+static const char *port_text(Emit *e, const Port *p)
 {
-    return p->kind == PORT_TENSOR ? type_text(e->a->job, &p->value->type)
+    Type t = p->kind == PORT_TENSOR ? port_type(p) : (Type){ 0 };
+    return p->kind == PORT_TENSOR ? type_text(e->a->job, &t)
            : p->kind == PORT_NONE ? "None"
                                   : dtype_info[p->dtype].name;
 }
@@ -97,7 +98,7 @@ static void method_comment(Emit *e)
         const Port *p = i < g->inputs.n ? &g->inputs.at[i] : &g->outputs.at[i - g->inputs.n];
         text_add(e->out, i < g->inputs.n ? " *   input  " : " *   output ");
         emit_comment(e->out, p->name);
-        text_add(e->out, ": %s\n", port_type(e, p));
+        text_add(e->out, ": %s\n", port_text(e, p));
     }
     for (size_t i = 0; i < g->symbols.n; i++) {
         const Idx *s = g->symbols.at[i];
@@ -143,7 +144,7 @@ static void port_table(Emit *e, const Port *port, const char *name)
 {
     Type t = { .dtype = port->kind == PORT_NUMBER ? port->dtype : DT_f32 };
     if (port->kind == PORT_TENSOR)
-        t = port->value->type;
+        t = port_type(port);
     const char *dims = job_printf(e->a->job, "%s_dims", name);
     dims_table(e, dims, &t);
     if (port->kind == PORT_NUMBER) {
@@ -291,7 +292,7 @@ static void bind_inputs(Emit *e, const Idx **bound, size_t *n)
     for (int pass = 0; pass < 3; pass++)
         for (size_t i = 0; i < g->inputs.n; i++) {
             const Port *port = &g->inputs.at[i];
-            for (int d = 0; port->kind == PORT_TENSOR && d < port->value->type.rank; d++) {
+            for (int d = 0; port->kind == PORT_TENSOR && d < port_type(port).rank; d++) {
                 /* the dimension that bound a symbol needs no check of its own */
                 const Idx *size = port->value->type.dim[d];
                 bool binder = false;
@@ -336,7 +337,7 @@ static void output_sizes(Emit *e)
     const Graph *g = e->p->g;
     for (size_t i = 0; i < g->outputs.n; i++) {
         const Port *p = &g->outputs.at[i];
-        for (int d = 0; p->kind == PORT_TENSOR && d < p->value->type.rank; d++) {
+        for (int d = 0; p->kind == PORT_TENSOR && d < port_type(p).rank; d++) {
             text_add(e->out, "    call->outputs[%zu].shape[%d] = ", i, d);
             idx(e, p->value->type.dim[d]);
             text_add(e->out, ";\n");
@@ -860,10 +861,10 @@ static void json_port(Text *out, const Port *p)
         text_add(out, ",\"none\":true}");
         return;
     }
-    DType d = p->kind == PORT_TENSOR ? p->value->type.dtype : p->dtype;
-    text_add(out, ",\"dtype\":\"%s\",\"dims\":[", dtype_info[d].name);
-    for (int i = 0; p->kind == PORT_TENSOR && i < p->value->type.rank; i++) {
-        const Idx *e = p->value->type.dim[i];
+    Type t = p->kind == PORT_TENSOR ? port_type(p) : (Type){ .dtype = p->dtype };
+    text_add(out, ",\"dtype\":\"%s\",\"dims\":[", dtype_info[t.dtype].name);
+    for (int i = 0; i < t.rank; i++) {
+        const Idx *e = t.dim[i];
         text_add(out, i ? "," : "");
         if (e->op == IDX_CONST) {
             text_add(out, "%" PRId64, e->k);

@@ -187,7 +187,7 @@ static void port(Parser *t, bool input)
         *p.value =
             (Value){ .name = b->name, .kind = VALUE_INPUT, .type = type_make(b->dtype, b->rank, b->dim), .buffer = b };
     }
-    p.scalar = lex_take(s, "scalar");
+    lex_port_kind(s, &p);
     p.mutated = input && b && lex_take(s, "mutated");
     if (input) {
         *vec_push(s->job, &g->inputs) = p;

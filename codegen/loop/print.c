@@ -200,7 +200,7 @@ static void print_port(Text *out, Job *job, const char *what, const Port *p, con
     } else {
         word_number_port(out, p);
     }
-    text_add(out, "%s%s\n", p->scalar ? " scalar" : "", p->mutated ? " mutated" : "");
+    text_add(out, "%s%s\n", p->pairs ? " pairs" : p->scalar ? " scalar" : "", p->mutated ? " mutated" : "");
 }
 
 /* ---- kernels -------------------------------------------------------------------------------------------------- */

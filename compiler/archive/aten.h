@@ -52,6 +52,13 @@ Value *as_bool(Call *c, Value *v);                     /* v != 0 */
 DType cast_operands(Call *c, Value **a, Value **b);    /* both operands as wide(result's dtype), which is returned */
 Value *log_sigmoid(Call *c, Value *x);
 
+/* ---- aten_complex.c ---- */
+
+Value *build_complex(Call *c, Value *re, Value *im);
+Value *build_abs(Call *c, Value *z);     /* of complex values, too */
+Value *as_real(Call *c, Value *z);       /* a last axis of 2 */
+Value *as_complex(Call *c, Value *pairs);
+
 /* ---- aten_reduce.c ---- */
 
 /* Marks the axes that argument dim names; all, where it names none. */

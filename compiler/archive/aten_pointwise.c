@@ -13,7 +13,7 @@ static void promote_one(DType *slot, DType d)
 void promote_operand(Promotion *p, const Value *v, bool number)
 {
     if (number)
-        promote_one(&p->number, v->type.dtype == DT_f64 ? DT_f32 : v->type.dtype);
+        promote_one(&p->number, v->type.dtype == DT_f64 ? DT_f32 : v->type.dtype == DT_c128 ? DT_c64 : v->type.dtype);
     else
         promote_one(v->type.rank ? &p->tensor : &p->scalar_tensor, v->type.dtype);
 }
@@ -44,7 +44,7 @@ void decode_unary(Call *c)
     Value *a = arg_tensor(c, "self");
     DType t = c->row->op == OP_isnan ? a->type.dtype : c->meta[0].dtype;
     bool rounding = c->row->op >= OP_floor && c->row->op <= OP_trunc;
-    if ((rounding || c->row->op == OP_isnan) && !dtype_is_float(t)) {
+    if ((rounding || c->row->op == OP_isnan) && !dtype_is_float(t) && !dtype_is_complex(t)) {
         give(c, rounding ? a : build_expand(&c->b, build_full_int(&c->b, DT_bool, 0), a->type.rank, a->type.dim));
         return;
     }

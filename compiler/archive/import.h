@@ -74,7 +74,7 @@ struct Row {
     void (*decode)(Call *c);
     Op op;                  /* for decode functions that serve several rows */
     const char *flags;      /* v: the result views `self`; b: it views the storage of self; i: it may be self itself; m: has an in-place form; n: no result;
-                               others are the decode function's own */
+                               z: of complex numbers, too; others are the decode function's own */
 };
 const Row *aten_row(const char *target);  /* NULL: none */
 /* "(Tensor self, ...) -> Tensor", up to the end of its line; NULL: no such target. */

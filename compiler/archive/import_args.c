@@ -57,7 +57,7 @@ Value *named_tensor(Call *c, const Json *name)
     if (!e)
         fail_at(c->m->job, EXIT_INPUT, &c->b.origin, "%s: %s reads %s, which is not defined before it", c->m->where,
                 c->target, text);
-    if (e->kind == ENTRY_TENSOR && dtype_info[e->value->type.dtype].kind == DK_C)
+    if (e->kind == ENTRY_TENSOR && dtype_is_complex(e->value->type.dtype) && c->row && !strchr(c->row->flags, 'z'))
         call_refuse(c, "it reads %s, which is complex", text);
     if (e->kind == ENTRY_TENSOR)
         return entry_read(c->m, e);
@@ -284,6 +284,11 @@ Value *arg_operand(Call *c, const char *name, bool *number)
         if (k)
             return build_full(&c->b, DT_f64, json_double(job, k, c->m->where));
         return build_full_int(&c->b, DT_bool, json_bool(job, t, c->m->where));
+    }
+    if (tagged(a, "as_complex") && strchr(c->row->flags, 'z')) {
+        Value *re = build_full(&c->b, DT_f64, json_double(job, json_need(job, a, "real", c->m->where), c->m->where));
+        Value *im = build_full(&c->b, DT_f64, json_double(job, json_need(job, a, "imag", c->m->where), c->m->where));
+        return build2(&c->b, OP_complex, re, im);
     }
     if (tagged(a, "as_complex"))
         call_refuse(c, "argument %s is complex", name);

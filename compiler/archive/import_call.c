@@ -132,7 +132,7 @@ void decode(Import *m, const Json *node, Call *c)
     for (uint32_t i = 0; i < c->result_count; i++) {
         if (!recorded_type(m, names[i], &c->meta[i]))
             call_refuse(c, "result %s has a size known only during the run", names[i]);
-        if (dtype_info[c->meta[i].dtype].kind == DK_C)
+        if (dtype_is_complex(c->meta[i].dtype) && !strchr(c->row->flags, 'z'))
             call_refuse(c, "result %s is complex", names[i]);
     }
     c->row->decode(c);

@@ -103,6 +103,9 @@ static void refuse_composites(Ir *a, Graph *g)
                 fail(a->job, EXIT_INPUT,
                      "%s: %s is a composite operator, which lowering does not know; add --pass decompose", a->path,
                      op_info[n->op].name);
+            if (n->out_count && dtype_is_complex(n->out[0]->type.dtype))
+                fail(a->job, EXIT_INPUT, "%s: %s is complex, which lowering does not know; add --pass split_complex", a->path,
+                     n->out[0]->name);
             for (uint32_t i = 0; i < n->region_count; i++)
                 refuse_composites(a, n->region[i]);
         }

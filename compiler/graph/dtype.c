@@ -44,6 +44,21 @@ bool dtype_is_int(DType d)
     return d < DT_COUNT && (dtype_info[d].kind == DK_I || dtype_info[d].kind == DK_U);
 }
 
+bool dtype_is_complex(DType d)
+{
+    return d == DT_c64 || d == DT_c128;
+}
+
+DType dtype_complex(DType part)
+{
+    return part == DT_f32 ? DT_c64 : part == DT_f64 ? DT_c128 : DT_NONE;
+}
+
+DType dtype_part(DType d)
+{
+    return d == DT_c64 ? DT_f32 : d == DT_c128 ? DT_f64 : DT_NONE;
+}
+
 /* bool < unsigned, signed < float < complex. */
 static int category(DType d)
 {

@@ -32,6 +32,9 @@ DType dtype_from_name(const char *name);      /* "f32"; DT_NONE */
 DType dtype_from_storage(const char *storage); /* "Float"; DT_NONE */
 bool dtype_is_float(DType d);
 bool dtype_is_int(DType d); /* signed, unsigned; not bool */
+bool dtype_is_complex(DType d);
+DType dtype_complex(DType part);    /* c64 of f32; DT_NONE: there is none */
+DType dtype_part(DType d);          /* f32 of c64; DT_NONE: not complex */
 /* PyTorch's promotion of two tensor types of the same category rank (c10::promoteTypes). */
 DType dtype_promote(DType a, DType b);
 #endif

@@ -89,6 +89,7 @@ typedef struct Port {
     int64_t bits;   /* its 8 bytes */
     bool scalar;    /* a tensor that stands for a Python number */
     bool mutated;   /* an input that the run writes; set by lowering */
+    bool pairs;     /* complex to the host: its last axis, of size 2, holds real and imaginary part */
 } Port;
 
 /* What a run does besides its outputs: first all checks, then, if they hold, all commits.  So a run that fails leaves
@@ -192,6 +193,7 @@ const Idx *type_count(Job *job, const Type *t);    /* elements */
 bool type_static(const Type *t, int64_t *count);   /* all sizes constant */
 void type_print(Text *out, const Type *t);         /* "f32[s77, 10]" */
 const char *type_text(Job *job, const Type *t);
+Type port_type(const Port *p);                     /* of a tensor's port, as the host sees it */
 /* The result type by the operator's rule; false: the operator has none (its type is given).  Wrong operands fail at
  * the origin with EXIT_INPUT. */
 bool type_infer(Job *job, const Node *n, Type *out);

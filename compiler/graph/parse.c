@@ -124,7 +124,7 @@ static void input(Lex *s, Graph *g)
             lex_fault(s, "i64, f64, bool or none");
         *vec_push(s->job, &g->inputs) = p;
     }
-    g->inputs.at[g->inputs.n - 1].scalar = lex_take(s, "scalar");
+    lex_port_kind(s, &g->inputs.at[g->inputs.n - 1]);
 }
 
 static void output(Lex *s, Graph *g)
@@ -133,7 +133,7 @@ static void output(Lex *s, Graph *g)
     lex_need(s, "=");
     if (!lex_number_port(s, &p))
         p = (Port){ .name = p.name, .kind = PORT_TENSOR, .value = value(s, g) };
-    p.scalar = lex_take(s, "scalar");
+    lex_port_kind(s, &p);
     *vec_push(s->job, &g->outputs) = p;
 }
 

@@ -118,7 +118,7 @@ static void print_input(Text *out, const Port *p)
         type_print(out, &p->value->type);
     else
         word_number_port(out, p);
-    text_add(out, p->scalar ? " scalar\n" : "\n");
+    text_add(out, p->pairs ? " pairs\n" : p->scalar ? " scalar\n" : "\n");
 }
 
 static void print_output(Text *out, const Port *p)
@@ -130,7 +130,7 @@ static void print_output(Text *out, const Port *p)
         word_name(out, p->value->name);
     else
         word_number_port(out, p);
-    text_add(out, p->scalar ? " scalar\n" : "\n");
+    text_add(out, p->pairs ? " pairs\n" : p->scalar ? " scalar\n" : "\n");
 }
 
 static void print_effect(Text *out, const Effect *e)

@@ -56,6 +56,16 @@ const char *type_text(Job *job, const Type *t)
     return text.at;
 }
 
+Type port_type(const Port *p)
+{
+    Type t = p->value->type;
+    if (p->pairs) {
+        t.dtype = dtype_complex(t.dtype);
+        t.rank--;
+    }
+    return t;
+}
+
 static _Noreturn void mismatch(Job *job, const Node *n, const Type *a, const Type *b)
 {
     fail_at(job, EXIT_INPUT, &n->origin, "%s: operands %s and %s do not fit together",
@@ -90,6 +100,10 @@ static bool infer_pointwise(Job *job, const Node *n, Type *out)
         r.dtype = n->in[1]->type.dtype;
     if (compare || n->op == OP_isnan)
         r.dtype = DT_bool;
+    if (n->op == OP_complex)
+        r.dtype = dtype_complex(r.dtype);
+    if (n->op == OP_real || n->op == OP_imag)
+        r.dtype = dtype_part(r.dtype);
     *out = r;
     return true;
 }

@@ -78,7 +78,8 @@ static bool is_keyword(const char *s)
                                          "workspace", "for",     "let",    "acc",    "check",  "call",
                                          "if",        "else",    "end",    "none",   "scalar", "in",
                                          "inf",       "nan",     "state",  "commit", "assert", "mutated",
-                                         "loop",      "while",   "do",     "part",   "carry" };
+                                         "loop",      "while",   "do",     "part",   "carry",
+                                         "pairs" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(words[i], s))
             return true;
@@ -420,6 +421,15 @@ bool lex_number_port(Lex *s, Port *p)
             return true;
         }
     return false;
+}
+
+void lex_port_kind(Lex *s, Port *p)
+{
+    p->scalar = lex_take(s, "scalar");
+    p->pairs = !p->scalar && lex_take(s, "pairs");
+    const Type *t = p->kind == PORT_TENSOR ? &p->value->type : NULL;
+    if (p->pairs && (!t || !t->rank || !idx_is(t->dim[t->rank - 1], 2) || dtype_complex(t->dtype) == DT_NONE))
+        lex_fault(s, "a tensor of f32 or f64 with a last axis of size 2 before \"pairs\"");
 }
 
 void lex_origin(Lex *s, Origin *o)

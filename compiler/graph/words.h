@@ -57,5 +57,6 @@ Type lex_type(Lex *s);
 const Idx *lex_symbol(Lex *s);         /* behind "sym" */
 Guard lex_guard(Lex *s);               /* behind "guard" */
 bool lex_number_port(Lex *s, Port *p); /* false: neither a number nor none */
+void lex_port_kind(Lex *s, Port *p);   /* "scalar" or "pairs" behind it */
 void lex_origin(Lex *s, Origin *o);    /* if there is one */
 #endif
