@@ -3,15 +3,43 @@
 #include "import_parts.h"
 #include <string.h>
 
+/* Targets that no row of aten.def reads. */
+static const struct Special {
+    const char *target;
+    void (*import)(Import *m, const Json *node);
+} specials[] = {
+    { "higher_order.cond", import_cond },
+    { "aten._assert_scalar.default", import_assert },
+    { "higher_order.with_effects", import_with_effects },
+    { "higher_order.wrap_with_set_grad_enabled", import_inlined },
+    { "higher_order.wrap_with_autocast", import_inlined },
+    { "higher_order.invoke_subgraph", import_inlined },
+    { "higher_order.tag_activation_checkpoint", import_inlined },
+    { "higher_order.wrap_activation_checkpoint", import_inlined },
+    { "higher_order.wrap", import_inlined },
+    { "higher_order.hints_wrapper", import_inlined },
+    { "higher_order.strict_mode", import_inlined },
+    { "higher_order.run_const_graph", import_inlined },
+    { "higher_order.invoke_quant", import_inlined },
+    { "higher_order.invoke_quant_packed", import_inlined },
+};
+
+static const struct Special *special(const char *target)
+{
+    for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)
+        if (!strcmp(specials[i].target, target))
+            return &specials[i];
+    return NULL;
+}
+
 void import_nodes(Import *m)
 {
     for (const Json *n = json_first(need_array(m, m->scope->graph, "nodes")); n; n = json_next(n)) {
         check_node(m, n);
         const char *target = json_string(m->job, json_need(m->job, n, "target", m->where), m->where);
-        if (!strcmp(target, "torch.ops.higher_order.cond"))
-            import_cond(m, n);
-        else if (!strcmp(target, "torch.ops.aten._assert_scalar.default"))
-            import_assert(m, n);
+        const struct Special *s = special(short_target(target));
+        if (s)
+            s->import(m, n);
         else if (!import_symbolic(m, n))
             import_call(m, n);
     }
@@ -22,7 +50,7 @@ static const char *arg_name(Import *m, const Json *spec)
     return json_string(m->job, json_need(m->job, json_need(m->job, spec, "arg", m->where), "name", m->where), m->where);
 }
 
-Value *constant_value(Import *m, const char *name, const Tensor *t)
+static Type tensor_type(Import *m, const char *name, const Tensor *t)
 {
     const Idx *dim[MAX_RANK];
     for (int i = 0; i < t->rank; i++)
@@ -31,7 +59,45 @@ Value *constant_value(Import *m, const char *name, const Tensor *t)
     Type type = type_make(t->dtype, t->rank, dim);
     if (!type_static(&type, &count))
         fail(m->job, EXIT_INPUT, "%s: the size of %s overflows", m->where, name);
-    return graph_const(m->scope->g, t, type, sym(m->job, name));
+    return type;
+}
+
+Value *constant_value(Import *m, const char *name, const Tensor *t)
+{
+    return graph_const(m->scope->g, t, tensor_type(m, name, t), sym(m->job, name));
+}
+
+static bool same_memory(const Tensor *a, const Tensor *b)
+{
+    bool same = a->storage->id == b->storage->id && a->storage->size && a->dtype == b->dtype && a->rank == b->rank &&
+                a->offset == b->offset;
+    for (int i = 0; i < a->rank && same; i++)
+        same = a->size[i] == b->size[i] && a->stride[i] == b->stride[i];
+    return same;
+}
+
+static bool is_state(const Import *m, Sym weight)
+{
+    for (size_t i = 0; i < m->options->states.n; i++)
+        if (m->options->states.at[i] == weight)
+            return true;
+    return false;
+}
+
+/* Tied weights are one memory, under the name of the first. */
+static void weight_entry(Import *m, const char *name, Sym weight, const Tensor *t)
+{
+    Entry *e = NULL;
+    for (size_t i = 0; i < m->weights.n && !e; i++)
+        if (same_memory(m->weights.at[i].tensor, t))
+            e = entry_alias(m, name, m->weights.at[i].entry);
+    if (!e) {
+        Value *v = is_state(m, weight) ? graph_state(m->top, t, tensor_type(m, name, t), sym(m->job, name))
+                                       : constant_value(m, name, t);
+        e = entry_tensor(m, name, v, true);
+        e->memory->weight = weight;
+    }
+    *vec_push(m->job, &m->weights) = (struct Weight){ weight, t, e };
 }
 
 static void import_weight(Import *m, const char *kind, const Json *spec)
@@ -53,7 +119,7 @@ static void import_weight(Import *m, const char *kind, const Json *spec)
              t->rank, dtype_info[t->dtype].name, type_text(m->job, &recorded));
     if (entry_find(m, name))
         return; /* strict export of 2.5 and 2.6 may list a tied parameter twice */
-    entry_tensor(m, name, constant_value(m, name, t), true);
+    weight_entry(m, name, sym(m->job, fqn), t);
 }
 
 static DType number_of(Import *m, const Json *value, int64_t *bits)
@@ -113,6 +179,8 @@ static void import_inputs(Import *m, const Json *specs)
             Port port = { .name = sym(m->job, json_string(m->job, json_need(m->job, one, "name", m->where), m->where)) };
             number_port(m, &port, json_first(json_need(m->job, one, "value", m->where)));
             *vec_push(m->job, &m->scope->g->inputs) = port;
+        } else if (!strcmp(kind, "token") || !strcmp(kind, "custom_obj")) {
+            entry_new(m, arg_name(m, one), ENTRY_NONE); /* tokens order effects; who reads an object is refused */
         } else {
             fail(m->job, EXIT_UNSUPPORTED, "%s: an input of kind %s is not supported", m->where, kind);
         }
@@ -180,29 +248,90 @@ static void import_output(Import *m, const Json *arg, Sym name)
     *vec_push(job, &m->scope->g->outputs) = port;
 }
 
-static void import_outputs(Import *m, const Json *module, const Json *specs)
+/* Which output of the signature is what: the key of its name, NULL for other kinds. */
+static const char *mutation_key(const char *kind)
 {
-    size_t n = json_count(specs), i = 0;
-    Sym *names = job_array(m->job, n + 1, sizeof *names);
-    size_t named = output_names(m, module, names, n);
-    for (const Json *s = json_first(specs); s; s = json_next(s), i++) {
-        const Json *one = json_first(s);
-        const char *kind = one ? json_key(one) : "";
-        if (strcmp(kind, "user_output")) {
-            Entry *e = json_get(one, "arg") ? entry_find(m, arg_name(m, one)) : NULL;
-            const Value *v = e ? e->value : NULL;
-            fail(m->job, EXIT_UNSUPPORTED,
-                 "%s: the program has an output of kind %s (target %s); state and mutated inputs are not supported", m->where,
-                 kind, v && v->kind == VALUE_NODE && v->def->origin.target ? v->def->origin.target : "aten.copy_");
-        }
-        Sym name = named == n ? names[i] : sym_printf(m->job, "output_%zu", i);
-        const Json *arg = json_need(m->job, one, "arg", m->where);
-        check_union(m, "an output", arg);
-        import_output(m, arg, name);
+    return !strcmp(kind, "buffer_mutation")       ? "buffer_name"
+           : !strcmp(kind, "parameter_mutation")  ? "parameter_name"
+           : !strcmp(kind, "user_input_mutation") ? "user_input_name"
+                                                  : NULL;
+}
+
+/* What a functional program says at its end a non-functional one says by writing. */
+static void import_mutation(Import *m, const char *key, const Json *one)
+{
+    const char *name = json_string(m->job, json_need(m->job, one, key, m->where), m->where);
+    Entry *e = !strcmp(key, "user_input_name") ? entry_find(m, name) : NULL;
+    for (size_t i = 0; i < m->weights.n && !e; i++)
+        if (!strcmp(m->weights.at[i].name, name))
+            e = m->weights.at[i].entry;
+    Call c = { .m = m, .target = "output", .b = { .g = m->scope->g, .stem = sym(m->job, name) } };
+    if (!e || e->kind != ENTRY_TENSOR || !e->memory->target)
+        fail(m->job, EXIT_INPUT, "%s: %s, which an output replaces, is no input of the program", m->where, name);
+    const Type *t = &e->memory->target->type;
+    Value *v = named_tensor(&c, json_need(m->job, json_need(m->job, one, "arg", m->where), "name", m->where));
+    if (v->type.dtype != t->dtype || v->type.rank != t->rank)
+        fail(m->job, EXIT_INPUT, "%s: %s is replaced by %s; it is %s", m->where, name, type_text(m->job, &v->type),
+             type_text(m->job, t));
+    for (size_t i = 0; i < m->top->effects.n; i++)
+        if (m->top->effects.at[i].target == e->memory->target)
+            return; /* a tied weight, said twice */
+    graph_commit(m->top, e->memory->target, v);
+}
+
+static const char *spec_kind(const Json *spec)
+{
+    return json_first(spec) ? json_key(json_first(spec)) : "";
+}
+
+/* Weights that outputs replace are state. */
+static void find_states(Import *m, const Json *specs)
+{
+    for (const Json *s = json_first(specs); s; s = json_next(s)) {
+        const char *key = mutation_key(spec_kind(s));
+        if (!key || !strcmp(key, "user_input_name"))
+            continue;
+        Sym name = sym(m->job, json_string(m->job, json_need(m->job, json_first(s), key, m->where), m->where));
+        if (!is_state(m, name))
+            *vec_push(m->job, &m->options->states) = name;
     }
 }
 
-Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, const ImportOptions *options)
+static void import_outputs(Import *m, const Json *module, const Json *specs)
+{
+    size_t n = 0, i = 0;
+    for (const Json *s = json_first(specs); s; s = json_next(s))
+        n += !strcmp(spec_kind(s), "user_output");
+    Sym *names = job_array(m->job, n + 1, sizeof *names);
+    size_t named = output_names(m, module, names, n);
+    for (const Json *s = json_first(specs); s; s = json_next(s)) {
+        const Json *one = json_first(s);
+        const char *kind = spec_kind(s);
+        if (mutation_key(kind)) {
+            import_mutation(m, mutation_key(kind), one);
+        } else if (!strcmp(kind, "user_output")) {
+            const Json *arg = json_need(m->job, one, "arg", m->where);
+            check_union(m, "an output", arg);
+            import_output(m, arg, named == n ? names[i] : sym_printf(m->job, "output_%zu", i));
+            i++;
+        } else if (strcmp(kind, "token")) {
+            fail(m->job, EXIT_UNSUPPORTED, "%s: an output of kind %s is not supported", m->where, kind);
+        }
+    }
+    for (i = 0; i < m->written.n; i++)
+        graph_commit(m->top, m->written.at[i]->target, m->written.at[i]->value);
+}
+
+bool import_is_stale(const Graph *g, const ImportOptions *options)
+{
+    for (size_t i = 0; i < g->consts.n; i++)
+        for (size_t k = 0; k < options->states.n; k++)
+            if (g->consts.at[i]->tensor->name == options->states.at[k])
+                return true;
+    return false;
+}
+
+Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, ImportOptions *options)
 {
     Import m = { .job = job, .archive = archive, .model = model, .options = options };
     m.where = job_printf(job, "%s.json", archive_model_name(archive, model));
@@ -215,11 +344,15 @@ Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, const 
     m.scope->g = m.top = graph_new(job, name);
     const Json *values = json_need(job, m.scope->graph, "tensor_values", m.where);
     index_members(&m, values, &m.scope->meta_slot, &m.scope->meta_size);
+    size_t states = options->states.n;
+    find_states(&m, need_array(&m, signature, "output_specs"));
     import_inputs(&m, need_array(&m, signature, "input_specs"));
     import_nodes(&m);
     import_outputs(&m, module, need_array(&m, signature, "output_specs"));
     import_range_guards(&m);
-    return m.top;
+    return options->states.n > states && import_is_stale(m.top, options)
+               ? import_program(job, archive, model, name, options)
+               : m.top;
 }
 
 /* ---- check ---------------------------------------------------------------------------------------------------------- */
@@ -239,8 +372,7 @@ static void check_graph(Import *m, const Json *graph, FILE *out, size_t *count)
         }
         bool symbolic = !strncmp(c.target, "_operator.", 10) || !strncmp(c.target, "torch.sym_", 10) ||
                         !strncmp(c.target, "math.", 5) || !strncmp(c.target, "aten.sym_", 9);
-        bool known = c.row || symbolic || !strcmp(c.target, "higher_order.cond") ||
-                     !strcmp(c.target, "aten._assert_scalar.default");
+        bool known = c.row || symbolic || special(c.target);
         Sym name = sym(m->job, c.target);
         for (size_t i = 0; i < seen.n && !known; i++)
             known = seen.at[i] == name;
@@ -254,7 +386,7 @@ static void check_graph(Import *m, const Json *graph, FILE *out, size_t *count)
 
 size_t import_check(Job *job, Archive *archive, size_t model, FILE *out)
 {
-    static const ImportOptions none;
+    ImportOptions none = { 0 };
     Import m = { .job = job, .archive = archive, .model = model, .options = &none };
     m.where = job_printf(job, "%s.json", archive_model_name(archive, model));
     const Json *program = archive_program(archive, model);

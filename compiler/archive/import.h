@@ -20,10 +20,15 @@ typedef struct ImportOptions {
         bool used;
     } *dims;
     size_t dim_count;
+    /* Weights that some program of the artifact writes, by their names in the archive: they are state.  Imports add what
+     * they find. */
+    VEC(Sym) states;
 } ImportOptions;
 
 /* Reads program `model` of the archive as a graph called `name`. */
-Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, const ImportOptions *options);
+Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, ImportOptions *options);
+/* Whether the graph reads a weight as a constant that turned out to be state: import it again. */
+bool import_is_stale(const Graph *g, const ImportOptions *options);
 
 /* `aotc check`: every operator of the program that has no row, each once with its first source line.  Returns how
  * many; prints one line each. */
@@ -36,7 +41,9 @@ typedef enum EntryKind { ENTRY_NONE, ENTRY_TENSOR, ENTRY_INT, ENTRY_SCALAR /* 0-
 typedef struct Memory {  /* what in-place operators write: one per distinct storage */
     Value *value;        /* its current contents, as the tensor that owns it */
     uint32_t version;
-    Sym placeholder;     /* an input, parameter or buffer of the program: writes to it are state; else NULL */
+    Value *target;       /* an input or state of the program, which gets the last contents; else NULL */
+    Sym weight;          /* a parameter or buffer: its name in the archive; else NULL */
+    bool fixed;          /* an operand of a region: cannot be written */
 } Memory;
 
 typedef struct Entry Entry;
@@ -50,6 +57,7 @@ struct Entry {
     Entry *base;            /* a view: of which entry, by which call */
     const Json *call;
     uint32_t result;        /* which result of the call */
+    struct Scope *scope;    /* of the names in the call */
     Sym subclass;           /* NONE: a weight that is a tensor subclass, by its name in the archive */
     Entry *next;            /* hash chain */
 };
@@ -61,7 +69,10 @@ typedef struct Row Row;
 typedef struct Call {
     Import *m;
     const Json *node;
+    const Json *args;       /* the first argument: behind those of an operator that wraps this one */
     const char *target;     /* "aten.add.Tensor" */
+    bool casts;             /* operands become floats of type `cast` where they are read */
+    DType cast;
     const Row *row;
     Build b;
     Type meta[64];          /* types recorded for the results */

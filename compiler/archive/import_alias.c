@@ -19,6 +19,7 @@ Entry *entry_new(Import *m, const char *name, EntryKind kind)
     Entry *e = job_alloc(m->job, sizeof *e), **bucket = &m->scope->table[text_hash(name) % ENTRY_TABLE];
     e->name = sym(m->job, name);
     e->kind = kind;
+    e->scope = m->scope;
     e->next = *bucket;
     *bucket = e;
     return e;
@@ -29,7 +30,19 @@ Entry *entry_tensor(Import *m, const char *name, Value *value, bool placeholder)
     Entry *e = entry_new(m, name, ENTRY_TENSOR);
     e->value = value;
     e->memory = job_alloc(m->job, sizeof *e->memory);
-    *e->memory = (Memory){ .value = value, .placeholder = placeholder ? e->name : NULL };
+    *e->memory = (Memory){ .value = value, .fixed = placeholder && m->scope->g != m->top };
+    if (placeholder && value->kind == VALUE_INPUT && !e->memory->fixed)
+        e->memory->target = value;
+    return e;
+}
+
+Entry *entry_alias(Import *m, const char *name, const Entry *of)
+{
+    Entry *e = entry_new(m, name, of->kind), *next = e->next;
+    Sym own = e->name;
+    *e = *of;
+    e->name = own;
+    e->next = next;
     return e;
 }
 
@@ -40,7 +53,10 @@ Value *entry_read(Import *m, Entry *e)
         return e->value;
     if (e->base) {
         Call c;
+        Scope *scope = m->scope;
+        m->scope = e->scope;
         decode(m, e->call, &c); /* reads its base through this function */
+        m->scope = scope;
         e->value = c.result[e->result];
     } else {
         e->value = e->memory->value;
@@ -143,13 +159,31 @@ static Value *fit(Call *c, Value *v, const Type *t)
     return build_expand(&c->b, build_cast(&c->b, v, t->dtype), t->rank, t->dim);
 }
 
+/* A parameter or buffer that is written is state; where it is not known as such, the program is imported again. */
+static void note_write(Call *c, Memory *memory)
+{
+    Import *m = c->m;
+    if (memory->fixed)
+        call_refuse(c, "it writes into an operand of a region");
+    if (memory->target && !memory->version)
+        *vec_push(m->job, &m->written) = memory;
+    for (size_t i = 0; memory->weight && !memory->target && i < m->options->states.n; i++)
+        if (m->options->states.at[i] == memory->weight)
+            return;
+    if (!memory->weight || memory->target)
+        return;
+    const Tensor *t = memory->value->tensor;
+    for (size_t i = 0; t && i < m->weights.n; i++)
+        if (m->weights.at[i].entry->memory != memory && m->weights.at[i].tensor->storage->id == t->storage->id)
+            call_refuse(c, "it writes into %s, which shares its memory with %s", memory->weight, m->weights.at[i].name);
+    *vec_push(m->job, &m->options->states) = memory->weight;
+}
+
 void entry_write(Call *c, Entry *e, Value *v)
 {
     Value *old = entry_read(c->m, e);
     v = fit(c, v, &old->type);
-    if (e->memory->placeholder)
-        call_refuse(c, "it writes into %s, an input, parameter or buffer of the program: state is not supported",
-                    e->memory->placeholder);
+    note_write(c, e->memory);
     Value *full = v;
     Entry *owner = e;
     for (; owner->base; owner = owner->base) {

@@ -15,27 +15,44 @@ static const char *schema_default(Call *c, const char *name)
     return NULL;
 }
 
-const Json *arg_json(Call *c, const char *name)
+/* The schema's name of the argument number `at`. */
+static bool schema_names(Call *c, size_t at, const char *name)
 {
-    for (const Json *a = json_first(json_get(c->node, "inputs")); a; a = json_next(a)) {
+    const char *p = aten_schema(c->target);
+    size_t n = strlen(name);
+    p = p ? strchr(p, '(') + 1 : "";
+    for (int depth = 0; at && *p && *p != '\n'; p++) {
+        depth += (*p == '[' || *p == '(') - (*p == ']' || *p == ')');
+        if (*p == ',' && !depth && strncmp(p, ", *", 3))
+            at--;
+    }
+    const char *end = p + strcspn(p, ",=)\n");
+    return !at && (size_t)(end - p) > n && end[-(ptrdiff_t)n - 1] == ' ' && !strncmp(end - n, name, n);
+}
+
+/* What the call gives for an argument, as a union; NULL: it is left out. */
+static const Json *given(Call *c, const char *name)
+{
+    size_t at = 0;
+    for (const Json *a = c->args; a; a = json_next(a), at++) {
         const Json *n = json_get(a, "name");
-        if (n && json_is_string(n) && !strcmp(json_string(c->m->job, n, c->m->where), name)) {
-            const Json *arg = json_get(a, "arg"), *one = json_first(arg);
-            return one && strcmp(json_key(one), "as_none") ? one : NULL;
-        }
+        const char *text = n && json_is_string(n) ? json_string(c->m->job, n, c->m->where) : "";
+        if (*text ? !strcmp(text, name) : schema_names(c, at, name)) /* a wrapped operator's come without names */
+            return json_get(a, "arg");
     }
     return NULL;
 }
 
+const Json *arg_json(Call *c, const char *name)
+{
+    const Json *one = json_first(given(c, name));
+    return one && strcmp(json_key(one), "as_none") ? one : NULL;
+}
+
 bool arg_given(Call *c, const char *name)
 {
-    if (arg_json(c, name))
-        return true;
-    for (const Json *a = json_first(json_get(c->node, "inputs")); a; a = json_next(a)) {
-        const Json *n = json_get(a, "name");
-        if (n && json_is_string(n) && !strcmp(json_string(c->m->job, n, c->m->where), name))
-            return false; /* given as None */
-    }
+    if (given(c, name))
+        return arg_json(c, name) != NULL;
     const char *d = schema_default(c, name);
     return d && strncmp(d, "None", 4) != 0;
 }
@@ -59,8 +76,10 @@ Value *named_tensor(Call *c, const Json *name)
                 c->target, text);
     if (e->kind == ENTRY_TENSOR && dtype_is_complex(e->value->type.dtype) && c->row && !strchr(c->row->flags, 'z'))
         call_refuse(c, "it reads %s, which is complex", text);
-    if (e->kind == ENTRY_TENSOR)
-        return entry_read(c->m, e);
+    if (e->kind == ENTRY_TENSOR) {
+        Value *v = entry_read(c->m, e);
+        return c->casts && dtype_is_float(v->type.dtype) ? build_cast(&c->b, v, c->cast) : v;
+    }
     if (e->kind == ENTRY_SCALAR)
         return e->value;
     if (e->kind == ENTRY_INT)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A node that calls an operator: where it comes from, its row, its results.  See import.h. */
+#include "aten.h"
 #include "import_parts.h"
 #include <stdlib.h>
 #include <string.h>
@@ -85,10 +86,25 @@ const char *short_target(const char *target)
     return !strncmp(target, "torch.ops.", 10) ? target + 10 : target;
 }
 
+/* How many arguments of an operator that calls the one they name come before that one's. */
+static size_t wrapper_arguments(const char *target)
+{
+    return !strcmp(target, "higher_order.with_effects") ? 2 : !strncmp(target, "higher_order.auto_functionalized", 32) ? 1 : 0;
+}
+
 void call_init(Import *m, const Json *node, Call *c)
 {
     *c = (Call){ .m = m, .node = node };
     c->target = short_target(json_string(m->job, json_need(m->job, node, "target", m->where), m->where));
+    c->args = json_first(json_get(node, "inputs"));
+    size_t own = wrapper_arguments(c->target);
+    const Json *op = c->args && own ? json_first(json_get(json_next(c->args), "arg")) : NULL;
+    op = own == 1 ? json_first(json_get(c->args, "arg")) : op;
+    if (tagged(op, "as_operator")) {
+        c->target = short_target(json_string(m->job, op, m->where));
+        while (own-- && c->args)
+            c->args = json_next(c->args);
+    }
     c->row = aten_row(c->target);
     c->b = (Build){ .g = m->scope->g };
     read_origin(m, node, &c->b.origin);
@@ -100,7 +116,11 @@ void call_init(Import *m, const Json *node, Call *c)
 size_t result_names(Import *m, const Json *node, const char **names, size_t room)
 {
     size_t n = 0;
-    for (const Json *o = json_first(json_need(m->job, node, "outputs", m->where)); o; o = json_next(o)) {
+    const Json *o = json_first(json_need(m->job, node, "outputs", m->where));
+    const char *target = json_string(m->job, json_need(m->job, node, "target", m->where), m->where);
+    if (o && !strcmp(target, "torch.ops.higher_order.with_effects"))
+        o = json_next(o); /* the token */
+    for (; o; o = json_next(o)) {
         const Json *one = json_first(o);
         if (!one)
             continue;
@@ -119,6 +139,35 @@ size_t result_names(Import *m, const Json *node, const char **names, size_t room
     return n;
 }
 
+static bool is_in_place(const char *target)
+{
+    const char *dot = strrchr(target, '.');
+    return dot && dot > target && dot[-1] == '_' && strncmp(target, "_operator", 9) != 0;
+}
+
+/* In an autocast region the archive has no casts: an operator whose result is of another float type than its operands
+ * promote to takes them in the result's type. */
+static bool autocast_casts(Call *c)
+{
+    Import *m = c->m;
+    DType want = c->result_count ? c->meta[0].dtype : DT_NONE;
+    Promotion p = { DT_NONE, DT_NONE, DT_NONE };
+    if (!m->scope->autocast || want == DT_NONE || !dtype_is_float(want) || strchr(c->row->flags, 'v') ||
+        is_in_place(c->target))
+        return false;
+    for (const Json *a = c->args; a; a = json_next(a)) {
+        const Json *one = json_first(json_get(a, "arg"));
+        bool list = tagged(one, "as_tensors");
+        for (const Json *t = list ? json_first(one) : tagged(one, "as_tensor") ? one : NULL; t; t = list ? json_next(t) : NULL) {
+            const Json *name = json_get(t, "name");
+            Entry *e = name ? entry_find(m, json_string(m->job, name, m->where)) : NULL;
+            if (e && e->kind == ENTRY_TENSOR && dtype_is_float(e->value->type.dtype))
+                promote_operand(&p, e->value, false);
+        }
+    }
+    return (p.tensor != DT_NONE || p.scalar_tensor != DT_NONE) && promoted(&p) != want;
+}
+
 /* Runs the row's decode function; results have the recorded types. */
 void decode(Import *m, const Json *node, Call *c)
 {
@@ -135,6 +184,8 @@ void decode(Import *m, const Json *node, Call *c)
         if (dtype_is_complex(c->meta[i].dtype) && !strchr(c->row->flags, 'z'))
             call_refuse(c, "result %s is complex", names[i]);
     }
+    c->casts = autocast_casts(c);
+    c->cast = c->result_count ? c->meta[0].dtype : DT_NONE;
     c->row->decode(c);
     for (uint32_t i = 0; i < c->result_count; i++) {
         Value *v = c->result[i];
@@ -154,16 +205,10 @@ void decode(Import *m, const Json *node, Call *c)
     }
 }
 
-static bool is_in_place(const char *target)
-{
-    const char *dot = strrchr(target, '.');
-    return dot && dot > target && dot[-1] == '_' && strncmp(target, "_operator", 9) != 0;
-}
-
 /* The entry that a call's first tensor argument names (self). */
 static Entry *self_entry(Call *c)
 {
-    for (const Json *a = json_first(json_get(c->node, "inputs")); a; a = json_next(a)) {
+    for (const Json *a = c->args; a; a = json_next(a)) {
         const Json *one = json_first(json_get(a, "arg"));
         if (tagged(one, "as_tensor"))
             return entry_find(c->m, json_string(c->m->job, json_need(c->m->job, one, "name", c->m->where), c->m->where));
@@ -183,10 +228,7 @@ void import_call(Import *m, const Json *node)
             call_refuse(&c, "it writes into something that is no tensor");
         if (!strchr(c.row->flags, 'i'))
             entry_write(&c, self, c.result[0]);
-        Entry *e = entry_new(m, names[0], ENTRY_TENSOR); /* the same tensor under a new name */
-        *e = (Entry){ .name = e->name, .kind = ENTRY_TENSOR, .next = e->next, .value = self->value,
-                      .memory = self->memory, .version = self->version, .base = self->base, .call = self->call,
-                      .result = self->result };
+        entry_alias(m, names[0], self);
         return;
     }
     for (size_t i = 0; i < n; i++) {

@@ -13,6 +13,7 @@ typedef struct Scope {
     Entry *table[ENTRY_TABLE];
     const Json **meta_slot; /* tensor_values by name */
     size_t meta_size;
+    bool autocast;          /* of an autocast region */
 } Scope;
 
 typedef struct Symbol {
@@ -25,7 +26,13 @@ struct Import {
     VEC(Symbol) symbols;
     Archive *archive;
     size_t model;
-    const ImportOptions *options;
+    ImportOptions *options;
+    VEC(struct Weight {
+        Sym name; /* in the archive */
+        const Tensor *tensor;
+        Entry *entry;
+    }) weights;
+    VEC(Memory *) written; /* with a target */
     const Json *ranges;
     Scope *scope;
     Graph *top;
@@ -56,7 +63,9 @@ void import_range_guards(Import *m);
 size_t text_hash(const char *s);
 Entry *entry_find(Import *m, const char *name);
 Entry *entry_new(Import *m, const char *name, EntryKind kind);
+/* A tensor with memory of its own; placeholder: what the graph is given. */
 Entry *entry_tensor(Import *m, const char *name, Value *value, bool placeholder);
+Entry *entry_alias(Import *m, const char *name, const Entry *of); /* the same thing under a new name, in m->scope */
 Value *entry_read(Import *m, Entry *e); /* the tensor as it is now */
 void entry_write(Call *c, Entry *e, Value *v);
 
@@ -80,6 +89,11 @@ void call_init(Import *m, const Json *node, Call *c);
 size_t result_names(Import *m, const Json *node, const char **names, size_t room);
 void decode(Import *m, const Json *node, Call *c); /* runs the row's decode function; results have the recorded types */
 void import_call(Import *m, const Json *node);
+
+/* ---- import_inline.c: higher-order operators that vanish ---- */
+
+void import_inlined(Import *m, const Json *node);
+void import_with_effects(Import *m, const Json *node);
 
 /* ---- import_region.c: higher-order operators ---- */
 

@@ -36,7 +36,7 @@ static Sym method_name(Job *job, Sym model)
 }
 
 static void add_graph(Job *job, Compilation *c, Archive *archive, size_t model, Sym name, const CompileOptions *o,
-                      const ImportOptions *import)
+                      ImportOptions *import)
 {
     for (size_t i = 0; i < c->graphs.n; i++)
         if (c->graphs.at[i]->name == name)
@@ -46,12 +46,11 @@ static void add_graph(Job *job, Compilation *c, Archive *archive, size_t model, 
     if (o->time_passes)
         fprintf(stderr, "%-16s %8.2f ms\n", "import", (seconds_now() - start) * 1e3);
     *vec_push(job, &c->graphs) = g;
-    PassOptions show = { o->dump, o->time_passes, stderr };
-    passes_run(g, &show);
+    *vec_push(job, &c->sources) = (struct Source){ archive, model };
 }
 
 static void add_archive(Job *job, Compilation *c, const char *path, const char *as, const CompileOptions *o,
-                        const ImportOptions *import)
+                        ImportOptions *import)
 {
     Archive *archive = archive_open(job, path);
     size_t n = archive_model_count(archive);
@@ -92,7 +91,8 @@ static void dump_program(Job *job, const CompileOptions *o, const char *stage, c
 
 void compile_front(Job *job, Compilation *c, const char *input, const CompileOptions *o, bool graphs_only)
 {
-    ImportOptions import;
+    ImportOptions import = { 0 };
+    PassOptions show = { o->dump, o->time_passes, stderr };
     parse_dims(job, o, &import);
     evaluator_install(job);
     c->weights = (Weights){ .job = job };
@@ -102,6 +102,12 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
     for (size_t i = 0; i < import.dim_count; i++)
         if (!import.dims[i].used)
             fail(job, EXIT_USAGE, "--dim %s: the model has no such dynamic size", import.dims[i].name);
+    for (size_t i = 0; i < c->graphs.n; i++) {
+        Graph **g = &c->graphs.at[i];
+        if (import_is_stale(*g, &import)) /* another method writes what is a constant here */
+            *g = import_program(job, c->sources.at[i].archive, c->sources.at[i].model, (*g)->name, &import);
+        passes_run(*g, &show);
+    }
     for (size_t i = 0; i < c->graphs.n && !graphs_only; i++) {
         double start = seconds_now();
         Program *p = lower(c->graphs.at[i], &c->weights);

@@ -14,6 +14,10 @@ typedef struct Compilation {
     Weights weights;
     VEC(Program *) programs;
     VEC(Graph *) graphs;
+    VEC(struct Source {
+        Archive *archive;
+        size_t model;
+    }) sources; /* of graphs */
     VEC(const char *) inputs; /* every file read: for the depfile and the cache key */
     const char *torch;        /* version of the first archive */
     uint8_t archive_sha256[32];

@@ -93,7 +93,7 @@ static void model(Job *job, void *arg)
     const char *path = arg;
     evaluator_install(job);
     Archive *archive = archive_open(job, path);
-    ImportOptions import = { NULL, 0 };
+    ImportOptions import = { 0 };
     Weights weights = { .job = job };
     for (size_t i = 0; i < archive_model_count(archive); i++) {
         Graph *g = import_program(job, archive, i, sym(job, "forward"), &import);
