@@ -149,7 +149,7 @@ static Value *convolve(Call *c, const Conv *v)
 void decode_conv(Call *c)
 {
     Job *job = c->b.g->job;
-    DType t = c->meta[0].dtype, wide = t == DT_f16 || t == DT_bf16 ? DT_f32 : t; /* rounded once, behind the bias */
+    DType t = c->meta[0].dtype, wide = wider(t); /* rounded once, behind the bias */
     Conv v = { .x = build_cast(&c->b, arg_tensor(c, "input"), wide),
                .w = build_cast(&c->b, arg_tensor(c, "weight"), wide) };
     Value *bias = arg_tensor_or_null(c, "bias");

@@ -9,36 +9,6 @@ void decode_linear(Call *c)
     give(c, build(&c->b, OP_linear, in, in[2] ? 3 : 2, &c->meta[0], NULL, 0));
 }
 
-static Value *or_full(Call *c, const char *name, const Value *like, double value)
-{
-    Value *v = arg_tensor_or_null(c, name);
-    return v ? v : build_expand(&c->b, build_full(&c->b, like->type.dtype, value), 1, &like->type.dim[0]);
-}
-
-void decode_batch_norm(Call *c)
-{
-    if (arg_json(c, "training") && arg_bool(c, "training"))
-        call_refuse(c, "it normalises by batch statistics (training=True); export the model in eval mode");
-    Value *x = arg_tensor(c, "input"), *mean = arg_tensor_or_null(c, "running_mean");
-    if (!mean)
-        call_refuse(c, "it has no running statistics");
-    Value *in[5] = { x, or_full(c, "weight", mean, 1), or_full(c, "bias", mean, 0), mean,
-                     arg_tensor(c, "running_var") };
-    Attr at = attr_float(c->b.g->job, "eps", arg_float(c, "eps"));
-    give(c, build(&c->b, OP_batch_norm, in, 5, NULL, &at, 1));
-}
-
-void decode_layer_norm(Call *c)
-{
-    Value *in[3] = { arg_tensor(c, "input"), arg_tensor_or_null(c, "weight"), arg_tensor_or_null(c, "bias") };
-    int64_t shape[MAX_RANK];
-    size_t n = arg_ints(c, "normalized_shape", shape, MAX_RANK, 0);
-    if (!in[1] && in[2])
-        call_refuse(c, "a bias without a weight");
-    Attr at[2] = { attr_int(c->b.g->job, "axes", (int64_t)n), attr_float(c->b.g->job, "eps", arg_float(c, "eps")) };
-    give(c, build(&c->b, OP_layer_norm, in, in[2] ? 3 : in[1] ? 2 : 1, NULL, at, 2));
-}
-
 void decode_sdpa(Call *c)
 {
     Job *job = c->b.g->job;

@@ -119,12 +119,6 @@ typedef struct Adaptive {
     Value *count;   /* elements of a window */
 } Adaptive;
 
-static Value *integer(Call *c, const Idx *e)
-{
-    int64_t n;
-    return idx_is_const(e, &n) ? build_full_int(&c->b, DT_i64, n) : build_index(&c->b, e);
-}
-
 static Value *count_up(Call *c, const Idx *n, bool column)
 {
     Value *v = build(&c->b, OP_iota, NULL, 0, &(Type){ DT_i64, 1, { n } }, NULL, 0);
@@ -157,7 +151,7 @@ static Adaptive adapt(Call *c, Value *a, int n)
         const Idx *in = a->type.dim[lead + i], *out = c->meta[0].dim[lead + i];
         const Idx *some = idx_max(job, out, k(c, 1)); /* no window at all: nothing is divided */
         const Idx *most = idx_addk(job, idx_div(job, idx_addk(job, idx_add(job, in, some), -1), some), 1);
-        Value *o = integer(c, some), *i0 = count_up(c, out, true), *size = integer(c, in), *one = integer(c, k(c, 1));
+        Value *o = int_value(c, some), *i0 = count_up(c, out, true), *size = int_value(c, in), *one = int_value(c, k(c, 1));
         Value *start = build2(b, OP_div_floor, build2(b, OP_mul, i0, size), o);
         Value *end = build2(b, OP_mul, build2(b, OP_add, i0, one), size);
         end = build2(b, OP_div_floor, build2(b, OP_add, end, build2(b, OP_sub, o, one)), o);
@@ -169,7 +163,7 @@ static Adaptive adapt(Call *c, Value *a, int n)
         const Idx *below = k(c, 1);
         for (int j = lead + i + 1; j < rank; j++)
             below = idx_mul(job, below, a->type.dim[j]);
-        r.at = joined(b, OP_add, r.at, along(c, build2(b, OP_mul, at, integer(c, below)), i, n));
+        r.at = joined(b, OP_add, r.at, along(c, build2(b, OP_mul, at, int_value(c, below)), i, n));
     }
     for (int i = 0; i < rank + n; i++)
         perm[i] = i < lead ? i : i < rank ? lead + 2 * (i - lead) : lead + 2 * (i - rank) + 1;
@@ -244,7 +238,7 @@ void decode_adaptive_pool(Call *c)
         Value *count = build_cast(b, w.count, a->type.dtype);
         r = build2(b, OP_div, r, build_reshape(b, count, n, count->type.dim));
     } else {
-        w.at = build3(b, OP_where, w.inside, w.at, integer(c, k(c, -1)));
+        w.at = build3(b, OP_where, w.inside, w.at, int_value(c, k(c, -1)));
         c->result[1] = place_of(c, of, w.at, n);
     }
     give(c, build_cast(b, r, t->dtype));

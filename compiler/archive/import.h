@@ -114,6 +114,8 @@ const char *arg_text(Call *c, const char *name);              /* strings; "" whe
 size_t arg_ints(Call *c, const char *name, int64_t *out, size_t room, size_t want);
 bool arg_is_float_number(Call *c, const char *name);
 int arg_dim(Call *c, const char *name, int rank);             /* negative from the end, checked */
+/* The tensor that argument `name` names becomes v: for operators that write into arguments other than self. */
+void arg_write(Call *c, const char *name, Value *v);
 /* a REL b must hold of the sizes: checked on entry, where it is not proved. */
 void call_guard(Call *c, GuardRel rel, const Idx *a, const Idx *b, const char *text);
 /* What base becomes when `view`, made of it by nodes of kind VIEW and take, gets other contents. */

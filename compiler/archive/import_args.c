@@ -138,6 +138,18 @@ size_t arg_optional_tensors(Call *c, const char *name, Value ***out)
     return list.n;
 }
 
+void arg_write(Call *c, const char *name, Value *v)
+{
+    const Json *a = arg_json(c, name);
+    Job *job = c->m->job;
+    Entry *e = tagged(a, "as_tensor")
+                   ? entry_find(c->m, json_string(job, json_need(job, a, "name", c->m->where), c->m->where))
+                   : NULL;
+    if (!e || e->kind != ENTRY_TENSOR)
+        call_refuse(c, "it writes into %s, which is no tensor", name);
+    entry_write(c, e, v);
+}
+
 size_t arg_tensors(Call *c, const char *name, Value ***out)
 {
     VEC(Value *) list = { 0 };
