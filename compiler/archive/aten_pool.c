@@ -151,7 +151,8 @@ static Adaptive adapt(Call *c, Value *a, int n)
         const Idx *in = a->type.dim[lead + i], *out = c->meta[0].dim[lead + i];
         const Idx *some = idx_max(job, out, k(c, 1)); /* no window at all: nothing is divided */
         const Idx *most = idx_addk(job, idx_div(job, idx_addk(job, idx_add(job, in, some), -1), some), 1);
-        Value *o = int_value(c, some), *i0 = count_up(c, out, true), *size = int_value(c, in), *one = int_value(c, k(c, 1));
+        Value *o = int_value(c, some), *i0 = count_up(c, out, true), *size = int_value(c, in),
+              *one = int_value(c, k(c, 1));
         Value *start = build2(b, OP_div_floor, build2(b, OP_mul, i0, size), o);
         Value *end = build2(b, OP_mul, build2(b, OP_add, i0, one), size);
         end = build2(b, OP_div_floor, build2(b, OP_add, end, build2(b, OP_sub, o, one)), o);
