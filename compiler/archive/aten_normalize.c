@@ -237,20 +237,3 @@ void decode_weight_norm(Call *c)
     give_as(c, 0, build2(b, OP_mul, v, build2(b, OP_div, g, norm)));
     give_as(c, 1, norm);
 }
-
-/* The gradient of softmax: output * (grad - sum(grad * output)); of its logarithm (1): grad - exp(output) * sum(grad). */
-void decode_softmax_backward(Call *c)
-{
-    Build *b = &c->b;
-    DType t = wider(c->meta[0].dtype);
-    bool axes[MAX_RANK] = { false };
-    Value *grad = build_cast(b, arg_tensor(c, "grad_output"), t), *out = build_cast(b, arg_tensor(c, "output"), t);
-    if (!out->type.rank)
-        call_refuse(c, "of a 0-d tensor");
-    axes[arg_dim(c, "dim", out->type.rank)] = true;
-    bool logarithm = (int)c->row->op == 1;
-    Value *sum = build_reduce(b, OP_sum, logarithm ? grad : build2(b, OP_mul, grad, out), axes, true);
-    Value *r = logarithm ? build2(b, OP_sub, grad, build2(b, OP_mul, build1(b, OP_exp, out), sum))
-                         : build2(b, OP_mul, out, build2(b, OP_sub, grad, sum));
-    give_as(c, 0, r);
-}
