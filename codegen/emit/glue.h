@@ -161,6 +161,87 @@ static AOT_UNUSED aot_status aot_no_space(aot_call *call, const char *what, u64 
     return AOT_ESPACE;
 }
 
+/* "u0 of model.py:12 x.nonzero() is 7; it must be in 0..5" */
+static AOT_UNUSED aot_status aot_bad_late(aot_call *call, const char *where, const char *size, i64 found, i64 lo, i64 hi)
+{
+    aot_say s = aot_begin(call);
+    aot_put(&s, size);
+    aot_put(&s, " of ");
+    aot_put(&s, where);
+    aot_put(&s, " is ");
+    aot_put_i64(&s, found);
+    aot_put(&s, lo == hi ? "; it must be " : "; it must be in ");
+    aot_put_i64(&s, lo);
+    if (lo != hi) {
+        aot_put(&s, "..");
+        aot_put_i64(&s, hi);
+    }
+    return AOT_EDATA;
+}
+
+/* Sizes that the data decided may be anything: negative, or too many for 64 bits. */
+static AOT_UNUSED aot_status aot_check_late(aot_call *call, const char *tensor, const i64 *sizes, int rank, i64 bytes)
+{
+    f64 total = (f64)bytes;
+    int d, bad = 0;
+    for (d = 0; d < rank; d++) {
+        bad |= sizes[d] < 0;
+        total *= (f64)sizes[d];
+    }
+    if (bad || total > 4e18) {
+        aot_say s = aot_begin(call);
+        aot_put(&s, tensor);
+        aot_put(&s, " has a negative size, or more bytes than there can be");
+        return AOT_EDATA;
+    }
+    return AOT_OK;
+}
+
+/* The sizes of output i are known: its shape, and room for it. */
+static AOT_UNUSED aot_status aot_late_output(aot_call *call, i64 i, const char *name, const i64 *sizes, int rank,
+                                             i64 element, i64 bytes)
+{
+    const aot_host *host = call->host;
+    int d;
+    aot_status status = aot_check_late(call, name, sizes, rank, element);
+    if (status != AOT_OK)
+        return status;
+    for (d = 0; d < rank; d++)
+        call->outputs[i].shape[d] = sizes[d];
+    if (call->output_bytes[i] < (u64)bytes) {
+        u64 room = call->output_bytes[i];
+        if (!host || !host->grow) {
+            call->output_bytes[i] = (u64)bytes;
+            return aot_no_space(call, name, room, (u64)bytes);
+        }
+        call->outputs[i].data = host->grow(host->ctx, i, (u64)bytes);
+        if (!call->outputs[i].data) {
+            aot_no_space(call, name, room, (u64)bytes);
+            return AOT_EHOST;
+        }
+    }
+    call->output_bytes[i] = (u64)bytes;
+    return AOT_OK;
+}
+
+/* Scratch memory of a size that was not bounded at entry. */
+static AOT_UNUSED aot_status aot_late_work(aot_call *call, const char *name, const i64 *sizes, int rank, i64 element,
+                                           i64 bytes, void **memory)
+{
+    const aot_host *host = call->host;
+    aot_status status = aot_check_late(call, name, sizes, rank, element);
+    if (status != AOT_OK)
+        return status;
+    if (!host || !host->grow)
+        return aot_no_space(call, "a host without aot_host.grow", 0, (u64)bytes);
+    *memory = host->grow(host->ctx, -1, bytes ? (u64)bytes : 1);
+    if (!*memory) {
+        aot_no_space(call, name, 0, (u64)bytes);
+        return AOT_EHOST;
+    }
+    return AOT_OK;
+}
+
 /* "float32", "bool8" */
 static AOT_UNUSED void aot_put_dtype(aot_say *s, DLDataType d)
 {

@@ -42,6 +42,7 @@ typedef struct Emit {
     const Program *p;
     const char *m; /* the method's name in C */
     VEC(Local) locals;
+    VEC(const Idx *) known; /* symbols that have values at this place of run */
 } Emit;
 
 static void idx(Emit *e, const Idx *x)
@@ -76,8 +77,9 @@ static void plan_table(Emit *e)
     for (size_t i = 0; i < p->works.n; i++) {
         const Buffer *b = p->works.at[i];
         size_t start = e->out->n;
-        text_add(e->out, " *   at ");
-        idx_print(e->out, b->at);
+        text_add(e->out, b->at ? " *   at " : " *   from the host");
+        if (b->at)
+            idx_print(e->out, b->at);
         text_pad(e->out, 24);
         text_add(e->out, " steps %d..%d", b->first, b->last);
         text_pad(e->out, 42);
@@ -118,6 +120,12 @@ static void method_comment(Emit *e)
 
 /* ---- ports -------------------------------------------------------------------------------------------------------- */
 
+static int64_t most_of(Job *job, const Idx *d)
+{
+    const Idx *bound = idx_at_entry(job, d);
+    return bound && bound->hi < d->hi ? bound->hi : d->hi;
+}
+
 static void dims_table(Emit *e, const char *name, const Type *t)
 {
     if (!t->rank)
@@ -128,14 +136,14 @@ static void dims_table(Emit *e, const char *name, const Type *t)
         text_add(e->out, "%s{ ", i ? ", " : " ");
         i64_text(e->out, d->lo < 0 ? 0 : d->lo);
         text_add(e->out, ", ");
-        i64_text(e->out, d->hi);
+        i64_text(e->out, most_of(e->a->job, d));
         if (d->op == IDX_CONST) {
             text_add(e->out, ", 0, 0 }");
             continue;
         }
         text_add(e->out, ", ");
         emit_string(e->out, idx_text(e->a->job, d));
-        text_add(e->out, ", 0 }");
+        text_add(e->out, ", %d }", idx_is_late(d));
     }
     text_add(e->out, " };\n");
 }
@@ -309,20 +317,30 @@ static void bind_inputs(Emit *e, const Idx **bound, size_t *n)
         }
 }
 
-static void guards(Emit *e, const Idx *const *bound, size_t n)
+/* Whether the sizes of x are all known now; with `first`, that is news since only `before` symbols were known. */
+static bool is_known(Emit *e, const Idx *x, size_t before, bool *first)
+{
+    *first |= missing(x, e->known.at, before).missing_count > 0;
+    return !missing(x, e->known.at, e->known.n).missing_count;
+}
+
+/* Checks the guards that say something about the sizes known since only `before` symbols were (-1: all). */
+static void guards(Emit *e, ptrdiff_t before, int depth)
 {
     static const char *const fails_when[] = { "!=", "==", ">", ">=" };
     const Graph *g = e->p->g;
     for (size_t i = 0; i < g->guards.n; i++) {
         const Guard *u = &g->guards.at[i];
         bool le = u->rel == GUARD_LE && u->a->hi <= u->b->lo, lt = u->rel == GUARD_LT && u->a->hi < u->b->lo;
-        if (le || lt || missing(u->a, bound, n).missing_count || missing(u->b, bound, n).missing_count)
-            continue; /* proved by the ranges; or about sizes that no input has */
-        text_add(e->out, "    if (");
+        bool first = before < 0;
+        size_t old = before < 0 ? 0 : (size_t)before;
+        if (le || lt || !is_known(e, u->a, old, &first) || !is_known(e, u->b, old, &first) || !first)
+            continue; /* proved by the ranges; or about sizes that no input has, or not yet */
+        text_add(e->out, "%*sif (", depth * 4, "");
         idx(e, u->a);
         text_add(e->out, " %s ", fails_when[u->rel]);
         idx(e, u->b);
-        text_add(e->out, ")\n        return aot_bad_guard(call, ");
+        text_add(e->out, ")\n%*sreturn aot_bad_guard(call, ", depth * 4 + 4, "");
         emit_string(e->out, u->text);
         text_add(e->out, ", ");
         idx(e, u->a);
@@ -339,7 +357,10 @@ static void output_sizes(Emit *e)
         const Port *p = &g->outputs.at[i];
         for (int d = 0; p->kind == PORT_TENSOR && d < port_type(p).rank; d++) {
             text_add(e->out, "    call->outputs[%zu].shape[%d] = ", i, d);
-            idx(e, p->value->type.dim[d]);
+            if (idx_is_late(p->value->type.dim[d]))
+                text_add(e->out, "AOT_UNKNOWN");
+            else
+                idx(e, p->value->type.dim[d]);
             text_add(e->out, ";\n");
         }
     }
@@ -347,10 +368,12 @@ static void output_sizes(Emit *e)
         const Port *p = &g->outputs.at[i];
         text_add(e->out, "    need->output[%zu] = ", i);
         if (p->kind == PORT_TENSOR) {
-            const Idx *count = type_count(e->a->job, &p->value->type);
-            text_add(e->out, "(u64)(");
-            idx(e, idx_mulk(e->a->job, count, dtype_info[p->value->type.dtype].bytes));
-            text_add(e->out, ");\n");
+            const Idx *room = buffer_room(e->a->job, e->p->outputs.at[i]);
+            text_add(e->out, room ? "(u64)(" : "UINT64_MAX;\n");
+            if (room) {
+                idx(e, room);
+                text_add(e->out, ");\n");
+            }
         } else {
             text_add(e->out, p->kind == PORT_NUMBER ? "8;\n" : "0;\n");
         }
@@ -365,7 +388,8 @@ static void bind(Emit *e)
     text_add(e->out, "/* What a call of %s needs, once its sizes are checked. */\n", e->m);
     text_add(e->out, "typedef struct %s_need {\n    u64 output[%zu], work;\n", e->m, outputs);
     for (size_t i = 0; i < g->symbols.n; i++)
-        text_add(e->out, "    i64 %s;\n", g->symbols.at[i]->sym);
+        if (!g->symbols.at[i]->late)
+            text_add(e->out, "    i64 %s;\n", g->symbols.at[i]->sym);
     text_add(e->out, "} %s_need;\n\n", e->m);
     text_add(e->out, "static aot_status %s_bind(aot_call *call, %s_need *need)\n{\n    aot_status status = AOT_OK;\n", e->m, e->m);
     bind_inputs(e, bound, &n);
@@ -376,14 +400,17 @@ static void bind(Emit *e)
                      "        return aot_bad_input(call, %s_in%zu.name, \"it must be the number that the export fixed\", "
                      "AOT_EDATA);\n",
                      i, i, e->m, i, e->m, i);
-    guards(e, bound, n);
+    for (size_t i = 0; i < n; i++)
+        *vec_push(e->a->job, &e->known) = bound[i];
+    guards(e, -1, 1);
     output_sizes(e);
     text_add(e->out, "    need->work = (u64)(");
     idx(e, e->p->workspace);
     text_add(e->out, ");\n");
     for (size_t i = 0; i < g->symbols.n; i++)
-        text_add(e->out, is_bound(bound, n, g->symbols.at[i]) ? "    need->%s = %s;\n" : "    need->%s = 0;\n",
-                 g->symbols.at[i]->sym, g->symbols.at[i]->sym);
+        if (!g->symbols.at[i]->late)
+            text_add(e->out, is_bound(bound, n, g->symbols.at[i]) ? "    need->%s = %s;\n" : "    need->%s = 0;\n",
+                     g->symbols.at[i]->sym, g->symbols.at[i]->sym);
     text_add(e->out, "    return status;\n}\n\n");
 }
 
@@ -472,6 +499,8 @@ static void see_items(Emit *e, const Items *items)
             see_buffer(e, i->kernel->writes.at[k]);
         if (i->condition)
             see_buffer(e, i->condition);
+        if (i->found)
+            see_buffer(e, i->found);
         if (i->loop)
             see_loop(e, i->loop);
         see_items(e, &i->then);
@@ -487,11 +516,24 @@ static Sym local_name(Emit *e, const Buffer *b)
     return l->name;
 }
 
+/* Memory of a size that only the run finds: an output is as large as it is, a work buffer as its bound, if it has one. */
+static bool is_late(const Buffer *b)
+{
+    bool late = b->kind == BUFFER_WORK && !b->at;
+    for (int d = 0; b->kind == BUFFER_OUTPUT && d < b->rank; d++)
+        late |= idx_is_late(b->dim[d]);
+    return late;
+}
+
 static void local_pointer(Emit *e, const Local *l, int depth)
 {
     const Buffer *b = l->b, *root = b;
     while (root->kind == BUFFER_PART)
         root = root->whole;
+    if (is_late(b)) {
+        text_add(e->out, "%*s%s *%s = 0; /* when its size is known */\n", 4 * depth, "", buffer_c_type(b), l->name);
+        return;
+    }
     bool constant = root->kind == BUFFER_CONST || (root->kind == BUFFER_INPUT && !e->p->g->inputs.at[root->port].mutated);
     text_add(e->out, "%*s%s%s *%s%s = ", 4 * depth, "", constant ? "const " : "", buffer_c_type(b),
              l->moves ? "" : "const ", l->name);
@@ -581,6 +623,7 @@ static void loop(Emit *e, const Item *item, int depth)
 {
     const Loop *l = item->loop;
     int in = 4 * depth + 4;
+    size_t known = e->known.n; /* a size found in an iteration is known there */
     if (l->var) {
         const char *v = variable_name(e, l->var);
         text_add(e->out, "%*sfor (i64 %s = 0; %s < ", 4 * depth, "", v, v);
@@ -595,6 +638,7 @@ static void loop(Emit *e, const Item *item, int depth)
         if (find_local(e, l->parts.at[i]))
             local_pointer(e, find_local(e, l->parts.at[i]), depth + 1);
     items(e, &l->body, depth + 1);
+    e->known.n = known;
     for (size_t i = 0; i < l->carried.n; i++) {
         Sym now = local_name(e, l->carried.at[i].now), next = local_name(e, l->carried.at[i].next);
         text_add(e->out, "%*s{ void *const aot_was = %s; %s = %s; %s = aot_was; }\n", in, "", now, now, next, next);
@@ -602,9 +646,103 @@ static void loop(Emit *e, const Item *item, int depth)
     text_add(e->out, "%*s}\n", 4 * depth, "");
 }
 
+static bool sizes_a_late_buffer(Emit *e, const Idx *symbol)
+{
+    bool any = false;
+    for (size_t i = 0; i < e->p->works.n + e->p->outputs.n; i++) {
+        const Buffer *b = i < e->p->works.n ? e->p->works.at[i] : e->p->outputs.at[i - e->p->works.n];
+        for (int d = 0; b && is_late(b) && d < b->rank; d++)
+            any |= idx_uses(b->dim[d], symbol);
+    }
+    return any;
+}
+
+/* Memory for a buffer whose sizes are known now. */
+static void late_memory(Emit *e, const Buffer *b, int depth)
+{
+    int in = depth * 4;
+    text_add(e->out, "%*s{\n%*sconst i64 sizes[] = { ", in, "", in + 4, "");
+    for (int d = 0; d < b->rank; d++) {
+        text_add(e->out, d ? ", " : "");
+        idx(e, b->dim[d]);
+    }
+    text_add(e->out, " };\n%*s", in + 4, "");
+    int bytes = dtype_info[b->dtype].bytes;
+    if (b->kind == BUFFER_OUTPUT) {
+        text_add(e->out, "status = aot_late_output(call, %u, ", b->port);
+        emit_string(e->out, e->p->g->outputs.at[b->port].name);
+        text_add(e->out, ", sizes, %d, %d, ", b->rank, bytes);
+    } else {
+        text_add(e->out, "void *memory = 0;\n%*sstatus = aot_late_work(call, ", in + 4, "");
+        emit_string(e->out, b->name);
+        text_add(e->out, ", sizes, %d, %d, ", b->rank, bytes);
+    }
+    idx(e, b->bytes);
+    text_add(e->out, b->kind == BUFFER_OUTPUT ? ");\n" : ", &memory);\n");
+    text_add(e->out, "%*sif (status != AOT_OK)\n%*sreturn status;\n", in + 4, "", in + 8, "");
+    for (size_t i = 0; i < e->locals.n; i++)
+        if (e->locals.at[i].b == b && b->kind == BUFFER_OUTPUT)
+            text_add(e->out, "%*s%s = call->outputs[%u].data;\n", in + 4, "", e->locals.at[i].name, b->port);
+        else if (e->locals.at[i].b == b)
+            text_add(e->out, "%*s%s = memory;\n", in + 4, "", e->locals.at[i].name);
+    text_add(e->out, "%*s}\n", in, "");
+}
+
+/* A size that the run has found: a symbol of its own, or one more relation between sizes. */
+static void found_size(Emit *e, const Item *item, int depth)
+{
+    const Idx *s = item->size;
+    size_t before = e->known.n;
+    int in = depth * 4;
+    Sym found = local_name(e, item->found);
+    if (s->late && !is_bound(e->known.at, before, s)) {
+        const Idx *most = s->most ? s->most : idx_const(e->a->job, sizes_a_late_buffer(e, s) ? INT32_MAX : INT64_MAX);
+        most = idx_min(e->a->job, most, idx_const(e->a->job, s->hi));
+        text_add(e->out, "%*sconst i64 %s = *%s; /* step %d */\n%*sif (", in, "", s->sym, found, item->position, in, "");
+        text_add(e->out, "%s < ", s->sym);
+        i64_text(e->out, s->lo);
+        text_add(e->out, " || %s > ", s->sym);
+        idx(e, most);
+        text_add(e->out, ")\n%*sreturn aot_bad_late(call, ", in + 4, "");
+        emit_string(e->out, *item->about ? item->about : s->sym);
+        text_add(e->out, ", \"%s\", %s, ", s->sym, s->sym);
+        i64_text(e->out, s->lo);
+        text_add(e->out, ", ");
+        idx(e, most);
+        *vec_push(e->a->job, &e->known) = s;
+    } else {
+        text_add(e->out, "%*sif (*%s != ", in, "", found);
+        idx(e, s);
+        text_add(e->out, ") /* step %d */\n%*sreturn aot_bad_late(call, ", item->position, in + 4, "");
+        emit_string(e->out, *item->about ? item->about : found);
+        text_add(e->out, ", ");
+        emit_string(e->out, idx_text(e->a->job, s));
+        text_add(e->out, ", *%s, ", found);
+        idx(e, s);
+        text_add(e->out, ", ");
+        idx(e, s);
+    }
+    text_add(e->out, ");\n");
+    if (e->known.n == before)
+        return;
+    guards(e, (ptrdiff_t)before, depth);
+    for (size_t i = 0; i < e->p->works.n + e->p->outputs.n; i++) {
+        const Buffer *b = i < e->p->works.n ? e->p->works.at[i] : e->p->outputs.at[i - e->p->works.n];
+        bool first = false, known = b && is_late(b);
+        for (int d = 0; known && d < b->rank; d++)
+            known = is_known(e, b->dim[d], before, &first);
+        if (known && first)
+            late_memory(e, b, depth);
+    }
+}
+
 static void items(Emit *e, const Items *list, int depth)
 {
     for (const Item *i = list->first; i; i = i->next) {
+        if (i->size) {
+            found_size(e, i, depth);
+            continue;
+        }
         if (i->kernel) {
             kernel_call(e, i, depth);
             continue;
@@ -616,17 +754,28 @@ static void items(Emit *e, const Items *list, int depth)
         text_add(e->out, "%*sif (*", 4 * depth, "");
         text_add(e->out, "%s", local_name(e, i->condition));
         text_add(e->out, ") { /* step %d */\n", i->position);
+        size_t known = e->known.n; /* a size found in a branch is known there */
         items(e, &i->then, depth + 1);
+        e->known.n = known;
         text_add(e->out, "%*s} else {\n", 4 * depth, "");
         items(e, &i->otherwise, depth + 1);
+        e->known.n = known;
         text_add(e->out, "%*s}\n", 4 * depth, "");
     }
+}
+
+static bool is_late_port(Emit *e, size_t i)
+{
+    return e->p->outputs.at[i] && is_late(e->p->outputs.at[i]);
 }
 
 static void run(Emit *e)
 {
     const Graph *g = e->p->g;
-    bool work = e->p->works.n > 0;
+    bool work = false;
+    int late = 0;
+    for (size_t i = 0; i < e->p->works.n; i++)
+        work |= e->p->works.at[i]->at != NULL;
     text_add(e->out,
              "static aot_status %s_run(aot_call *call)\n{\n    %s_need need = { .work = 0 };\n"
              "    aot_status status = %s_bind(call, &need);\n    if (status != AOT_OK)\n        return status;\n",
@@ -635,6 +784,8 @@ static void run(Emit *e)
     text_add(e->out, "    const u64 room = call->workspace ? call->workspace_bytes : 0;\n"
                      "    if (room < need.work)\n        status = aot_no_space(call, \"the workspace\", room, need.work);\n");
     for (size_t i = 0; i < g->outputs.n; i++) {
+        if (is_late_port(e, i))
+            continue;
         text_add(e->out,
                  "    if (call->output_bytes[%zu] < need.output[%zu])\n        status = aot_no_space(call, "
                  "\"output ",
@@ -647,9 +798,16 @@ static void run(Emit *e)
     }
     if (e->p->states.n)
         text_add(e->out, "    if (status == AOT_OK && !call->state)\n        status = aot_no_state(call);\n");
-    text_add(e->out, "    if (status != AOT_OK)\n        return status;\n");
+    text_add(e->out, "    if (status != AOT_OK)");
+    for (size_t i = 0; i < g->outputs.n; i++)
+        if (is_late_port(e, i)) {
+            text_add(e->out, "%s", late++ ? "" : " {\n");
+            text_add(e->out, "        call->output_bytes[%zu] = need.output[%zu];\n", i, i);
+        }
+    text_add(e->out, late ? "        return status;\n    }\n" : "\n        return status;\n");
     for (size_t i = 0; i < g->symbols.n; i++)
-        text_add(e->out, "    const i64 %s = need.%s;\n    (void)%s;\n", g->symbols.at[i]->sym, g->symbols.at[i]->sym,
+        if (!g->symbols.at[i]->late)
+            text_add(e->out, "    const i64 %s = need.%s;\n    (void)%s;\n", g->symbols.at[i]->sym, g->symbols.at[i]->sym,
                  g->symbols.at[i]->sym);
     if (work)
         text_add(e->out, "    char *const work = call->workspace;\n");
@@ -694,7 +852,12 @@ static void method(Text *out, const Artifact *a, const Program *p)
         text_add(out, "UINT64_MAX");
     else
         text_add(out, "%" PRId64 "ULL", most->k);
-    text_add(out, ", 0, 0, %s_plan, %s_run\n};\n\n", e.m, e.m);
+    bool grows = false;
+    for (size_t i = 0; i < p->works.n + p->outputs.n; i++) {
+        const Buffer *b = i < p->works.n ? p->works.at[i] : p->outputs.at[i - p->works.n];
+        grows |= b && is_late(b) && !buffer_room(a->job, b);
+    }
+    text_add(out, ", 0, %d, %s_plan, %s_run\n};\n\n", grows, e.m, e.m);
 }
 
 /* The first values of all states: zeros, and what the weights hold. */

@@ -120,7 +120,7 @@ static void lower_loop(Lower *l, Node *n, Buffer **out)
 
 bool reads_memory(const Node *n, uint32_t operand)
 {
-    return n->op == OP_cond || operand >= node_int(n, "carried", 0) + node_int(n, "sliced", 0);
+    return n->op != OP_loop || operand >= node_int(n, "carried", 0) + node_int(n, "sliced", 0);
 }
 
 void lower_control(Lower *l, Node *n, Buffer **out)
@@ -173,6 +173,8 @@ static void number_items(Program *p, const Items *items)
         i->position = p->positions++;
         if (i->loop) {
             number_loop(p, i->loop, i->position);
+        } else if (i->size) {
+            use(i->found, i->position);
         } else if (!i->kernel) {
             use(i->condition, i->position);
             number_items(p, &i->then);

@@ -104,11 +104,14 @@ typedef struct Loop Loop;
 typedef struct Items {
     Item *first, *last;
 } Items;
-struct Item { /* of the schedule */
+struct Item { /* of the schedule: one of */
     Item *next;
-    Kernel *kernel;      /* a kernel, or if NULL: */
-    Loop *loop;          /* a loop, or if NULL: */
-    Buffer *condition;   /* if (*condition) then else otherwise */
+    Kernel *kernel;      /* a kernel, */
+    Loop *loop;          /* a loop, */
+    const Idx *size;     /* a size that is *found: a late symbol gets its value, anything else is compared, */
+    Buffer *found;
+    Sym about;           /* the line of the model that made it */
+    Buffer *condition;   /* or: if (*condition) then else otherwise */
     Items then, otherwise;
     int position;        /* in the whole schedule, for lifetimes */
 };
@@ -150,8 +153,11 @@ typedef struct Program {
 Program *lower(Graph *g, Weights *weights);
 /* Positions in the schedule, and from them the lifetimes of buffers. */
 void number_schedule(Program *p);
-/* Places WORK buffers in one workspace by lifetime. */
+/* Places WORK buffers in one workspace by lifetime.  What has late sizes without bounds stays without a place: the run
+ * asks the host for it. */
 void plan_memory(Program *p);
+/* The bytes that `b` never exceeds, as far as that is known at entry; NULL: it is not. */
+const Idx *buffer_room(Job *job, const Buffer *b);
 void program_print(Text *out, const Program *p);
 /* Reads what program_print writes (docs/loop-ir.md); EXIT_INPUT with the line on any fault.  The constants keep the
  * places that the text gives them: weights->bytes grows to hold them, the elements are not in the text.  The program

@@ -546,6 +546,14 @@ static void choose_buffers(Lower *l, Graph *g)
 
 /* ---- the schedule ------------------------------------------------------------------------------------------------- */
 
+static void lower_size(Lower *l, Node *n)
+{
+    Affine a = value_memory(l, n->in[0], -1);
+    item_add(l, (Item){ .size = node_idx(n, "expr", 0), .found = a.buffer,
+                        .about = sym(l->job, origin_text(l->job, &n->origin)) });
+    n->out[0]->buffer = a.buffer;
+}
+
 static Buffer *result_buffer(Lower *l, Graph *g, Value *v, Buffer **outputs)
 {
     for (size_t i = 0; i < g->outputs.n; i++)
@@ -561,6 +569,10 @@ static Buffer *result_buffer(Lower *l, Graph *g, Value *v, Buffer **outputs)
 
 static void lower_node(Lower *l, Graph *g, Node *n, Buffer **outputs)
 {
+    if (n->op == OP_size) {
+        lower_size(l, n);
+        return;
+    }
     if (!l->realize[n->out[0]->id] || (n->out_count == 1 && n->out[0]->buffer))
         return;
     Buffer **out = job_array(l->job, n->out_count, sizeof *out);

@@ -710,6 +710,20 @@ static Loop *repetition(Parser *t, bool counted)
     return loop;
 }
 
+/* size s0*u0 = count "model.py:3" */
+static void size_item(Parser *t, Item *item)
+{
+    Lex *s = &t->s;
+    item->size = lex_idx(s);
+    lex_need(s, "=");
+    const char *at = here(t);
+    item->found = find_buffer(t, lex_name(s));
+    if (!item->found || item->found->dtype != DT_i64 || item->found->rank)
+        fault_at(t, at, "a buffer of one i64");
+    lex_blanks(s);
+    item->about = *s->p == '"' ? lex_quoted(s) : sym(s->job, "");
+}
+
 static void items(Parser *t, Items *to)
 {
     Lex *s = &t->s;
@@ -723,9 +737,12 @@ static void items(Parser *t, Items *to)
             item->loop = repetition(t, true);
         else if (lex_take(s, "while"))
             item->loop = repetition(t, false);
+        else if (lex_take(s, "size"))
+            size_item(t, item);
         else
-            lex_fault(s, "kernel, if, loop, while or end");
-        lex_need(s, "end");
+            lex_fault(s, "kernel, size, if, loop, while or end");
+        if (!item->size)
+            lex_need(s, "end");
         lex_end_line(s);
         *(to->last ? &to->last->next : &to->first) = item;
         to->last = item;
@@ -746,7 +763,8 @@ static void finish(Parser *t)
                  x->line, x->b->first, x->b->last, x->b->name, (long long)x->first, (long long)x->last);
     }
     for (size_t i = 0; i < p->works.n; i++)
-        if ((p->workspace && p->works.at[i]->first >= 0) != (p->works.at[i]->at != NULL))
+        if ((p->workspace && p->works.at[i]->first >= 0 && buffer_room(s->job, p->works.at[i])) !=
+            (p->works.at[i]->at != NULL))
             fail(s->job, EXIT_INPUT, "%s:%d: expected a place of %s exactly when there is a workspace; found %s",
                  s->where, s->line, p->works.at[i]->name, p->workspace ? "none" : "one");
 }
@@ -772,7 +790,7 @@ static void head_line(Parser *t)
     else if (lex_take(s, "workspace"))
         t->p->workspace = lex_idx(s);
     else
-        lex_fault(s, "sym, guard, input, output, const, state, work, workspace, kernel, if, loop, while or end");
+        lex_fault(s, "sym, guard, input, output, const, state, work, workspace, kernel, size, if, loop, while or end");
     lex_end_line(s);
 }
 
@@ -790,7 +808,7 @@ Program *program_parse(Job *job, const char *where, const char *text, Weights *w
     p->g = graph_new(job, p->name);
     p->weights = weights;
     lex_end_line(s);
-    while (!lex_at(s, "kernel") && !lex_at(s, "if") && !lex_at(s, "loop") && !lex_at(s, "while") && !lex_at(s, "end"))
+    while (!lex_at(s, "kernel") && !lex_at(s, "if") && !lex_at(s, "size") && !lex_at(s, "loop") && !lex_at(s, "while") && !lex_at(s, "end"))
         head_line(&t);
     items(&t, &p->schedule);
     lex_need(s, "end");

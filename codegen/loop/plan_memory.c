@@ -78,6 +78,12 @@ static void place_by_size(Program *p, Placed *all, size_t n, const Idx *factor)
     p->workspace = idx_mulk(p->job, factor, total);
 }
 
+const Idx *buffer_room(Job *job, const Buffer *b)
+{
+    const Idx *room = idx_at_entry(job, b->bytes);
+    return room && room->op == IDX_CONST && room->k > INT64_MAX / 4 && idx_is_late(b->bytes) ? NULL : room;
+}
+
 typedef struct Slot {
     const Idx *size;
     int free_after;
@@ -89,7 +95,7 @@ static void place_in_slots(Program *p, Buffer **all, size_t n)
     VEC(Slot) slots = { 0 };
     for (size_t i = 0; i < n; i++) {
         Buffer *b = all[i];
-        const Idx *size = idx_ceil_to(p->job, b->bytes, ALIGNMENT);
+        const Idx *size = idx_ceil_to(p->job, buffer_room(p->job, b), ALIGNMENT);
         Slot *best = NULL;
         for (size_t j = 0; j < slots.n; j++) {
             Slot *s = &slots.at[j];
@@ -123,14 +129,14 @@ void plan_memory(Program *p)
     size_t n = 0;
     Buffer **all = job_array(p->job, p->works.n + 1, sizeof *all);
     for (size_t i = 0; i < p->works.n; i++)
-        if (p->works.at[i]->first >= 0)
+        if (p->works.at[i]->first >= 0 && buffer_room(p->job, p->works.at[i]))
             all[n++] = p->works.at[i];
     Placed *placed = job_array(p->job, n + 1, sizeof *placed);
     const Idx *common = NULL, *factor = NULL;
     bool proportional = true;
     for (size_t i = 0; i < n && proportional; i++) {
         placed[i] = (Placed){ .b = all[i], .order = i };
-        proportional = split_factor(p->job, all[i]->bytes, &factor, &placed[i].size) && (!common || common == factor);
+        proportional = split_factor(p->job, buffer_room(p->job, all[i]), &factor, &placed[i].size) && (!common || common == factor);
         common = factor;
         if (proportional && placed[i].size > INT64_MAX / 4)
             fail(p->job, EXIT_INPUT, "%s: the work memory overflows 64 bits; the model's sizes are out of range",

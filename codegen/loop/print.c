@@ -277,6 +277,19 @@ static void print_loop(Text *out, Job *job, const Loop *loop, int depth)
 static void print_items(Text *out, Job *job, const Items *items, int depth)
 {
     for (const Item *i = items->first; i; i = i->next) {
+        if (i->size) {
+            word_indent(out, depth);
+            text_add(out, "size ");
+            idx_print(out, i->size);
+            text_add(out, " = ");
+            word_name(out, i->found->name);
+            if (*i->about) {
+                text_add(out, " ");
+                word_quoted(out, i->about);
+            }
+            text_add(out, "\n");
+            continue;
+        }
         if (i->kernel) {
             print_kernel(out, i->kernel, depth);
         } else if (i->loop) {

@@ -103,20 +103,36 @@ static const Idx *slice_bound(Call *c, const char *name, const Idx *size, const 
     return idx_min(job, e, size);
 }
 
-void decode_slice(Call *c)
+/* a[.., start : start + size * step : step, ..]; sizes that only the run knows must fit when it knows them. */
+static Value *part(Call *c, Value *a, int dim, const Idx *start, const Idx *step, const Idx *size)
 {
-    Value *a = arg_tensor(c, "self");
-    int dim = arg_dim(c, "dim", a->type.rank);
-    const Idx *start = slice_bound(c, "start", a->type.dim[dim], k(c, 0));
-    give(c, build_slice(&c->b, a, dim, start, arg_idx(c, "step"), c->meta[0].dim[dim]));
+    Job *job = c->b.g->job;
+    const Idx *whole = a->type.dim[dim];
+    if (idx_is_late(start) || idx_is_late(size) || idx_is_late(whole)) {
+        const Idx *last = idx_add(job, start, idx_mul(job, idx_addk(job, size, -1), step));
+        call_guard(c, GUARD_LE, k(c, 0), start, "a slice starts within its dimension");
+        call_guard(c, GUARD_LE, k(c, 0), size, "a slice has no negative size");
+        call_guard(c, GUARD_LE, idx_addk(job, last, 1), whole, "a slice ends within its dimension");
+    }
+    return build_slice(&c->b, a, dim, start, step, size);
 }
 
-void decode_narrow(Call *c)
+void decode_slice(Call *c) /* and narrow (1) */
 {
+    Job *job = c->b.g->job;
     Value *a = arg_tensor(c, "self");
     int dim = arg_dim(c, "dim", a->type.rank);
-    const Idx *start = slice_bound(c, "start", a->type.dim[dim], k(c, 0));
-    give(c, build_slice(&c->b, a, dim, start, k(c, 1), c->meta[0].dim[dim]));
+    const Idx *whole = a->type.dim[dim], *size = c->meta[0].dim[dim], *start = slice_bound(c, "start", whole, k(c, 0));
+    bool narrow = (int)c->row->op == 1;
+    const Idx *step = narrow ? k(c, 1) : arg_idx(c, "step");
+    if (idx_is_late(size)) { /* perhaps a symbol that is defined here */
+        const Idx *span = narrow ? arg_idx(c, "length") : idx_sub(job, slice_bound(c, "end", whole, whole), start);
+        if (step->lo < 1)
+            call_refuse(c, "the step %s may be negative or not", idx_text(job, step));
+        span = idx_max(job, idx_div(job, idx_add(job, span, idx_addk(job, step, -1)), step), k(c, 0));
+        call_size(c, size, build_index(&c->b, span), span);
+    }
+    give(c, part(c, a, dim, start, step, size));
 }
 
 /* a[.., at, ..] along dim, which vanishes. */
@@ -133,6 +149,11 @@ void decode_select_at(Call *c)
     const Idx *at = arg_idx(c, "index"), *size = a->type.dim[dim];
     if (at->hi < 0)
         at = idx_add(c->b.g->job, at, size);
+    if (idx_is_late(at) || idx_is_late(size)) {
+        call_guard(c, GUARD_LE, at->lo < 0 ? idx_mulk(c->b.g->job, size, -1) : k(c, 0), at, "an index is within its dimension");
+        call_guard(c, GUARD_LT, at, size, "an index is within its dimension");
+        at = at->lo < 0 ? idx_mod(c->b.g->job, at, size) : at;
+    }
     if (at->lo < 0 || at->lo >= size->hi)
         fail_at(c->b.g->job, EXIT_INPUT, &c->b.origin, "%s: index %s is outside a dimension of %s", c->target,
                 idx_text(c->b.g->job, at), idx_text(c->b.g->job, size));
@@ -146,7 +167,7 @@ void decode_split(Call *c)
     const Idx *at = k(c, 0);
     for (uint32_t i = 0; i < c->result_count; i++) {
         const Idx *size = c->meta[i].dim[dim];
-        c->result[i] = build_slice(&c->b, a, dim, at, k(c, 1), size);
+        c->result[i] = part(c, a, dim, at, k(c, 1), size);
         at = idx_add(c->b.g->job, at, size);
     }
 }

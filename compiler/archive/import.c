@@ -347,6 +347,7 @@ Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, Import
     size_t states = options->states.n;
     find_states(&m, need_array(&m, signature, "output_specs"));
     import_inputs(&m, need_array(&m, signature, "input_specs"));
+    m.late = true;
     import_nodes(&m);
     import_outputs(&m, module, need_array(&m, signature, "output_specs"));
     import_range_guards(&m);

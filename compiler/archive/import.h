@@ -116,10 +116,12 @@ bool arg_is_float_number(Call *c, const char *name);
 int arg_dim(Call *c, const char *name, int rank);             /* negative from the end, checked */
 /* The tensor that argument `name` names becomes v: for operators that write into arguments other than self. */
 void arg_write(Call *c, const char *name, Value *v);
-/* a REL b must hold of the sizes: checked on entry, where it is not proved. */
+/* a REL b must hold of the sizes: checked when they are known, where it is not proved. */
 void call_guard(Call *c, GuardRel rel, const Idx *a, const Idx *b, const char *text);
 /* What base becomes when `view`, made of it by nodes of kind VIEW and take, gets other contents. */
 Value *view_write(Call *c, Value *view, Value *base, Value *contents);
+/* The run finds that `size` is the number `found`, 0-d i64, which is at most `most` (NULL: no bound). */
+void call_size(Call *c, const Idx *size, Value *found, const Idx *most);
 /* Refuses the call: exit 3 with operator, line and reason. */
 _Noreturn void call_refuse(Call *c, const char *format, ...) PRINTF_LIKE(2, 3);
 #endif

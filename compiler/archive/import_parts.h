@@ -38,6 +38,8 @@ struct Import {
     Graph *top;
     const char *where;
     int depth;
+    bool late;                /* symbols called u that appear now are known only during the run */
+    VEC(const Idx *) found;   /* those that a node has given a value */
 };
 
 /* ---- import.c: programs ---- */
@@ -49,8 +51,8 @@ Value *constant_value(Import *m, const char *name, const Tensor *t);
 
 const Expr *parse_expr(Import *m, const Json *as_expr);
 const Idx *import_symbol(void *ctx, Sym name); /* an ExprSymbol for expr_idx */
-const Idx *read_sym_int(Import *m, const Json *s); /* a SymInt object; NULL: it has no integer form (unbacked symbol) */
-/* The recorded type of a tensor; false: it has none or a size known only during the run. */
+const Idx *read_sym_int(Import *m, const Json *s); /* a SymInt object; NULL: it has no integer form */
+/* The recorded type of a tensor; false: it has none or a size that is no integer expression. */
 bool recorded_type(Import *m, const char *name, Type *type);
 bool recorded_strides(Import *m, const char *name, const Idx **stride, int rank);
 void index_members(Import *m, const Json *object, const Json ***slot, size_t *size);

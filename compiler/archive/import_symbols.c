@@ -8,16 +8,22 @@ static void symbol_range(Import *m, Sym name, int64_t *lo, int64_t *hi)
 {
     *lo = 0;
     *hi = INT64_MAX;
+    bool given = false;
     for (const Json *r = json_first(m->ranges); r; r = json_next(r))
         if (!strcmp(json_key(r), name)) {
             const Json *min = json_get(r, "min_val"), *max = json_get(r, "max_val");
-            if (min && json_is_number(min))
+            given = min && json_is_number(min);
+            if (given)
                 *lo = json_int(m->job, min, m->where);
             if (max && json_is_number(max))
                 *hi = json_int(m->job, max, m->where);
         }
-    if (*lo < 0)
+    if (name[0] == 'u' && m->late) { /* a number of the model, not only a size; the greatest of all stands for no bound */
+        *lo = given ? *lo : INT64_MIN;
+        *hi = *hi >= INT64_MAX - 1 ? INT64_MAX : *hi;
+    } else if (*lo < 0) {
         *lo = 0;
+    }
     if (*hi < *lo)
         fail(m->job, EXIT_INPUT, "%s: range_constraints: %s is in %lld..%lld; the range is empty", m->where, name,
              (long long)*lo, (long long)*hi);
@@ -39,21 +45,23 @@ static void apply_option(Import *m, Sym name, int64_t *lo, int64_t *hi)
     }
 }
 
-/* The exporter calls a size s and a number.  Names go into C text, so nothing else is a size: u0 and zuf0 are known only
- * during the run, zf0 is no integer. */
+/* The exporter calls a size s and a number, or u and a number if only the run knows it.  Names go into C text, so nothing
+ * else is a size: zuf0 and zf0 are no integers. */
 static bool is_size_name(const char *name)
 {
     size_t n = strlen(name);
-    return n >= 2 && n <= 20 && name[0] == 's' && strspn(name + 1, "0123456789") == n - 1;
+    return n >= 2 && n <= 20 && (name[0] == 's' || name[0] == 'u') && strspn(name + 1, "0123456789") == n - 1;
 }
 
 /* Two programs of one artifact may give one name to sizes of different ranges. */
-static const Idx *new_symbol(Import *m, Sym name, int64_t lo, int64_t hi)
+static const Idx *new_symbol(Import *m, Sym exported, int64_t lo, int64_t hi)
 {
+    bool late = exported[0] == 'u' && m->late;
+    Sym name = exported;
     const Idx *known = idx_find(m->job, name);
-    for (int i = 1; known && (known->extent || known->lo != lo || known->hi != hi); i++)
-        known = idx_find(m->job, name = sym_printf(m->job, "%s_%d", name, i));
-    return known ? known : idx_sym(m->job, name, lo, hi);
+    for (int i = 1; known && (late || known->late || known->extent || known->lo != lo || known->hi != hi); i++)
+        known = idx_find(m->job, name = sym_printf(m->job, "%s_%d", exported, i));
+    return known ? known : late ? idx_late(m->job, name, lo, hi) : idx_sym(m->job, name, lo, hi);
 }
 
 const Idx *import_symbol(void *ctx, Sym name)
@@ -72,6 +80,45 @@ const Idx *import_symbol(void *ctx, Sym name)
     if (lo != hi)
         *vec_push(m->job, &m->top->symbols) = size;
     return size;
+}
+
+typedef struct Unfound {
+    Import *m;
+    const Idx *symbol;
+} Unfound;
+
+static void see_unfound(void *ctx, const Idx *s)
+{
+    Unfound *u = ctx;
+    bool found = !s->late;
+    for (size_t i = 0; i < u->m->found.n && !found; i++)
+        found = u->m->found.at[i] == s;
+    if (!found)
+        u->symbol = s;
+}
+
+/* A late symbol of e that no node has given a value; NULL: none. */
+static const Idx *unfound(Import *m, const Idx *e)
+{
+    Unfound u = { m, NULL };
+    idx_symbols(e, see_unfound, &u);
+    return u.symbol;
+}
+
+void call_size(Call *c, const Idx *size, Value *found, const Idx *most)
+{
+    Import *m = c->m;
+    const Idx *symbol = unfound(m, size);
+    if (symbol && symbol != size)
+        call_refuse(c, "its size %s does not say what %s is", idx_text(m->job, size), symbol->sym);
+    if (symbol && most && unfound(m, most))
+        fail_at(m->job, EXIT_INPUT, &c->b.origin, "%s: %s is used before it has a value", m->where,
+                unfound(m, most)->sym);
+    if (symbol) {
+        idx_limit(symbol, most);
+        *vec_push(m->job, &m->found) = symbol;
+    }
+    build_size(&c->b, found, size);
 }
 
 const Expr *parse_expr(Import *m, const Json *as_expr)
@@ -160,6 +207,34 @@ bool recorded_strides(Import *m, const char *name, const Idx **stride, int rank)
     return list && n == rank;
 }
 
+/* The number inside a tensor: as a size, if it is an integer or bool. */
+static void import_item(Call *c, const char *name, const Idx *size, const Json *e)
+{
+    Import *m = c->m;
+    Build *b = &c->b;
+    Value *a = arg_tensor(c, "self");
+    if (type_count(m->job, &a->type) != idx_const(m->job, 1))
+        call_refuse(c, "of more than one element");
+    a = build_reshape(b, a, 0, NULL);
+    if (dtype_is_float(a->type.dtype)) {
+        entry_new(m, name, ENTRY_SCALAR)->value = build_cast(b, a, DT_f64);
+        return;
+    }
+    Value *found = build_cast(b, a, DT_i64);
+    const Expr *x = e ? parse_expr(m, e) : NULL;
+    if (size) {
+        call_size(c, size, found, NULL);
+        entry_new(m, name, ENTRY_INT)->number = size;
+        return;
+    }
+    if (x && x->kind == EXPR_CALL && x->n == 2 && x->arg[0]->kind == EXPR_SYMBOL) { /* Eq(u0, 1): a bool is a number, too */
+        const Idx *symbol = import_symbol(m, x->arg[0]->name);
+        if (symbol && unfound(m, symbol))
+            call_size(c, symbol, found, NULL);
+    }
+    entry_new(m, name, ENTRY_SCALAR)->value = build_cast(b, a, DT_bool);
+}
+
 /* A node whose result is a SymInt, SymFloat or SymBool: the archive records the closed form. */
 bool import_symbolic(Import *m, const Json *node)
 {
@@ -175,10 +250,19 @@ bool import_symbolic(Import *m, const Json *node)
     call_init(m, node, &c);
     if (!v)
         call_refuse(&c, "its result %s is not recorded", name);
+    bool item = !strncmp(c.target, "aten.item.", 10) || !strncmp(c.target, "aten._local_scalar_dense.", 25);
+    if (item && !i) {
+        import_item(&c, name, NULL, e);
+        return true;
+    }
     if (i) {
         const Idx *k = read_sym_int(m, v);
         if (!k)
             call_refuse(&c, "its result %s is known only during the run", name);
+        if (item) {
+            import_item(&c, name, k, e);
+            return true;
+        }
         entry_new(m, name, ENTRY_INT)->number = k;
         return true;
     }

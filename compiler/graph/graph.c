@@ -219,6 +219,12 @@ Value *build_index(Build *b, const Idx *e)
     return build(b, OP_index, NULL, 0, &(Type){ .dtype = DT_i64 }, &at, 1);
 }
 
+void build_size(Build *b, Value *found, const Idx *e)
+{
+    Attr at = attr_idx(b->g->job, "expr", &e, 1);
+    build(b, OP_size, &found, 1, &(Type){ .dtype = DT_i64 }, &at, 1);
+}
+
 Value *build_reshape(Build *b, Value *a, int rank, const Idx *const *dim)
 {
     Type t = type_make(a->type.dtype, rank, dim);

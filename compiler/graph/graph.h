@@ -157,6 +157,7 @@ Value *build_cast(Build *b, Value *a, DType dtype);                     /* a its
 Value *build_full(Build *b, DType dtype, double value);                 /* 0-d */
 Value *build_full_int(Build *b, DType dtype, int64_t value);            /* 0-d, exact */
 Value *build_index(Build *b, const Idx *e);                             /* 0-d i64 */
+void build_size(Build *b, Value *found, const Idx *e);                  /* e is `found`, 0-d i64: binds or checks it */
 Value *build_reshape(Build *b, Value *a, int rank, const Idx *const *dim);
 Value *build_expand(Build *b, Value *a, int rank, const Idx *const *dim);
 Value *build_permute(Build *b, Value *a, const int *dims);

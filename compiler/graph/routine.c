@@ -27,6 +27,16 @@ static const Idx *sort_scratch(Job *job, const Node *n)
     return idx_mulk(job, last_size(job, &n->in[0]->type), 16);
 }
 
+static const char *compact_types(Job *job, const Node *n, Type *out)
+{
+    const Type *a = &n->in[0]->type;
+    (void)job;
+    out[0] = *a;
+    out[0].dtype = DT_i64;
+    out[1] = (Type){ .dtype = DT_i64 };
+    return a->rank == 1 && a->dtype == DT_bool ? NULL : "compacts bool[n]";
+}
+
 /* ---- the table ------------------------------------------------------------------------------------------------ */
 
 static const Routine routines[] = {

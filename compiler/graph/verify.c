@@ -3,10 +3,25 @@
 #include "graph.h"
 #include <string.h>
 
-typedef struct Check {
+typedef struct Check Check;
+struct Check {
     Graph *g;
-    bool *defined; /* by value id */
-} Check;
+    bool *defined;           /* by value id */
+    VEC(const Idx *) late;   /* symbols that have values now */
+    const Idx *missing;      /* by see_late: one that has none */
+    const Check *outer;      /* a region's */
+};
+
+static void see_late(void *ctx, const Idx *s)
+{
+    Check *c = ctx;
+    bool known = !s->late;
+    for (const Check *in = c; in && !known; in = in->outer)
+        for (size_t i = 0; i < in->late.n && !known; i++)
+            known = in->late.at[i] == s;
+    if (!known)
+        c->missing = s;
+}
 
 static const char *say(Graph *g, const Node *n, const char *what)
 {
@@ -28,6 +43,29 @@ static const char *check_operands(Check *c, const Node *n)
     return NULL;
 }
 
+/* Late symbols have values above their uses; `size` gives one to the symbol that it names. */
+static const char *check_late(Check *c, const Node *n)
+{
+    c->missing = NULL;
+    const Idx *given = n->op == OP_size ? node_idx(n, "expr", 0) : NULL;
+    for (size_t i = 0; i < n->attrs.n; i++)
+        for (size_t j = 0; n->attrs.at[i].kind == ATTR_IDX && j < n->attrs.at[i].n && !given; j++)
+            idx_symbols(n->attrs.at[i].idx[j], see_late, c);
+    for (uint32_t i = 0; i < n->out_count; i++)
+        for (int d = 0; d < n->out[i]->type.rank; d++)
+            idx_symbols(n->out[i]->type.dim[d], see_late, c);
+    if (given)
+        idx_symbols(given, see_late, c);
+    if (given && c->missing == given) {
+        *vec_push(c->g->job, &c->late) = given;
+        c->missing = NULL;
+        if (given->most)
+            idx_symbols(given->most, see_late, c);
+    }
+    return c->missing ? say(c->g, n, job_printf(c->g->job, "needs the size %s, which has no value yet", c->missing->sym))
+                      : NULL;
+}
+
 /* ---- attributes -------------------------------------------------------------------------------- */
 
 /* How many values: of operand 0's rank, of its axes behind the first two, of attribute `axes`, of attribute `kernel`. */
@@ -42,6 +80,7 @@ static const struct Need {
     int count;
 } needs[] = {
     { OP_full, "value", 'f', 1 },          { OP_index, "expr", 'x', 1 },
+    { OP_size, "expr", 'x', 1 },
     { OP_mean, "dims", 'a', ANY },         { OP_permute, "dims", 'a', RANK },
     { OP_slice, "starts", 'x', RANK },     { OP_slice, "steps", 'x', RANK },
     { OP_pad, "low", 'x', RANK },          { OP_pad, "value", 'f', 1 },
@@ -153,6 +192,7 @@ static bool ranks_fit(const Node *n)
     switch (n->op) {
     case OP_iota: return out->rank == 1;
     case OP_index: return out->rank == 0;
+    case OP_size: return out->rank == 0 && a->rank == 0 && a->dtype == DT_i64 && out->dtype == DT_i64;
     case OP_slice:
     case OP_pad: return out->rank == a->rank;
     case OP_expand: return may_expand(a, out);
@@ -324,25 +364,31 @@ static const char *check_effects(Check *c)
     return NULL;
 }
 
-static const char *check_region(Graph *g, Graph *region)
+static const char *verify(Graph *g, const Check *outer);
+
+static const char *check_region(const Check *c, Graph *region)
 {
     for (size_t i = 0; i < region->effects.n; i++)
         if (region->effects.at[i].kind == EFFECT_COMMIT)
-            return job_printf(g->job, "region %s commits", region->name);
+            return job_printf(c->g->job, "region %s commits", region->name);
     if (region->states.n)
-        return job_printf(g->job, "region %s has state", region->name);
-    return graph_verify(region);
+        return job_printf(c->g->job, "region %s has state", region->name);
+    return verify(region, c);
 }
 
-const char *graph_verify(Graph *g)
+static const char *verify(Graph *g, const Check *outer)
 {
-    Check c = { g, job_array(g->job, g->values.n + 1, sizeof(bool)) };
+    Check c = { .g = g, .defined = job_array(g->job, g->values.n + 1, sizeof(bool)), .outer = outer };
     for (size_t i = 0; i < g->inputs.n; i++) {
         const Port *p = &g->inputs.at[i];
         if (p->kind == PORT_TENSOR && negative(&p->value->type))
             return job_printf(g->job, "input %s has a negative size", p->name);
         if (p->kind == PORT_TENSOR)
             c.defined[p->value->id] = true;
+        for (int d = 0; p->kind == PORT_TENSOR && d < p->value->type.rank; d++)
+            idx_symbols(p->value->type.dim[d], see_late, &c);
+        if (c.missing)
+            return job_printf(g->job, "input %s has a size known only during the run", p->name);
     }
     for (size_t i = 0; i < g->states.n; i++) {
         int64_t count;
@@ -358,8 +404,9 @@ const char *graph_verify(Graph *g)
         bad = bad ? bad : check_regions(&c, n);
         bad = bad ? bad : check_attrs(&c, n);
         bad = bad ? bad : check_types(&c, n);
+        bad = bad ? bad : check_late(&c, n);
         for (uint32_t i = 0; i < n->region_count && !bad; i++)
-            bad = check_region(g, n->region[i]);
+            bad = check_region(&c, n->region[i]);
         if (bad)
             return bad;
         for (uint32_t i = 0; i < n->out_count; i++) {
@@ -374,4 +421,9 @@ const char *graph_verify(Graph *g)
             return job_printf(g->job, "output %s is not defined", p->name);
     }
     return check_effects(&c);
+}
+
+const char *graph_verify(Graph *g)
+{
+    return verify(g, NULL);
 }

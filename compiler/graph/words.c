@@ -135,6 +135,11 @@ void word_symbol(Text *out, const Idx *s)
         text_add(out, "inf");
     else
         text_add(out, "%" PRId64, s->hi);
+    text_add(out, s->late ? " late" : "");
+    if (s->late && s->most) {
+        text_add(out, " <= ");
+        idx_print(out, s->most);
+    }
 }
 
 static const char *const relations[] = { [GUARD_EQ] = "==", [GUARD_NE] = "!=", [GUARD_LE] = "<=", [GUARD_LT] = "<" };
@@ -384,9 +389,13 @@ const Idx *lex_symbol(Lex *s)
     int64_t lo = lex_int(s);
     lex_need(s, "..");
     int64_t hi = lex_take(s, "inf") ? INT64_MAX : lex_int(s);
-    const Idx *e = idx_sym(s->job, name, lo, hi);
-    if (hi < lo || e->extent || e->lo != lo || e->hi != hi)
+    bool late = lex_take(s, "late"), limited = late && lex_take(s, "<=");
+    const Idx *most = limited ? lex_idx(s) : NULL;
+    const Idx *e = late ? idx_late(s->job, name, lo, hi) : idx_sym(s->job, name, lo, hi);
+    if (hi < lo || e->extent || e->lo != lo || e->hi != hi || e->late != late || (most && idx_uses(most, e)))
         lex_fault_at(s, start, "a new symbol with a range that is not empty");
+    if (most)
+        idx_limit(e, most);
     return e;
 }
 

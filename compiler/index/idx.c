@@ -201,6 +201,16 @@ const Idx *idx_sym(Job *job, Sym name, int64_t lo, int64_t hi)
     return intern(job, &(Idx){ .op = IDX_SYM, .sym = name, .lo = lo, .hi = hi });
 }
 
+const Idx *idx_late(Job *job, Sym name, int64_t lo, int64_t hi)
+{
+    return intern(job, &(Idx){ .op = IDX_SYM, .sym = name, .lo = lo, .hi = hi, .late = true });
+}
+
+void idx_limit(const Idx *late, const Idx *most)
+{
+    ((Idx *)(uintptr_t)late)->most = most;
+}
+
 const Idx *idx_var(Job *job, Sym name, const Idx *extent)
 {
     int64_t hi = extent->hi == INT64_MAX ? INT64_MAX : extent->hi - 1;
@@ -587,46 +597,62 @@ bool idx_uses(const Idx *a, const Idx *symbol)
     return false;
 }
 
-static const Idx *bound(Job *job, const Idx *a, bool upper);
+bool idx_is_late(const Idx *a)
+{
+    if (a->late)
+        return true;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (idx_is_late(a->arg[i]))
+            return true;
+    return false;
+}
 
-/* The bound of an atom, or of anything with a loop variable in it.  Division by what is positive and free of loop
- * variables, min and max grow with their operands; a modulo does not, but stays below its divisor. */
-static const Idx *atom_bound(Job *job, const Idx *a, bool upper)
+/* What a bound is to be free of: loop variables, late symbols. */
+typedef bool (*Unwanted)(const Idx *a);
+static const Idx *bound(Job *job, const Idx *a, bool upper, Unwanted has);
+
+/* The bound of an atom, or of anything with something unwanted in it.  Division by what is positive and free of
+ * that, min and max grow with their operands; a modulo does not, but stays below its divisor. */
+static const Idx *atom_bound(Job *job, const Idx *a, bool upper, Unwanted has)
 {
     const Idx *x, *y;
     int64_t k = upper ? a->hi : a->lo;
-    if (!idx_has_var(a))
+    if (!has(a))
         return a;
+    if (a->late) {
+        x = upper && a->most ? bound(job, a->most, true, has) : NULL;
+        return x ? x : k != INT64_MAX && k != INT64_MIN ? idx_const(job, k) : NULL;
+    }
     if (a->op == IDX_SYM) {
-        x = upper ? bound(job, a->extent, true) : NULL;
+        x = upper ? bound(job, a->extent, true, has) : NULL;
         return !upper ? idx_const(job, 0) : x ? idx_addk(job, x, -1) : NULL;
     }
     if (k != INT64_MAX && k != INT64_MIN)
         return idx_const(job, k);
     switch (a->op) {
     case IDX_DIV:
-        x = a->arg[1]->lo > 0 && !idx_has_var(a->arg[1]) ? bound(job, a->arg[0], upper) : NULL;
+        x = a->arg[1]->lo > 0 && !has(a->arg[1]) ? bound(job, a->arg[0], upper, has) : NULL;
         return x ? idx_div(job, x, a->arg[1]) : NULL;
     case IDX_MOD:
-        x = upper && a->arg[1]->lo > 0 ? bound(job, a->arg[1], true) : NULL;
+        x = upper && a->arg[1]->lo > 0 ? bound(job, a->arg[1], true, has) : NULL;
         return x ? idx_addk(job, x, -1) : NULL;
     case IDX_MIN:
     case IDX_MAX:
-        x = bound(job, a->arg[0], upper);
-        y = x ? bound(job, a->arg[1], upper) : NULL;
+        x = bound(job, a->arg[0], upper, has);
+        y = x ? bound(job, a->arg[1], upper, has) : NULL;
         return !y ? NULL : a->op == IDX_MIN ? idx_min(job, x, y) : idx_max(job, x, y);
     default: return NULL;
     }
 }
 
 /* A product of what is never negative grows with each factor. */
-static const Idx *product_bound(Job *job, const Idx *a, bool upper)
+static const Idx *product_bound(Job *job, const Idx *a, bool upper, Unwanted has)
 {
     const Idx *r = idx_const(job, 1);
-    if (a->op != IDX_PROD || !idx_has_var(a))
-        return atom_bound(job, a, upper);
+    if (a->op != IDX_PROD || !has(a))
+        return atom_bound(job, a, upper, has);
     for (uint32_t i = 0; i < a->n; i++) {
-        const Idx *x = a->arg[i]->lo >= 0 ? atom_bound(job, a->arg[i], upper) : NULL;
+        const Idx *x = a->arg[i]->lo >= 0 ? atom_bound(job, a->arg[i], upper, has) : NULL;
         if (!x || x->lo < 0) { /* e.g. an extent that may be 0: the last value would be -1 */
             int64_t k = upper ? a->hi : a->lo;
             return k == INT64_MAX || k == INT64_MIN ? NULL : idx_const(job, k);
@@ -636,17 +662,17 @@ static const Idx *product_bound(Job *job, const Idx *a, bool upper)
     return r;
 }
 
-/* An expression without loop variables that a never exceeds (upper) or never falls below; NULL: none was found. */
-static const Idx *bound(Job *job, const Idx *a, bool upper)
+/* An expression without what is unwanted that a never exceeds (upper) or never falls below; NULL: none was found. */
+static const Idx *bound(Job *job, const Idx *a, bool upper, Unwanted has)
 {
-    if (!idx_has_var(a))
+    if (!has(a))
         return a;
     if (a->op != IDX_SUM)
-        return product_bound(job, a, upper);
+        return product_bound(job, a, upper, has);
     Poly p = { .job = job };
     poly_add(&p, NULL, a->k);
     for (uint32_t i = 0; i < a->n; i++) {
-        const Idx *x = product_bound(job, a->arg[i], (a->coef[i] > 0) == upper);
+        const Idx *x = product_bound(job, a->arg[i], (a->coef[i] > 0) == upper, has);
         if (!x)
             return NULL;
         poly_add_scaled(&p, x, a->coef[i]);
@@ -656,7 +682,12 @@ static const Idx *bound(Job *job, const Idx *a, bool upper)
 
 const Idx *idx_upper(Job *job, const Idx *a)
 {
-    return bound(job, a, true);
+    return bound(job, a, true, idx_has_var);
+}
+
+const Idx *idx_at_entry(Job *job, const Idx *a)
+{
+    return bound(job, a, true, idx_is_late);
 }
 
 bool idx_provably_le(Job *job, const Idx *a, const Idx *b)

@@ -25,6 +25,8 @@ struct Idx {
     int64_t k;            /* IDX_CONST: the number; IDX_SUM: the constant term */
     Sym sym;              /* IDX_SYM: its name */
     const Idx *extent;    /* IDX_SYM: a loop variable is < extent; NULL for dimension symbols */
+    bool late;            /* IDX_SYM: known only during the run */
+    const Idx *most;      /* late: it is <= most, an expression of other symbols; NULL: no such bound */
     uint32_t n;           /* operands: SUM monomials, PROD atoms, 2 for DIV, MOD, MIN, MAX */
     const Idx *const *arg;
     const int64_t *coef;  /* IDX_SUM: one a monomial, never 0 */
@@ -34,6 +36,13 @@ const Idx *idx_const(Job *job, int64_t k);
 /* A dimension symbol with inclusive bounds.  The same name always gives the same symbol: bounds of a later call narrow
  * nothing (the first call decides), so declare symbols before using them. */
 const Idx *idx_sym(Job *job, Sym name, int64_t lo, int64_t hi);
+/* A symbol that is known only during the run, and what it never exceeds: said once, before anything depends on it. */
+const Idx *idx_late(Job *job, Sym name, int64_t lo, int64_t hi);
+void idx_limit(const Idx *late, const Idx *most);
+/* Whether a late symbol occurs in it. */
+bool idx_is_late(const Idx *a);
+/* An upper bound of symbols that are known at entry, a itself if it has no others; NULL: none was found. */
+const Idx *idx_at_entry(Job *job, const Idx *a);
 /* A loop variable: 0 <= var < extent. The name must be fresh. */
 const Idx *idx_var(Job *job, Sym name, const Idx *extent);
 /* A new name made of `stem`: "i", "i1", "i2"... */

@@ -99,7 +99,7 @@ static void remove_dead(Graph *g)
     graph_count_uses(g);
     for (Node *n = g->last, *prev; n; n = prev) {
         prev = n->prev;
-        bool used = false;
+        bool used = n->op == OP_size; /* it gives a symbol its value, or fails */
         for (uint32_t i = 0; i < n->out_count; i++)
             used |= n->out[i]->uses > 0;
         if (used)

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Results whose sizes only the run knows.  What is selected is counted and put at the front of a tensor of the full size
+ * (`compact`); the count gives the late symbol its value, and the result is the front of that tensor. */
+#include "aten.h"
+
+/* The flat indices, i64[size], of what holds in `mask`. */
+static Value *selected(Call *c, Value *mask, const Idx *size)
+{
+    mask = flat(c, as_bool(c, mask));
+    Node *n = build_routine(&c->b, OP_compact, &mask, 1, NULL, 0);
+    call_size(c, size, n->out[1], mask->type.dim[0]);
+    return build_slice(&c->b, n->out[0], 0, k(c, 0), k(c, 1), size);
+}
+
+/* Column `axis` of the indices: that of the element of a tensor of type t at the flat index. */
+static Value *column(Call *c, Value *index, const Type *t, int axis)
+{
+    Build *b = &c->b;
+    const Idx *inner = k(c, 1), *outer = k(c, 1);
+    for (int i = 0; i < t->rank; i++)
+        *(i < axis ? &outer : &inner) = idx_mul(b->g->job, i < axis ? outer : inner, i == axis ? k(c, 1) : t->dim[i]);
+    if (!idx_is(inner, 1))
+        index = build2(b, OP_div_floor, index, build_index(b, idx_max(b->g->job, inner, k(c, 1))));
+    if (!idx_is(outer, 1))
+        index = build2(b, OP_rem, index, build_index(b, idx_max(b->g->job, t->dim[axis], k(c, 1))));
+    return index;
+}
+
+/* [n, rank] of the flat indices i64[n]. */
+static Value *columns(Call *c, Value *index, const Type *t)
+{
+    Build *b = &c->b;
+    const Idx *n = index->type.dim[0], *dim[2] = { n, k(c, t->rank) };
+    Value *one[MAX_RANK];
+    if (!t->rank)
+        return build_expand(b, build_full_int(b, DT_i64, 0), 2, dim);
+    for (int i = 0; i < t->rank; i++)
+        one[i] = build_reshape(b, column(c, index, t, i), 2, (const Idx *[]){ n, k(c, 1) });
+    Attr at = attr_int(b->g->job, "dim", 1);
+    return t->rank == 1 ? one[0] : build(b, OP_cat, one, (uint32_t)t->rank, NULL, &at, 1);
+}
+
+void decode_nonzero(Call *c) /* and nonzero_numpy (1): a column each */
+{
+    Value *a = arg_tensor(c, "self"), *index = selected(c, a, c->meta[0].dim[0]);
+    if ((int)c->row->op != 1) {
+        give(c, columns(c, index, &a->type));
+        return;
+    }
+    for (uint32_t i = 0; i < c->result_count; i++)
+        c->result[i] = (int)i < a->type.rank ? column(c, index, &a->type, (int)i) : index;
+}
+
+/* The first `size` of them, `fill_value` behind the last. */
+void decode_nonzero_static(Call *c)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    Value *a = arg_tensor(c, "self"), *mask = flat(c, as_bool(c, a));
+    Node *n = build_routine(b, OP_compact, &mask, 1, NULL, 0);
+    const Idx *size = c->meta[0].dim[0], *all = mask->type.dim[0], *zero = k(c, 0);
+    Value *index = n->out[0];
+    Attr pad[2] = { attr_idx(job, "low", &zero, 1), attr_float(job, "value", 0) };
+    Type t = { DT_i64, 1, { idx_max(job, size, all) } };
+    if (t.dim[0] != all)
+        index = build(b, OP_pad, &index, 1, &t, pad, 2);
+    index = build_slice(b, index, 0, zero, k(c, 1), size);
+    Value *i = build(b, OP_iota, NULL, 0, &(Type){ DT_i64, 1, { size } }, NULL, 0);
+    i = build_reshape(b, i, 2, (const Idx *[]){ size, k(c, 1) });
+    Value *fill = build_full_int(b, DT_i64, arg_int(c, "fill_value"));
+    give(c, build3(b, OP_where, build2(b, OP_lt, i, n->out[1]), columns(c, index, &a->type), fill));
+}
+
+void decode_masked_select(Call *c)
+{
+    Build *b = &c->b;
+    Value *a = arg_tensor(c, "self"), *mask = arg_tensor(c, "mask");
+    Node both = { .op = OP_and, .in_count = 2, .in = (Value *[]){ a, mask }, .origin = b->origin };
+    Type t; /* for its sizes */
+    type_infer(b->g->job, &both, &t);
+    a = flat(c, build_expand(b, a, t.rank, t.dim));
+    mask = build_expand(b, mask, t.rank, t.dim);
+    give(c, take(c, a, selected(c, mask, c->meta[0].dim[0]), 0));
+}
