@@ -206,7 +206,10 @@ typedef struct aotk_routine {
 } aotk_routine;
 
 /* Every routine: X(name, suffix) is aotk_name. */
-#define AOTK_ROUTINES(X, suffix) X(compact, suffix) X(sort, suffix)
+#define AOTK_ROUTINES(X, suffix)                                                                   \
+    X(compact, suffix)                                                                             \
+    X(search, suffix)                                                                              \
+    X(sort, suffix)
 
 /* ------------------------------------------------------------------------------- declarations */
 

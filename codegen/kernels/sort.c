@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sorting of rows: in stable order, every value with its index. */
+/* Sorting of rows, in stable order, every value with its index; and search in sorted rows. */
 #include "aotk.h"
 
 static AOTK_UNUSED aotk_i64 aotk_last(const aotk_operand *a) {
@@ -93,6 +93,55 @@ AOTK_API const char *AOTK_NAME(aotk_sort)(const aotk_routine *p) {
             case AOTK_f64: AOTK_SORT_ROW(double); break;
             case AOTK_i32: AOTK_SORT_ROW(aotk_i32); break;
             default: AOTK_SORT_ROW(aotk_i64); break;
+        }
+    }
+    return 0;
+}
+
+/* The first place in a sorted row of n elements before which all are less than x, or (right) not greater; NaN comes last. */
+#define AOTK_SEARCH(T)                                                                             \
+    static aotk_i64 aotk_search_##T(const T *v, const aotk_i64 *order, aotk_i64 n, T x,            \
+                                    int right) {                                                   \
+        aotk_i64 low = 0, high = n;                                                                \
+        while (low < high) {                                                                       \
+            aotk_i64 middle = low + (high - low) / 2;                                              \
+            T at = v[order ? order[middle] : middle];                                              \
+            if (right ? !(at > x) : !(at >= x)) low = middle + 1;                                  \
+            else high = middle;                                                                    \
+        }                                                                                          \
+        return low;                                                                                \
+    }
+AOTK_SEARCH(float)
+AOTK_SEARCH(double)
+AOTK_SEARCH(aotk_i32)
+AOTK_SEARCH(aotk_i64)
+
+/* in[0]: a row for all of in[1], or one for each row of it; in[2], if given, sorts the rows;
+ * out[0]: places; attr[0]: right. */
+AOTK_API const char *AOTK_NAME(aotk_search)(const aotk_routine *p) {
+    const aotk_operand *a = &p->in[0], *b = &p->in[1], *c = &p->in[2];
+    const aotk_i64 n = aotk_last(a), rows = a->rank > 1 ? aotk_rows(a) : 1;
+    const aotk_i64 count = aotk_rows(b) * aotk_last(b), each = a->rank > 1 ? aotk_last(b) : count;
+    const int right = p->attr[0] != 0;
+    aotk_i64 *out = p->out[0].data;
+    for (int i = 0; i < a->rank; i++) {
+        if (i + 1 < a->rank && a->n[i] != b->n[i]) return "the sorted rows are not as many as the searched ones";
+        if (c->data && c->n[i] != a->n[i]) return "the order of the rows is of other sizes than they";
+    }
+    for (aotk_i64 i = 0; c->data && i < rows * n; i++) {
+        aotk_i64 at = ((const aotk_i64 *)c->data)[i];
+        if (at < 0 || at >= n) return "an index of the order is outside its row";
+    }
+    for (aotk_i64 i = 0; i < count; i++) {
+        const aotk_i64 row = i / each * n;
+        const aotk_i64 *order = c->data ? (const aotk_i64 *)c->data + row : 0;
+#define AOTK_SEARCH_ROW(T)                                                                         \
+    aotk_search_##T((const T *)a->data + row, order, n, ((const T *)b->data)[i], right)
+        switch (a->dtype) {
+            case AOTK_f32: out[i] = AOTK_SEARCH_ROW(float); break;
+            case AOTK_f64: out[i] = AOTK_SEARCH_ROW(double); break;
+            case AOTK_i32: out[i] = AOTK_SEARCH_ROW(aotk_i32); break;
+            default: out[i] = AOTK_SEARCH_ROW(aotk_i64); break;
         }
     }
     return 0;

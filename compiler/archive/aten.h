@@ -63,12 +63,19 @@ Value *as_complex(Call *c, Value *pairs);
 
 /* Marks the axes that argument dim names; all, where it names none. */
 void axes_of(Call *c, int rank, bool *axes);
-DType wider(DType t); /* that sums and powers of t are computed in: f32 for halves */
+Value *first_equal(Call *c, Value *a, Value *m, int dim); /* the first index along dim, which stays, of m or NaN */
 
 /* ---- aten_scan.c ---- */
 
 /* 0, 1, 2, ... along axis dim of t, in a shape that broadcasts to t. */
 Value *iota_along(Call *c, const Type *t, int dim);
+
+Value *scan(Call *c, Value *a, int dim, Op op); /* running totals; a itself where it is 0-d */
+
+/* ---- aten_sort.c ---- */
+
+/* Where in a sorted row v belongs, before equal elements or behind them (right); `order`, if any, sorts the row. */
+Value *search_sorted(Call *c, Value *row, Value *v, Value *order, bool right);
 
 /* ---- aten_product.c ---- */
 
@@ -82,6 +89,7 @@ Value *pick(Call *c, Value *a, int dim, const Idx *at, const Type *t);
 
 /* ---- aten_create.c ---- */
 
+Value *linear_steps(Call *c, Value *start, Value *end, const Idx *n, DType t); /* linspace, of f64 ends; f64 */
 Value *int_value(Call *c, const Idx *n); /* 0-d i64 */
 /* start + step * i for i < n, along an axis of a tensor of sizes 1. */
 Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, int axis, int rank);

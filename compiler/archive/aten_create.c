@@ -51,24 +51,30 @@ void decode_arange(Call *c) /* start + i step, in f64 or i64 */
     give(c, build_cast(b, i, t->dtype));
 }
 
-/* n numbers from start to end, the first half counted from start, the second from end; logspace (1): base to them. */
-void decode_linspace(Call *c)
+/* n numbers from start to end, the first half counted from start, the second from end. */
+Value *linear_steps(Call *c, Value *start, Value *end, const Idx *n, DType t)
 {
     Build *b = &c->b;
     Job *job = b->g->job;
-    bool number;
-    const Type *t = &c->meta[0];
-    DType step_type = dtype_is_float(t->dtype) ? t->dtype : DT_f64;
-    const Idx *n = t->dim[0], *one = k(c, 1);
-    Value *start = build_cast(b, build_cast(b, arg_operand(c, "start", &number), t->dtype), DT_f64);
-    Value *end = build_cast(b, build_cast(b, arg_operand(c, "end", &number), t->dtype), DT_f64);
+    DType step_type = dtype_is_float(t) ? t : DT_f64;
+    const Idx *one = k(c, 1);
     Value *gaps = build_cast(b, build_index(b, idx_max(job, idx_addk(job, n, -1), one)), DT_f64);
     Value *step = build2(b, OP_div, build2(b, OP_sub, end, start), gaps), *i = iota(c, n);
     step = build_cast(b, build_cast(b, step, step_type), DT_f64);
     Value *half = build_index(b, idx_max(job, idx_div(job, n, k(c, 2)), one)), *x = build_cast(b, i, DT_f64);
     Value *low = build2(b, OP_add, start, build2(b, OP_mul, step, x));
     Value *high = build2(b, OP_sub, end, build2(b, OP_mul, step, build2(b, OP_sub, gaps, x)));
-    x = build3(b, OP_where, build2(b, OP_lt, i, half), low, high);
+    return build3(b, OP_where, build2(b, OP_lt, i, half), low, high);
+}
+
+void decode_linspace(Call *c) /* and logspace (1): base to them */
+{
+    Build *b = &c->b;
+    bool number;
+    const Type *t = &c->meta[0];
+    Value *start = build_cast(b, build_cast(b, arg_operand(c, "start", &number), t->dtype), DT_f64);
+    Value *end = build_cast(b, build_cast(b, arg_operand(c, "end", &number), t->dtype), DT_f64);
+    Value *x = linear_steps(c, start, end, t->dim[0], t->dtype);
     if ((int)c->row->op)
         x = build2(b, OP_pow, build_full(b, DT_f64, arg_float(c, "base")), x);
     give(c, build_cast(b, x, t->dtype));

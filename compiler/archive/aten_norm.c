@@ -30,12 +30,12 @@ static void real_only(Call *c, const Value *x)
 void decode_vector_norm(Call *c)
 {
     bool axes[MAX_RANK];
-    DType t = c->meta[0].dtype, wide = wider(t);
+    DType t = c->meta[0].dtype, w = wide(t);
     Value *x = arg_tensor(c, "self");
     real_only(c, x);
     double p = flag(c, '2') ? 2 : flag(c, 'p') ? (arg_given(c, "p") ? arg_float(c, "p") : 2) : arg_float(c, "ord");
     axes_of(c, x->type.rank, axes);
-    x = norm_of(c, build_cast(&c->b, build_cast(&c->b, x, t), wide), p, axes, arg_bool(c, "keepdim"));
+    x = norm_of(c, build_cast(&c->b, build_cast(&c->b, x, t), w), p, axes, arg_bool(c, "keepdim"));
     give(c, build_cast(&c->b, x, t));
 }
 
@@ -52,8 +52,8 @@ void decode_dist(Call *c)
 {
     Build *b = &c->b;
     bool axes[MAX_RANK];
-    DType t = c->meta[0].dtype, wide = wider(t);
-    Value *x = self_as(c, wide), *y = build_cast(b, arg_tensor(c, "other"), wide);
+    DType t = c->meta[0].dtype, w = wide(t);
+    Value *x = self_as(c, w), *y = build_cast(b, arg_tensor(c, "other"), w);
     real_only(c, arg_tensor(c, "self"));
     memset(axes, 1, sizeof axes);
     give(c, build_cast(b, norm_of(c, build2(b, OP_sub, x, y), arg_float(c, "p"), axes, false), t));
@@ -64,12 +64,12 @@ void decode_pairwise_distance(Call *c)
 {
     Build *b = &c->b;
     bool axes[MAX_RANK];
-    DType t = c->meta[0].dtype, wide = wider(t);
+    DType t = c->meta[0].dtype, w = wide(t);
     Value *x = arg_tensor(c, "x1"), *y = arg_tensor(c, "x2");
     DType both = dtype_promote(x->type.dtype, y->type.dtype); /* integers wrap around before they become floats */
-    both = dtype_is_float(both) ? wide : both;
+    both = dtype_is_float(both) ? w : both;
     real_only(c, x);
-    Value *d = build_cast(b, build2(b, OP_sub, build_cast(b, x, both), build_cast(b, y, both)), wide);
+    Value *d = build_cast(b, build2(b, OP_sub, build_cast(b, x, both), build_cast(b, y, both)), w);
     d = build2(b, OP_add, d, number_like(c, d, arg_float(c, "eps")));
     d = norm_of(c, d, arg_float(c, "p"), last_axis(axes, d->type.rank), arg_bool(c, "keepdim"));
     give(c, build_cast(b, d, t));
@@ -80,12 +80,12 @@ void decode_cosine_similarity(Call *c)
 {
     Build *b = &c->b;
     static const char *const names[] = { "x1", "x2" };
-    DType t = c->meta[0].dtype, wide = wider(t);
+    DType t = c->meta[0].dtype, w = wide(t);
     Value *x[2];
     bool axes[MAX_RANK] = { false };
     int rank = 0;
     for (int i = 0; i < 2; i++) {
-        x[i] = build_cast(b, arg_tensor(c, names[i]), wide);
+        x[i] = build_cast(b, arg_tensor(c, names[i]), w);
         real_only(c, x[i]);
         rank = x[i]->type.rank > rank ? x[i]->type.rank : rank;
     }
@@ -124,7 +124,7 @@ static Value *distances(Call *c, Value *x, Value *y, double p)
 void decode_cdist(Call *c)
 {
     DType t = c->meta[0].dtype;
-    Value *x = build_cast(&c->b, arg_tensor(c, "x1"), wider(t)), *y = build_cast(&c->b, arg_tensor(c, "x2"), wider(t));
+    Value *x = build_cast(&c->b, arg_tensor(c, "x1"), wide(t)), *y = build_cast(&c->b, arg_tensor(c, "x2"), wide(t));
     real_only(c, x);
     give(c, build_cast(&c->b, distances(c, x, y, flag(c, '2') ? 2 : arg_float(c, "p")), t));
 }
@@ -136,7 +136,7 @@ void decode_pdist(Call *c)
     Build *b = &c->b;
     Job *job = b->g->job;
     DType t = c->meta[0].dtype;
-    Value *x = self_as(c, wider(t));
+    Value *x = self_as(c, wide(t));
     if (x->type.rank != 2)
         call_refuse(c, "of tensors of %d dimensions", x->type.rank);
     const Idx *n = x->type.dim[0];
@@ -162,7 +162,7 @@ void decode_renorm(Call *c)
 {
     Build *b = &c->b;
     DType t = c->meta[0].dtype;
-    Value *x = self_as(c, wider(t));
+    Value *x = self_as(c, wide(t));
     int dim = arg_dim(c, "dim", x->type.rank);
     bool axes[MAX_RANK];
     real_only(c, x);

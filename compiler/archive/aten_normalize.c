@@ -92,7 +92,7 @@ static Value *or_full(Call *c, const char *name, const Value *like, double value
 /* By given statistics: a composite, which passes fold into the convolution before it. */
 static void by_running(Call *c, Value *x)
 {
-    DType t = wider(x->type.dtype);
+    DType t = wide(x->type.dtype);
     Value *mean = param(c, "running_mean", t), *var = param(c, "running_var", t);
     if (!mean || !var)
         call_refuse(c, "it has no running statistics");
@@ -125,7 +125,7 @@ static void batch_norm(Call *c, bool training, bool instance)
         axes[i] = i > 1 || (i == 0 && !instance);
         count = axes[i] ? idx_mul(job, count, x->type.dim[i]) : count;
     }
-    x = build_cast(b, x, wider(x->type.dtype));
+    x = build_cast(b, x, wide(x->type.dtype));
     Moments m = moments_of(c, x, axes, arg_float(c, "eps"));
     give_as(c, 0, scaled_channels(c, normal(c, x, &m)));
     if (c->result_count >= 3) {
@@ -165,7 +165,7 @@ void decode_group_norm(Call *c)
     const Idx *dim[3] = { t.dim[0], k(c, groups), idx_div(job, t.dim[1], k(c, groups)) };
     for (int i = 2; i < t.rank; i++)
         dim[2] = idx_mul(job, dim[2], t.dim[i]);
-    x = build_reshape(b, build_cast(b, x, wider(t.dtype)), 3, dim);
+    x = build_reshape(b, build_cast(b, x, wide(t.dtype)), 3, dim);
     Moments m = moments_of(c, x, axes, arg_float(c, "eps"));
     give_as(c, 0, scaled_channels(c, build_reshape(b, normal(c, x, &m), t.rank, t.dim)));
     give_as(c, 1, m.mean);
@@ -198,7 +198,7 @@ void decode_layer_norm(Call *c)
     give(c, build(b, OP_layer_norm, in, in[2] ? 3 : in[1] ? 2 : 1, NULL, at, 2));
     if (c->result_count < 3)
         return;
-    Moments m = moments_of(c, build_cast(b, x, wider(x->type.dtype)), axes, eps);
+    Moments m = moments_of(c, build_cast(b, x, wide(x->type.dtype)), axes, eps);
     give_as(c, 1, m.mean);
     give_as(c, 2, m.rstd);
 }
@@ -207,7 +207,7 @@ void decode_rms_norm(Call *c)
 {
     Build *b = &c->b;
     Value *x = arg_tensor(c, "input");
-    DType t = wider(x->type.dtype);
+    DType t = wide(x->type.dtype);
     bool axes[MAX_RANK];
     x = build_cast(b, x, t);
     last_axes(c, x, axes);
@@ -224,7 +224,7 @@ void decode_weight_norm(Call *c)
 {
     Build *b = &c->b;
     Value *v = arg_tensor(c, "v");
-    DType t = wider(v->type.dtype);
+    DType t = wide(v->type.dtype);
     bool axes[MAX_RANK];
     int64_t dim = arg_int(c, "dim");
     if (dim < -1 || dim >= v->type.rank)

@@ -16,12 +16,6 @@ void axes_of(Call *c, int rank, bool *axes)
     }
 }
 
-/* The type that sums and powers of t are computed in. */
-DType wider(DType t)
-{
-    return t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
-}
-
 void decode_reduce(Call *c)
 {
     Op op = c->row->op;
@@ -39,8 +33,8 @@ void decode_nansum(Call *c)
 {
     Build *b = &c->b;
     bool axes[MAX_RANK], keep = arg_bool(c, "keepdim");
-    DType t = c->meta[0].dtype, wide = wider(t);
-    Value *a = self_as(c, wide);
+    DType t = c->meta[0].dtype, w = wide(t);
+    Value *a = self_as(c, w);
     axes_of(c, a->type.rank, axes);
     if (!dtype_is_float(t)) {
         give(c, build_reduce(b, OP_sum, a, axes, keep));
@@ -49,7 +43,7 @@ void decode_nansum(Call *c)
     Value *gone = build1(b, OP_isnan, a), *r;
     r = build_reduce(b, OP_sum, build3(b, OP_where, gone, number_like(c, a, 0), a), axes, keep);
     if ((int)c->row->op == 1)
-        r = build2(b, OP_div, r, build_reduce(b, OP_sum, build_cast(b, build1(b, OP_not, gone), wide), axes, keep));
+        r = build2(b, OP_div, r, build_reduce(b, OP_sum, build_cast(b, build1(b, OP_not, gone), w), axes, keep));
     give(c, build_cast(b, r, t));
 }
 
@@ -78,8 +72,7 @@ void decode_sum_to_size(Call *c)
 
 /* ---- the greatest, the least, and where they are ----------------------------------------------------------------- */
 
-/* The index along dim of the first element equal to m, or of the first NaN; dim stays, of size 1. */
-static Value *place_of(Call *c, Value *a, Value *m, int dim)
+Value *first_equal(Call *c, Value *a, Value *m, int dim)
 {
     Build *b = &c->b;
     bool axes[MAX_RANK] = { false };
@@ -110,7 +103,7 @@ void decode_extremum(Call *c)
         axes[i] = i == dim || !along;
     m = build_reduce(b, c->row->op == OP_max ? OP_amax : OP_amin, a, axes, true);
     if (along || flag(c, 'i'))
-        at = a->type.rank ? place_of(c, a, m, dim) : build_full_int(b, DT_i64, 0);
+        at = a->type.rank ? first_equal(c, a, m, dim) : build_full_int(b, DT_i64, 0);
     at = at ? build_reshape(b, at, index->rank, index->dim) : NULL;
     c->result[1] = at;
     give(c, flag(c, 'i') ? at : build_reshape(b, m, c->meta[0].rank, c->meta[0].dim));
@@ -136,20 +129,20 @@ void decode_variance(Call *c)
     Job *job = b->g->job;
     int kind = (int)c->row->op;
     bool axes[MAX_RANK], number;
-    DType t = c->meta[0].dtype, wide = wider(t);
-    Value *x = self_as(c, wide);
+    DType t = c->meta[0].dtype, w = wide(t);
+    Value *x = self_as(c, w);
     if (!dtype_is_float(t) || !dtype_is_float(arg_tensor(c, "self")->type.dtype))
         call_refuse(c, "of complex tensors");
     axes_of(c, x->type.rank, axes);
     const Idx *count = k(c, 1);
     for (int i = 0; i < x->type.rank; i++)
         count = axes[i] ? idx_mul(job, count, x->type.dim[i]) : count;
-    Value *n = build_cast(b, build_index(b, count), wide);
+    Value *n = build_cast(b, build_index(b, count), w);
     Value *mean = build2(b, OP_div, build_reduce(b, OP_sum, x, axes, true), n), *d = build2(b, OP_sub, x, mean);
     bool keep = arg_bool(c, "keepdim");
     Value *r = build_reduce(b, OP_sum, build2(b, OP_mul, d, d), axes, keep), *left = n;
     if (arg_json(c, "correction"))
-        left = build2(b, OP_sub, n, build_cast(b, arg_operand(c, "correction", &number), wide));
+        left = build2(b, OP_sub, n, build_cast(b, arg_operand(c, "correction", &number), w));
     else if (!arg_json(c, "unbiased") || arg_bool(c, "unbiased"))
         left = build2(b, OP_sub, n, number_like(c, n, 1));
     r = build2(b, OP_div, r, build2(b, OP_max, left, number_like(c, n, 0)));
@@ -165,8 +158,8 @@ void decode_logsumexp(Call *c)
 {
     Build *b = &c->b;
     bool axes[MAX_RANK];
-    DType t = c->meta[0].dtype, wide = wider(t);
-    Value *x = self_as(c, wide);
+    DType t = c->meta[0].dtype, w = wide(t);
+    Value *x = self_as(c, w);
     if (!dtype_is_float(t))
         call_refuse(c, "of complex tensors");
     axes_of(c, x->type.rank, axes);

@@ -12,7 +12,7 @@ Value *iota_along(Call *c, const Type *t, int dim)
     return build_reshape(&c->b, i, rank, size);
 }
 
-static Value *scan(Call *c, Value *a, int dim, Op op)
+Value *scan(Call *c, Value *a, int dim, Op op)
 {
     if (!a->type.rank)
         return a;

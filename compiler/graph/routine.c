@@ -11,14 +11,17 @@ static const Idx *last_size(Job *job, const Type *t)
     return t->rank ? t->dim[t->rank - 1] : idx_const(job, 1);
 }
 
+static bool sortable(DType d)
+{
+    return d == DT_f32 || d == DT_f64 || d == DT_i32 || d == DT_i64;
+}
+
 static const char *sort_types(Job *job, const Node *n, Type *out)
 {
     (void)job;
-    DType d = n->in[0]->type.dtype;
     out[0] = out[1] = n->in[0]->type;
     out[1].dtype = DT_i64;
-    bool known = d == DT_f32 || d == DT_f64 || d == DT_i32 || d == DT_i64;
-    return known ? NULL : "sorts f32, f64, i32 and i64";
+    return sortable(out[0].dtype) ? NULL : "sorts f32, f64, i32 and i64";
 }
 
 /* A row of values and indices, to merge into. */
@@ -35,6 +38,20 @@ static const char *compact_types(Job *job, const Node *n, Type *out)
     out[0].dtype = DT_i64;
     out[1] = (Type){ .dtype = DT_i64 };
     return a->rank == 1 && a->dtype == DT_bool ? NULL : "compacts bool[n]";
+}
+
+/* One row for all, or a row for each row of b: the function compares the sizes. */
+static const char *search_types(Job *job, const Node *n, Type *out)
+{
+    (void)job;
+    const Type *row = &n->in[0]->type, *v = &n->in[1]->type, *order = n->in_count > 2 ? &n->in[2]->type : NULL;
+    out[0] = *v;
+    out[0].dtype = DT_i64;
+    if (!sortable(row->dtype) || v->dtype != row->dtype)
+        return "searches f32, f64, i32 and i64";
+    if (row->rank < 1 || (row->rank > 1 && v->rank != row->rank))
+        return "has rows that do not go with what is searched";
+    return order && (order->dtype != DT_i64 || order->rank != row->rank) ? "has an order that does not go with its rows" : NULL;
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------ */
