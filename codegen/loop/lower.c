@@ -281,7 +281,7 @@ static void store_scan(Make *m, Node *n, Buffer *out)
     const Idx *ix[MAX_RANK];
     for (int i = 0; i < a->type.rank; i++)
         if (i != axis)
-            ix[i] = open_loop(m, "i", a->type.dim[i]);
+            ix[i] = open_apart(m, "i", a->type.dim[i]);
     Stmt *acc = stmt_add(job, m->block[m->level], S_ACC);
     acc->var = idx_fresh(job, "total");
     acc->dtype = wide;

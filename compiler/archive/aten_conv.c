@@ -149,9 +149,9 @@ static Value *convolve(Call *c, const Conv *v)
 void decode_conv(Call *c)
 {
     Job *job = c->b.g->job;
-    DType t = c->meta[0].dtype, wide = wider(t); /* rounded once, behind the bias */
-    Conv v = { .x = build_cast(&c->b, arg_tensor(c, "input"), wide),
-               .w = build_cast(&c->b, arg_tensor(c, "weight"), wide) };
+    DType t = c->meta[0].dtype, w = wide(t); /* rounded once, behind the bias */
+    Conv v = { .x = build_cast(&c->b, arg_tensor(c, "input"), w),
+               .w = build_cast(&c->b, arg_tensor(c, "weight"), w) };
     Value *bias = arg_tensor_or_null(c, "bias");
     bool transposed = flag(c, 't') || (arg_json(c, "transposed") && arg_bool(c, "transposed"));
     if (v.w->type.rank < 3 || v.w->type.rank > 5 || v.x->type.rank > v.w->type.rank ||
@@ -189,7 +189,7 @@ void decode_conv(Call *c)
         const Idx *dim[MAX_RANK] = { bias->type.dim[0] };
         for (size_t i = 1; i <= v.axes; i++)
             dim[i] = k(c, 1);
-        bias = build_reshape(&c->b, build_cast(&c->b, bias, wide), (int)v.axes + 1, dim);
+        bias = build_reshape(&c->b, build_cast(&c->b, bias, w), (int)v.axes + 1, dim);
         r = build2(&c->b, OP_add, r, bias);
     }
     r = build_cast(&c->b, r, t);
