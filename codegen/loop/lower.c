@@ -561,7 +561,8 @@ static Buffer *result_buffer(Lower *l, Graph *g, Value *v, Buffer **outputs)
             bool first = true; /* the same value twice: the second is a copy */
             for (size_t j = 0; j < i; j++)
                 first &= g->outputs.at[j].value != v;
-            if (first && (outputs[i]->kind == BUFFER_WORK || !l->channels_last[v->id]))
+            bool channels_last = l->channels_last[v->id] && v->type.rank >= 3;
+            if (first && outputs[i]->channels_last == channels_last)
                 return outputs[i];
         }
     return buffer_new(l, v, BUFFER_WORK, l->channels_last[v->id], l->halo[v->id]);

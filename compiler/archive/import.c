@@ -9,6 +9,10 @@ static const struct Special {
     void (*import)(Import *m, const Json *node);
 } specials[] = {
     { "higher_order.cond", import_cond },
+    { "higher_order.while_loop", import_while },
+    { "higher_order.scan", import_scan },
+    { "higher_order.map_impl", import_scan },
+    { "higher_order.associative_scan", import_associative_scan },
     { "aten._assert_scalar.default", import_assert },
     { "higher_order.with_effects", import_with_effects },
     { "higher_order.wrap_with_set_grad_enabled", import_inlined },

@@ -97,7 +97,10 @@ void import_call(Import *m, const Json *node);
 void import_inlined(Import *m, const Json *node);
 void import_with_effects(Import *m, const Json *node);
 
-/* ---- import_region.c: higher-order operators ---- */
+/* ---- import_region.c: higher-order operators with regions ---- */
 
 void import_cond(Import *m, const Json *node);
+void import_while(Import *m, const Json *node);
+void import_scan(Import *m, const Json *node); /* and map */
+void import_associative_scan(Import *m, const Json *node);
 #endif

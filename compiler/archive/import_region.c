@@ -1,119 +1,407 @@
 /* SPDX-License-Identifier: MIT */
-/* Regions: the graphs that higher-order operators own.  See import.h. */
+/* Higher-order operators whose graphs become regions of cond and loop nodes.  See import.h. */
 #include "import_parts.h"
 #include <string.h>
 
-static Graph *import_region(Call *c, const Json *arg, Value **operands, size_t count)
+enum { MAX_ARGS = 64, MAX_RESULTS = 64 };
+
+/* ---- operands ---------------------------------------------------------------------------------------------------- */
+
+typedef struct Operands {
+    VEC(Value *) at;
+} Operands;
+
+static void add_operand(Call *c, Operands *in, Value *v)
+{
+    *vec_push(c->m->job, &in->at) = v;
+}
+
+static void add_sym_int(Call *c, Operands *in, const Json *s)
+{
+    Entry *e = sym_entry(c, s);
+    if (e && e->kind != ENTRY_INT)
+        add_operand(c, in, e->value);
+    else
+        add_operand(c, in, build_index(&c->b, e ? e->number : read_sym_int(c->m, s)));
+}
+
+/* One argument: a tensor, a number, or a list of them. */
+static void add_argument(Call *c, Operands *in, const Json *arg)
+{
+    Job *job = c->m->job;
+    const char *where = c->m->where;
+    bool list = json_is_array(arg);
+    for (const Json *one = list ? json_first(arg) : arg; one; one = list ? json_next(one) : NULL) {
+        if (tagged(arg, "as_tensor") || tagged(arg, "as_tensors"))
+            add_operand(c, in, named_tensor(c, json_need(job, one, "name", where)));
+        else if (tagged(arg, "as_optional_tensors"))
+            add_argument(c, in, json_first(one));
+        else if (tagged(arg, "as_int") || tagged(arg, "as_ints"))
+            add_operand(c, in, build_full_int(&c->b, DT_i64, json_int(job, one, where)));
+        else if (tagged(arg, "as_float") || tagged(arg, "as_floats"))
+            add_operand(c, in, build_full(&c->b, DT_f64, json_double(job, one, where)));
+        else if (tagged(arg, "as_bool") || tagged(arg, "as_bools"))
+            add_operand(c, in, build_full_int(&c->b, DT_bool, json_bool(job, one, where)));
+        else if (tagged(arg, "as_sym_int") || tagged(arg, "as_sym_ints"))
+            add_sym_int(c, in, one);
+        else if (tagged(arg, "as_sym_bool") && !sym_entry(c, one))
+            add_operand(c, in, build_full_int(&c->b, DT_bool, json_bool(job, json_need(job, one, "as_bool", where), where)));
+        else if (tagged(arg, "as_sym_bool") || tagged(arg, "as_sym_float"))
+            add_operand(c, in, sym_entry(c, one)->value);
+        else
+            call_refuse(c, "an operand is of kind %s", json_key(arg));
+    }
+}
+
+/* ---- the graphs of a call ---------------------------------------------------------------------------------------- */
+
+typedef struct Hop {
+    Call c;
+    const Json *graph[2];      /* in order of the arguments */
+    const Json *arg[MAX_ARGS]; /* the other positional ones */
+    size_t graphs, args;
+    bool all;                    /* every value that the loop carries is a result, too */
+    const char *name[MAX_RESULTS]; /* of the results; NULL: None */
+    const Json *result[MAX_RESULTS];
+    size_t results;
+} Hop;
+
+static Hop *read_hop(Import *m, const Json *node)
+{
+    Job *job = m->job;
+    Hop *h = job_alloc(job, sizeof *h);
+    call_init(m, node, &h->c);
+    for (const Json *a = json_first(json_need(job, node, "inputs", m->where)); a; a = json_next(a)) {
+        const Json *one = json_first(json_get(a, "arg")), *name = json_get(a, "name");
+        if (name && json_is_string(name) && *json_string(job, name, m->where))
+            continue; /* keywords do not change what is computed */
+        bool graph = tagged(one, "as_graph");
+        if (graph ? h->graphs == 2 : h->args == MAX_ARGS)
+            call_refuse(&h->c, "it has more arguments than known");
+        if (graph)
+            h->graph[h->graphs++] = one;
+        else
+            h->arg[h->args++] = one;
+    }
+    for (const Json *o = json_first(json_need(job, node, "outputs", m->where)); o; o = json_next(o)) {
+        const Json *one = json_first(o);
+        bool list = tagged(one, "as_tensors");
+        for (const Json *t = list ? json_first(one) : one; t; t = list ? json_next(t) : NULL) {
+            if (h->results == MAX_RESULTS)
+                call_refuse(&h->c, "it has more than %d results", MAX_RESULTS);
+            if (list || tagged(one, "as_tensor"))
+                h->name[h->results] = json_string(job, json_need(job, t, "name", m->where), m->where);
+            h->result[h->results++] = one;
+        }
+    }
+    return h;
+}
+
+static void need_arguments(Hop *h, size_t graphs, size_t args)
+{
+    if (h->graphs != graphs || h->args < args)
+        fail_at(h->c.m->job, EXIT_INPUT, &h->c.b.origin, "%s: %s has %zu graphs and %zu other arguments", h->c.m->where,
+                h->c.target, h->graphs, h->args);
+}
+
+/* Enters the scope of a graph whose nodes go to g. */
+static Scope *enter_graph(Call *c, const Json *arg, Graph *g)
+{
+    Import *m = c->m;
+    if (++m->depth > 32)
+        fail(m->job, EXIT_INPUT, "%s: regions are nested deeper than 32", m->where);
+    Scope *outer = m->scope, *inner = job_alloc(m->job, sizeof *inner);
+    inner->graph = json_need(m->job, arg, "graph", m->where);
+    inner->g = g;
+    inner->autocast = outer->autocast;
+    m->scope = inner;
+    index_members(m, json_need(m->job, inner->graph, "tensor_values", m->where), &inner->meta_slot, &inner->meta_size);
+    return outer;
+}
+
+static void leave_graph(Import *m, Scope *outer)
+{
+    m->scope = outer;
+    m->depth--;
+}
+
+/* What the entered graph returns; NULL stands for None. */
+static size_t graph_results(Call *c, Value **out)
+{
+    Import *m = c->m;
+    size_t n = 0;
+    Call r = *c;
+    r.b.g = m->scope->g;
+    for (const Json *o = json_first(need_array(m, m->scope->graph, "outputs")); o; o = json_next(o)) {
+        const Json *one = json_first(o);
+        Operands v = { .at = { 0 } };
+        if (n == MAX_RESULTS)
+            call_refuse(c, "a graph has more than %d results", MAX_RESULTS);
+        check_union(m, "a result of a graph", o);
+        if (!tagged(one, "as_none"))
+            add_argument(&r, &v, one);
+        out[n++] = v.at.n ? v.at.at[0] : NULL;
+    }
+    return n;
+}
+
+static const char *parameter_name(Call *c, const Json *one)
+{
+    const char *key = tagged(one, "as_tensor") ? "name" : "as_name";
+    if (!tagged(one, "as_tensor") && !tagged(one, "as_sym_int"))
+        call_refuse(c, "a graph takes an operand of kind %s", one ? json_key(one) : "none");
+    return json_string(c->m->job, json_need(c->m->job, one, key, c->m->where), c->m->where);
+}
+
+/* The parameter stands for that value. */
+static void bind_parameter(Call *c, const Json *one, Value *v)
+{
+    Import *m = c->m;
+    const char *name = parameter_name(c, one);
+    if (tagged(one, "as_tensor")) {
+        entry_tensor(m, name, v, true);
+        return;
+    }
+    const Idx *k = read_sym_int(m, json_need(m->job, json_get(m->scope->graph, "sym_int_values"), name, m->where));
+    Entry *e = entry_new(m, name, k ? ENTRY_INT : ENTRY_SCALAR);
+    e->number = k;
+    e->value = v;
+}
+
+/* ---- regions ----------------------------------------------------------------------------------------------------- */
+
+/* The first `carried` operands change from iteration to iteration; of the `sliced` next ones the region gets slices. */
+static Graph *import_region(Call *c, const Json *arg, Value *const *in, size_t n, size_t carried, size_t sliced)
 {
     Import *m = c->m;
     Job *job = m->job;
-    if (!tagged(arg, "as_graph"))
-        call_refuse(c, "a branch is no graph");
-    if (++m->depth > 32)
-        fail(job, EXIT_INPUT, "%s: regions are nested deeper than 32", m->where);
-    Scope *outer = m->scope, *inner = job_alloc(job, sizeof *inner);
-    inner->graph = json_need(job, arg, "graph", m->where);
-    inner->g = graph_new(job, sym(job, json_string(job, json_need(job, arg, "name", m->where), m->where)));
-    m->scope = inner;
-    index_members(m, json_need(job, inner->graph, "tensor_values", m->where), &inner->meta_slot, &inner->meta_size);
+    Graph *g = graph_new(job, sym(job, json_string(job, json_need(job, arg, "name", m->where), m->where)));
+    Scope *outer = enter_graph(c, arg, g);
     size_t i = 0;
-    for (const Json *p = json_first(json_need(job, inner->graph, "inputs", m->where)); p; p = json_next(p), i++) {
-        const Json *one = json_first(p);
-        if (i == count)
-            fail(job, EXIT_INPUT, "%s: a branch of %s takes more operands than it gets", m->where, c->target);
-        if (tagged(one, "as_sym_int")) {
-            const char *name = json_string(job, json_need(job, one, "as_name", m->where), m->where);
-            const Idx *k = read_sym_int(m, json_need(job, json_get(inner->graph, "sym_int_values"), name, m->where));
-            if (!k)
-                call_refuse(c, "operand %s is a size known only during the run", name);
-            entry_new(m, name, ENTRY_INT)->number = k;
-            graph_input(inner->g, sym(job, name), operands[i]->type); /* bound, not read */
-            continue;
-        }
-        if (!tagged(one, "as_tensor"))
-            call_refuse(c, "a branch takes an operand that is no tensor");
-        const char *name = json_string(job, json_need(job, one, "name", m->where), m->where);
-        Value *v = graph_input(inner->g, sym(job, name), operands[i]->type);
-        if (operands[i]->kind == VALUE_CONST) /* the branch reads the weight itself, so that it can be packed */
-            v = graph_const(inner->g, operands[i]->tensor, operands[i]->type, graph_name(inner->g, name));
-        entry_tensor(m, name, v, true);
+    for (const Json *p = json_first(need_array(m, m->scope->graph, "inputs")); p; p = json_next(p), i++) {
+        if (i == n)
+            break;
+        const char *name = parameter_name(c, json_first(p));
+        Type t = in[i]->type;
+        if (i >= carried && i < carried + sliced)
+            t = type_make(t.dtype, t.rank - 1, t.dim + 1);
+        Value *v = graph_input(g, sym(job, name), t);
+        if (in[i]->kind == VALUE_CONST && i >= carried + sliced) /* it reads the weight itself, so that it can be packed */
+            v = graph_const(g, in[i]->tensor, t, graph_name(g, name));
+        bind_parameter(c, json_first(p), v);
     }
-    if (i != count)
-        fail(job, EXIT_INPUT, "%s: a branch of %s takes %zu operands and gets %zu", m->where, c->target, i, count);
+    if (i != n || json_count(need_array(m, m->scope->graph, "inputs")) != n)
+        fail(job, EXIT_INPUT, "%s: a graph of %s takes %zu operands and gets %zu", m->where, c->target,
+             json_count(need_array(m, m->scope->graph, "inputs")), n);
     import_nodes(m);
-    for (const Json *o = json_first(json_need(job, inner->graph, "outputs", m->where)); o; o = json_next(o)) {
-        const Json *one = json_first(o);
-        Call r = { .m = m, .node = c->node, .target = c->target, .b = { .g = inner->g, .origin = c->b.origin } };
-        Value *v = NULL;
-        if (tagged(one, "as_tensor"))
-            v = named_tensor(&r, json_need(job, one, "name", m->where));
-        else if (tagged(one, "as_int") || tagged(one, "as_sym_int"))
-            v = build_index(&r.b, idx_of(&r, "result", one));
-        else
-            call_refuse(c, "a branch returns something that is no tensor");
-        *vec_push(job, &inner->g->outputs) = (Port){ .name = v->name, .kind = PORT_TENSOR, .value = v };
+    Value *out[MAX_RESULTS];
+    size_t count = graph_results(c, out);
+    for (i = 0; i < count; i++) {
+        if (!out[i])
+            call_refuse(c, "a graph returns None");
+        *vec_push(job, &g->outputs) = (Port){ .name = out[i]->name, .kind = PORT_TENSOR, .value = out[i] };
     }
-    m->scope = outer;
-    m->depth--;
-    return inner->g;
+    leave_graph(m, outer);
+    return g;
 }
 
-static Value *hop_operand(Call *c, const Json *one)
+/* A region writes its result where a value of type t is wanted, so that the types must be one. */
+static void same_type(Call *c, const Type *found, const Type *t, int behind)
 {
-    Job *job = c->m->job;
-    if (tagged(one, "as_tensor"))
-        return named_tensor(c, json_need(job, one, "name", c->m->where));
-    if (tagged(one, "as_bool"))
-        return build_full_int(&c->b, DT_bool, json_bool(job, one, c->m->where));
-    if (tagged(one, "as_sym_bool")) {
-        Entry *e = sym_entry(c, one);
-        return e ? e->value : build_full_int(&c->b, DT_bool, json_bool(job, json_get(one, "as_bool"), c->m->where));
+    bool fits = found->dtype == t->dtype && found->rank == t->rank - behind;
+    for (int i = 0; i < found->rank && fits; i++) {
+        const Idx *x = found->dim[i], *y = t->dim[i + behind];
+        if (x != y && x->lo <= y->hi && y->lo <= x->hi)
+            call_refuse(c, "its graphs give %s where %s is wanted", type_text(c->m->job, found), type_text(c->m->job, t));
+        fits = x == y;
     }
-    return build_index(&c->b, idx_of(c, "operand", one));
+    if (!fits)
+        fail_at(c->m->job, EXIT_INPUT, &c->b.origin, "%s: a graph of %s gives %s; the archive says %s", c->m->where,
+                c->target, type_text(c->m->job, found), type_text(c->m->job, t));
 }
+
+static void give_results(Hop *h, Value *const *out, size_t count)
+{
+    Import *m = h->c.m;
+    if (h->results != count)
+        fail_at(m->job, EXIT_INPUT, &h->c.b.origin, "%s: the graphs of %s give %zu results; the node has %zu", m->where,
+                h->c.target, count, h->results);
+    for (size_t i = 0; i < count; i++) {
+        Type t;
+        if (!h->name[i] && !tagged(h->result[i], "as_none"))
+            call_refuse(&h->c, "a result is of kind %s", json_key(h->result[i]));
+        if (!h->name[i])
+            continue;
+        if (!out[i])
+            fail_at(m->job, EXIT_INPUT, &h->c.b.origin, "%s: %s is None", m->where, h->name[i]);
+        if (!recorded_type(m, h->name[i], &t))
+            call_refuse(&h->c, "result %s has a size known only during the run", h->name[i]);
+        same_type(&h->c, &out[i]->type, &t, 0);
+        entry_tensor(m, h->name[i], out[i], false);
+    }
+}
+
+static Node *region_node(Hop *h, Op op, const Operands *in, const Type *types, size_t count, Graph *first, Graph *second)
+{
+    Job *job = h->c.m->job;
+    Sym names[MAX_RESULTS];
+    for (size_t i = 0; i < count; i++)
+        names[i] = graph_name(h->c.b.g, i < h->results && h->name[i] ? h->name[i] : h->c.b.stem ? h->c.b.stem : op_info[op].name);
+    Node *n = build_node(&h->c.b, op, in->at.at, (uint32_t)in->at.n, types, names, (uint32_t)count);
+    n->region_count = second ? 2 : 1;
+    n->region = job_array(job, 2, sizeof *n->region);
+    n->region[0] = first;
+    n->region[1] = second;
+    return n;
+}
+
+/* ---- cond -------------------------------------------------------------------------------------------------------- */
 
 void import_cond(Import *m, const Json *node)
 {
-    Job *job = m->job;
-    Call c;
-    call_init(m, node, &c);
-    const Json *arg[4] = { 0 };
-    size_t n = 0;
-    for (const Json *a = json_first(json_need(job, node, "inputs", m->where)); a && n < 4; a = json_next(a))
-        arg[n++] = json_first(json_get(a, "arg"));
-    if (n < 3)
-        fail(job, EXIT_INPUT, "%s: cond has %zu arguments", m->where, n);
-    VEC(Value *) in = { 0 };
-    Value *pred = hop_operand(&c, arg[0]);
-    if (pred->type.rank || pred->type.dtype != DT_bool) {
-        if (type_count(job, &pred->type) != idx_const(job, 1))
-            call_refuse(&c, "the condition has more than one element");
-        pred = build_cast(&c.b, build_reshape(&c.b, pred, 0, NULL), DT_bool);
-    }
-    *vec_push(job, &in) = pred;
-    for (const Json *o = json_first(arg[3]); o; o = json_next(o))
-        *vec_push(job, &in) = json_is_object(o) && json_get(o, "name") && !json_get(o, "as_name")
-                                  ? named_tensor(&c, json_get(o, "name"))
-                              : json_get(o, "as_name") ? build_index(&c.b, sym_entry(&c, o)->number)
-                                                       : hop_operand(&c, json_first(o));
-    Graph *yes = import_region(&c, arg[1], in.at + 1, in.n - 1), *no = import_region(&c, arg[2], in.at + 1, in.n - 1);
-    const char *names[64];
-    size_t count = result_names(m, node, names, 64);
-    if (yes->outputs.n != no->outputs.n || yes->outputs.n != count)
-        fail_at(job, EXIT_INPUT, &c.b.origin, "%s: the branches of cond give %zu and %zu results; the node has %zu",
-                m->where, yes->outputs.n, no->outputs.n, count);
-    Type types[64];
-    Sym syms[64];
+    Hop *h = read_hop(m, node);
+    Call *c = &h->c;
+    Job *job = c->m->job;
+    Operands in = { .at = { 0 } };
+    need_arguments(h, 2, 1);
+    add_argument(c, &in, h->arg[0]);
+    if (in.at.n != 1 || type_count(job, &in.at.at[0]->type) != idx_const(job, 1))
+        call_refuse(c, "the condition has more than one element");
+    in.at.at[0] = build_cast(&c->b, build_reshape(&c->b, in.at.at[0], 0, NULL), DT_bool);
+    for (size_t i = 1; i < h->args; i++)
+        add_argument(c, &in, h->arg[i]);
+    Graph *yes = import_region(c, h->graph[0], in.at.at + 1, in.at.n - 1, 0, 0);
+    Graph *no = import_region(c, h->graph[1], in.at.at + 1, in.at.n - 1, 0, 0);
+    Type types[MAX_RESULTS];
+    size_t count = yes->outputs.n;
+    if (no->outputs.n != count || !count)
+        fail_at(job, EXIT_INPUT, &c->b.origin, "%s: the branches of cond give %zu and %zu results", c->m->where, count,
+                no->outputs.n);
     for (size_t i = 0; i < count; i++) {
-        if (!recorded_type(m, names[i], &types[i]))
-            call_refuse(&c, "result %s has a size known only during the run", names[i]);
-        syms[i] = graph_name(m->scope->g, names[i]);
+        types[i] = yes->outputs.at[i].value->type;
+        same_type(c, &no->outputs.at[i].value->type, &types[i], 0);
     }
-    Node *cond = build_node(&c.b, OP_cond, in.at, (uint32_t)in.n, types, syms, (uint32_t)count);
-    cond->region_count = 2;
-    cond->region = job_array(job, 2, sizeof *cond->region);
-    cond->region[0] = yes;
-    cond->region[1] = no;
-    for (size_t i = 0; i < count; i++)
-        entry_tensor(m, names[i], cond->out[i], false);
+    give_results(h, region_node(h, OP_cond, &in, types, count, yes, no)->out, count);
+}
+
+/* ---- loops ------------------------------------------------------------------------------------------------------- */
+
+static Node *loop_node(Hop *h, const Operands *in, size_t carried, size_t sliced, const Json *body, const Json *test)
+{
+    Call *c = &h->c;
+    Job *job = c->m->job;
+    const Idx *count = NULL;
+    for (size_t i = carried; i < carried + sliced; i++) {
+        const Type *t = &in->at.at[i]->type;
+        if (!t->rank || (count && t->dim[0] != count))
+            call_refuse(c, "what it iterates over is not of one length");
+        count = t->dim[0];
+    }
+    Graph *inner = import_region(c, body, in->at.at, in->at.n, carried, sliced);
+    Graph *goes_on = test ? import_region(c, test, in->at.at, in->at.n, carried, 0) : NULL;
+    Type types[MAX_RESULTS];
+    for (size_t i = 0; i < carried && h->all && i < inner->outputs.n; i++) {
+        Port again = inner->outputs.at[i];
+        *vec_push(job, &inner->outputs) = again;
+    }
+    size_t results = inner->outputs.n;
+    if (results < carried || !results || results > MAX_RESULTS || (test && results != carried))
+        fail_at(job, EXIT_INPUT, &c->b.origin, "%s: %s carries %zu values; its graph gives %zu", c->m->where, c->target,
+                carried, results);
+    for (size_t i = 0; i < results; i++) {
+        types[i] = inner->outputs.at[i].value->type;
+        if (i < carried) {
+            same_type(c, &types[i], &in->at.at[i]->type, 0);
+            continue;
+        }
+        if (types[i].rank == MAX_RANK)
+            call_refuse(c, "a result has more than %d dimensions", MAX_RANK);
+        memmove(types[i].dim + 1, types[i].dim, (size_t)types[i].rank++ * sizeof *types[i].dim);
+        types[i].dim[0] = count;
+    }
+    if (test && goes_on->outputs.n != 1)
+        fail_at(job, EXIT_INPUT, &c->b.origin, "%s: the condition of %s gives %zu results", c->m->where, c->target,
+                goes_on->outputs.n);
+    if (test)
+        same_type(c, &goes_on->outputs.at[0].value->type, &(Type){ .dtype = DT_bool }, 0);
+    Node *n = region_node(h, OP_loop, in, types, results, inner, goes_on);
+    node_set_attr(job, n, attr_int(job, "carried", (int64_t)carried));
+    node_set_attr(job, n, attr_int(job, "sliced", (int64_t)sliced));
+    if (!test) {
+        node_set_attr(job, n, attr_idx(job, "count", &count, 1));
+        node_set_attr(job, n, attr_int(job, "reverse", 0));
+    }
+    return n;
+}
+
+void import_while(Import *m, const Json *node)
+{
+    Hop *h = read_hop(m, node);
+    Operands in = { .at = { 0 } };
+    need_arguments(h, 2, 1);
+    add_argument(&h->c, &in, h->arg[0]);
+    size_t carried = in.at.n;
+    for (size_t i = 1; i < h->args; i++)
+        add_argument(&h->c, &in, h->arg[i]);
+    if (!carried)
+        call_refuse(&h->c, "it carries nothing");
+    Node *n = loop_node(h, &in, carried, 0, h->graph[1], h->graph[0]);
+    give_results(h, n->out, n->out_count);
+}
+
+/* scan(graph, first values, iterated, others); map_impl(graph, iterated, others) */
+void import_scan(Import *m, const Json *node)
+{
+    Hop *h = read_hop(m, node);
+    Operands in = { .at = { 0 } };
+    size_t map = !strcmp(h->c.target, "higher_order.scan") ? 0 : 1;
+    need_arguments(h, 1, 2 - map);
+    if (!map)
+        add_argument(&h->c, &in, h->arg[0]);
+    size_t carried = in.at.n;
+    add_argument(&h->c, &in, h->arg[1 - map]);
+    size_t sliced = in.at.n - carried;
+    for (size_t i = 2 - map; i < h->args; i++)
+        add_argument(&h->c, &in, h->arg[i]);
+    if (!sliced)
+        call_refuse(&h->c, "it iterates over nothing");
+    Node *n = loop_node(h, &in, carried, sliced, h->graph[0], NULL);
+    give_results(h, n->out, n->out_count);
+}
+
+/* associative_scan(graph, iterated, others): y[0] = x[0], y[i] = graph(y[i - 1], x[i]), one after the other. */
+void import_associative_scan(Import *m, const Json *node)
+{
+    Hop *h = read_hop(m, node);
+    Call *c = &h->c;
+    Build *b = &c->b;
+    Operands x = { .at = { 0 } }, in = { .at = { 0 } };
+    const Idx *zero = idx_const(c->m->job, 0), *one = idx_const(c->m->job, 1);
+    need_arguments(h, 1, 1);
+    add_argument(c, &x, h->arg[0]);
+    size_t n = x.at.n;
+    if (!n || n > MAX_RESULTS)
+        call_refuse(c, "it iterates over %zu tensors", n);
+    Value *first[MAX_RESULTS], *out[MAX_RESULTS];
+    for (size_t i = 0; i < n; i++) {
+        Value *v = x.at.at[i];
+        if (!v->type.rank || v->type.dim[0]->lo < 1)
+            call_refuse(c, "what it iterates over may be empty");
+        first[i] = build_slice(b, v, 0, zero, one, one);
+        add_operand(c, &in, build_reshape(b, first[i], v->type.rank - 1, v->type.dim + 1));
+    }
+    for (size_t i = 0; i < n; i++)
+        add_operand(c, &in, build_slice(b, x.at.at[i], 0, one, one, idx_addk(c->m->job, x.at.at[i]->type.dim[0], -1)));
+    for (size_t i = 1; i < h->args; i++)
+        add_argument(c, &in, h->arg[i]);
+    h->all = true;
+    Node *loop = loop_node(h, &in, n, n, h->graph[0], NULL);
+    if (loop->out_count != 2 * n)
+        fail_at(c->m->job, EXIT_INPUT, &b->origin, "%s: %s has %zu operands; its graph gives others", c->m->where, c->target, n);
+    Attr dim = attr_int(c->m->job, "dim", 0);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = build(b, OP_cat, (Value *[]){ first[i], loop->out[n + i] }, 2, NULL, &dim, 1);
+        out[i]->type = x.at.at[i]->type;
+    }
+    give_results(h, out, n);
 }
