@@ -153,6 +153,27 @@ typedef struct aotk_pool {
     aotk_i64 task, tasks;
 } aotk_pool;
 
+/* ------------------------------------------- aotk_depthwise_f32: NHWC convolution by channel */
+
+/* y[b][oy][ox][ch] = act(bias[ch] + residual[b][oy][ox][ch] + sum over (ky, kx) of x[.. ch] * w[ky * kw + kx][ch]),
+ * x being read at b * x_n + oy * x_h + ox * x_w + ky * tap_h + kx * tap_w + ch: there is no bounds check, the buffer
+ * holds its own zero halo. The residual is not y itself: some channels may be computed twice. */
+typedef struct aotk_depthwise {
+    const float *x;                        /* at the first tap of the first pixel, inside the halo */
+    const float *w;                        /* rows of ldw floats, of which c are used */
+    const float *bias;                     /* c floats, or NULL */
+    const float *residual;                 /* added before the activation, or NULL */
+    float *y;
+    aotk_i64 n, oh, ow, c;
+    aotk_i64 x_n, x_h, x_w;                /* strides of x from one output pixel to the next */
+    aotk_i64 y_n, y_h, y_w;                /* strides of y; channels are adjacent */
+    aotk_i64 r_n, r_h, r_w;                /* the same for residual */
+    aotk_i64 kh, kw, tap_h, tap_w, ldw;
+    float lo, hi;                          /* for AOTK_ACT_CLAMP */
+    int act;
+    aotk_i64 task, tasks;
+} aotk_depthwise;
+
 /* --------------------------------------------------- aotk_copy4_f32, aotk_zero_halo_f32: layout */
 
 /* dst[i0 * d[0] + i1 * d[1] + i2 * d[2] + i3 * d[3]] = src[i0 * s[0] + ...] for all i < n. Any
@@ -226,6 +247,7 @@ typedef struct aotk_routine {
                                                 aotk_i64 s_w);                                     \
     void AOTK_PASTE(aotk_igemm_f32, suffix)(const aotk_igemm *p);                                  \
     void AOTK_PASTE(aotk_pool_f32, suffix)(const aotk_pool *p);                                    \
+    void AOTK_PASTE(aotk_depthwise_f32, suffix)(const aotk_depthwise *p);                          \
     void AOTK_PASTE(aotk_copy4_f32, suffix)(const aotk_copy4 *p);                                  \
     void AOTK_PASTE(aotk_zero_halo_f32, suffix)(const aotk_halo *p);                        \
     AOTK_ROUTINES(AOTK_DECLARE_ROUTINE, suffix)

@@ -256,23 +256,6 @@ AOTK_INLINE int aotk_row_vectors(aotk_i64 width) {
 }
 #endif
 
-/* ------------------------------------------------------------ activations beyond the registers */
-
-#define AOTK_ACT_LOOP(f)                                                                           \
-    for (aotk_i64 j = 0; j < n; j += AOTK_VL) aotk_store(x + j, f(aotk_load(x + j)))
-
-/* x[j] = act(x[j]), j < n, n a multiple of AOTK_VL. */
-AOTK_NOINLINE void aotk_act_row(float *x, aotk_i64 n, int act) {
-    switch (act) {
-    case AOTK_ACT_GELU_ERF: AOTK_ACT_LOOP(aotk_gelu_erf); break;
-    case AOTK_ACT_GELU_TANH: AOTK_ACT_LOOP(aotk_gelu_tanh); break;
-    case AOTK_ACT_SILU: AOTK_ACT_LOOP(aotk_silu); break;
-    case AOTK_ACT_SIGMOID: AOTK_ACT_LOOP(aotk_sigmoid); break;
-    case AOTK_ACT_TANH: AOTK_ACT_LOOP(aotk_tanh); break;
-    default: break;
-    }
-}
-
 /* ------------------------------------------------------------------------------- walk over rows */
 
 /* A row's place in a, c and the residual; stepping to the next row carries into i1 and i0. */

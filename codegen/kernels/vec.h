@@ -250,4 +250,21 @@ AOTK_INLINE aotk_vf aotk_gelu_tanh(aotk_vf x) {
     return 0.5f * x * (1.0f + aotk_tanh(0.79788456f * (x + 0.044715f * x * x * x)));
 }
 
+/* ------------------------------------------------------------ activations beyond the registers */
+
+#define AOTK_ACT_LOOP(f)                                                                           \
+    for (aotk_i64 j = 0; j < n; j += AOTK_VL) aotk_store(x + j, f(aotk_load(x + j)))
+
+/* x[j] = act(x[j]), j < n, n a multiple of AOTK_VL. */
+AOTK_NOINLINE void aotk_act_row(float *x, aotk_i64 n, int act) {
+    switch (act) {
+    case AOTK_ACT_GELU_ERF: AOTK_ACT_LOOP(aotk_gelu_erf); break;
+    case AOTK_ACT_GELU_TANH: AOTK_ACT_LOOP(aotk_gelu_tanh); break;
+    case AOTK_ACT_SILU: AOTK_ACT_LOOP(aotk_silu); break;
+    case AOTK_ACT_SIGMOID: AOTK_ACT_LOOP(aotk_sigmoid); break;
+    case AOTK_ACT_TANH: AOTK_ACT_LOOP(aotk_tanh); break;
+    default: break;
+    }
+}
+
 #endif

@@ -117,74 +117,154 @@ static Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth)
     return packed_buffer(l, n->in[1]->name, &t, data, floats * groups);
 }
 
-static void conv_rows(Make *m, Stmt *s, const char *prefix, const Buffer *b, const int64_t *stride)
+static Buffer *pack_depthwise(Lower *l, Node *n, int64_t *row)
 {
-    bool flat = b->rank == 3;
-    const Idx *step[3] = { b->stride[0], flat ? k(m, 0) : idx_mulk(m->job, b->stride[2], stride ? stride[0] : 1),
-                           idx_mulk(m->job, b->stride[b->rank - 1], stride ? stride[flat ? 0 : 1] : 1) };
-    for (int i = 0; i < 3; i++)
-        field(m, s, job_printf(m->job, "%s%d", prefix, i), step[i]);
+    Tensor t;
+    const_view(n->in[1], &t);
+    int64_t kh = t.rank > 3 ? t.size[2] : 1, kw = t.size[t.rank - 1], c = t.size[0];
+    *row = (c + 15) / 16 * 16;
+    float *data = job_big(l->job, (size_t)(kh * kw * *row) * 4);
+    const float *src = floats_of(l, &t);
+    for (int64_t i = 0; i < kh * kw * *row; i++) {
+        int64_t channel = i % *row, x = i / *row % kw, y = i / *row / kw;
+        data[i] = channel < c ? src[channel * t.stride[0] + y * (t.rank > 3 ? t.stride[2] : 0) + x * t.stride[t.rank - 1]] : 0;
+    }
+    return packed_buffer(l, n->in[1]->name, &t, data, kh * kw * *row);
+}
+
+/* What both kinds of convolution are made from; axis 0 of the arrays is height (1 for one dimension), axis 1 width. */
+typedef struct Conv {
+    Node *n;
+    bool flat; /* [n, c, w] */
+    int64_t groups, cin, cout, kh, kw, stride[2], pad[2], dil[2];
+    Buffer *x, *out;
+    const Idx *corner; /* of the first tap of the first pixel */
+    Affine residual;
+} Conv;
+
+/* Strides of a buffer along batch, rows and columns, `step` pixels at a time. */
+static void conv_steps(Make *m, Stmt *s, const char *const *names, const Conv *c, const Idx *const *stride, const int64_t *step)
+{
+    field(m, s, names[0], stride[0]);
+    field(m, s, names[1], c->flat ? k(m, 0) : idx_mulk(m->job, stride[2], step[0]));
+    field(m, s, names[2], idx_mulk(m->job, stride[c->flat ? 2 : 3], step[1]));
+}
+
+static const int64_t one_pixel[2] = { 1, 1 };
+
+/* The residual's pointer and strides; `r`: their names. */
+static void conv_residual(Make *m, Stmt *s, const Conv *c, const char *const *r, const Idx *offset)
+{
+    if (!contract_residual(c->n))
+        return;
+    pointer(m, s, "residual", c->residual.buffer, idx_add(m->job, c->residual.offset, offset));
+    conv_steps(m, s, r, c, c->residual.stride, one_pixel);
+}
+
+/* A residual has its channels together, as the result has. */
+static Affine conv_residual_memory(Lower *l, Value *v)
+{
+    Affine a;
+    if (value_affine(l, v, &a) && idx_is(a.stride[1], 1))
+        return a;
+    a.buffer = conv_input(l, v, 0);
+    a.offset = a.buffer->offset;
+    memcpy(a.stride, a.buffer->stride, sizeof a.stride);
+    return a;
+}
+
+static void depthwise_call(Make *m, const Conv *c, Buffer *packed, int64_t row)
+{
+    static const char *const x[] = { "x_n", "x_h", "x_w" }, *const y[] = { "y_n", "y_h", "y_w" },
+                             *const r[] = { "r_n", "r_h", "r_w" };
+    Stmt *s = stmt_add(m->job, m->block[m->level], S_CALL);
+    s->var = sym(m->job, "aotk_depthwise_f32");
+    s->text = sym(m->job, "aotk_depthwise");
+    pointer(m, s, "x", c->x, c->corner);
+    pointer(m, s, "w", packed, k(m, 0));
+    pointer(m, s, "y", c->out, c->out->offset);
+    field(m, s, "n", c->out->dim[0]);
+    field(m, s, "oh", c->flat ? k(m, 1) : c->out->dim[2]);
+    field(m, s, "ow", c->out->dim[c->out->rank - 1]);
+    field(m, s, "c", k(m, c->cout));
+    conv_steps(m, s, x, c, c->x->stride, c->stride);
+    conv_steps(m, s, y, c, c->out->stride, one_pixel);
+    conv_residual(m, s, c, r, k(m, 0));
+    field(m, s, "kh", k(m, c->kh));
+    field(m, s, "kw", k(m, c->kw));
+    field(m, s, "tap_h", c->flat ? k(m, 0) : idx_mulk(m->job, c->x->stride[2], c->dil[0]));
+    field(m, s, "tap_w", idx_mulk(m->job, c->x->stride[c->x->rank - 1], c->dil[1]));
+    field(m, s, "ldw", k(m, row));
+    epilogue(m, s, c->n, k(m, 0));
+    field(m, s, "tasks", k(m, 1));
+}
+
+static void conv_call(Make *m, const Conv *c, Buffer *packed, int64_t depth)
+{
+    static const char *const a[] = { "a0", "a1", "a2" }, *const o[] = { "c0", "c1", "c2" }, *const r[] = { "r0", "r1", "r2" };
+    Job *job = m->job;
+    int64_t share = c->cout / c->groups;
+    const Idx *g = c->groups == 1 ? k(m, 0) : open_apart(m, "g", k(m, c->groups)), *first = idx_mulk(job, g, share);
+    Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
+    s->var = sym(job, "aotk_igemm_f32");
+    s->text = sym(job, "aotk_igemm");
+    pointer(m, s, "a", c->x, idx_add(job, c->corner, idx_mulk(job, g, c->cin)));
+    pointer(m, s, "b", packed, idx_mulk(job, g, aotk_packed_size(depth, share)));
+    pointer(m, s, "c", c->out, idx_add(job, c->out->offset, first));
+    field(m, s, "m0", c->out->dim[0]);
+    field(m, s, "m1", c->flat ? k(m, 1) : c->out->dim[2]);
+    field(m, s, "m2", c->out->dim[c->out->rank - 1]);
+    conv_steps(m, s, a, c, c->x->stride, c->stride);
+    conv_steps(m, s, o, c, c->out->stride, one_pixel);
+    conv_residual(m, s, c, r, first);
+    field(m, s, "n", k(m, share));
+    const Idx *pixel = c->x->stride[c->x->rank - 1];
+    bool whole_row = c->groups == 1 && c->dil[1] == 1 && idx_is(pixel, c->cin);
+    field(m, s, "taps_h", k(m, c->kh));
+    field(m, s, "taps_w", k(m, whole_row ? 1 : c->kw));
+    field(m, s, "tap_h", c->flat ? k(m, 0) : idx_mulk(job, c->x->stride[2], c->dil[0]));
+    field(m, s, "tap_w", whole_row ? k(m, 0) : idx_mulk(job, pixel, c->dil[1]));
+    field(m, s, "seg", k(m, whole_row ? c->kw * c->cin : c->cin));
+    epilogue(m, s, c->n, first);
+    field(m, s, "tasks", k(m, 1));
+    if (c->groups != 1)
+        close_loop(m);
 }
 
 static void lower_conv(Lower *l, Node *n, Buffer *out)
 {
     Job *job = l->job;
     const Type *w = &n->in[1]->type;
-    bool flat = w->rank == 3;
-    int64_t groups = node_int(n, "groups", 0), stride[2] = { 1, 1 }, pad[2] = { 0, 0 }, dil[2] = { 1, 1 }, depth;
-    for (int i = 0; i < w->rank - 2; i++) {
-        stride[i] = node_int(n, "stride", (size_t)i);
-        pad[i] = node_int(n, "padding", (size_t)i);
-        dil[i] = node_int(n, "dilation", (size_t)i);
+    Conv c = { .n = n, .flat = w->rank == 3, .groups = node_int(n, "groups", 0), .kh = 1, .stride = { 1, 1 },
+               .dil = { 1, 1 }, .out = out };
+    int64_t depth, row;
+    bool depthwise = conv_is_depthwise(n);
+    for (int i = 2; i < w->rank; i++) {
+        int axis = i + 2 - w->rank;
+        c.stride[axis] = node_int(n, "stride", (size_t)i - 2);
+        c.pad[axis] = node_int(n, "padding", (size_t)i - 2);
+        c.dil[axis] = node_int(n, "dilation", (size_t)i - 2);
     }
-    Buffer *x = conv_input(l, n->in[0], pad[0] > pad[1] ? pad[0] : pad[1]);
-    Buffer *packed = pack_conv(l, n, groups, &depth);
-    Affine res = { 0 };
+    idx_is_const(w->dim[0], &c.cout);
+    idx_is_const(w->dim[1], &c.cin);
+    idx_is_const(w->dim[w->rank - 1], &c.kw);
+    if (!c.flat)
+        idx_is_const(w->dim[2], &c.kh);
+    c.x = conv_input(l, n->in[0], c.pad[0] > c.pad[1] ? c.pad[0] : c.pad[1]);
+    Buffer *packed = depthwise ? pack_depthwise(l, n, &row) : pack_conv(l, n, c.groups, &depth);
     if (contract_residual(n))
-        res = value_memory(l, contract_residual(n), 1);
-    Value *bias = contract_bias(n);
-    if (bias)
-        value_memory(l, bias, 0); /* its kernel, if any, comes before this one */
+        c.residual = conv_residual_memory(l, contract_residual(n));
+    if (contract_bias(n))
+        value_memory(l, contract_bias(n), 0); /* its kernel, if any, comes before this one */
     Make *m = make_kernel(l, n->out[0]->name, &n->origin);
-    int64_t cin, cout, kw;
-    idx_is_const(w->dim[1], &cin);
-    idx_is_const(w->dim[0], &cout);
-    idx_is_const(w->dim[w->rank - 1], &kw);
     m->k->about = sym_printf(job, "conv %s x %s", type_text(job, &n->in[0]->type), type_text(job, w));
-    const Idx *g = groups == 1 ? k(m, 0) : open_loop(m, "g", k(m, groups));
-    Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
-    s->var = sym(job, "aotk_igemm_f32");
-    s->text = sym(job, "aotk_igemm");
-    const Idx *corner = x->offset;
-    for (int i = 2; i < x->rank; i++)
-        corner = idx_sub(job, corner, idx_mulk(job, x->stride[i], pad[i - 2]));
-    int64_t per_group = aotk_packed_size(depth, cout / groups);
-    pointer(m, s, "a", x, idx_add(job, corner, idx_mulk(job, g, cin)));
-    pointer(m, s, "b", packed, idx_mulk(job, g, per_group));
-    pointer(m, s, "c", out, idx_add(job, out->offset, idx_mulk(job, g, cout / groups)));
-    field(m, s, "m0", out->dim[0]);
-    field(m, s, "m1", flat ? k(m, 1) : out->dim[2]);
-    field(m, s, "m2", out->dim[out->rank - 1]);
-    conv_rows(m, s, "a", x, stride);
-    conv_rows(m, s, "c", out, NULL);
-    if (contract_residual(n)) {
-        pointer(m, s, "residual", res.buffer, idx_add(job, res.offset, idx_mulk(job, g, cout / groups)));
-        field(m, s, "r0", res.stride[0]);
-        field(m, s, "r1", flat ? k(m, 0) : res.stride[2]);
-        field(m, s, "r2", res.stride[w->rank - 1]);
-    }
-    field(m, s, "n", k(m, cout / groups));
-    const Idx *pixel = x->stride[x->rank - 1];
-    bool whole_row = groups == 1 && dil[flat ? 0 : 1] == 1 && idx_is(pixel, cin);
-    field(m, s, "taps_h", flat ? k(m, 1) : w->dim[2]);
-    field(m, s, "taps_w", k(m, whole_row ? 1 : kw));
-    field(m, s, "tap_h", flat ? k(m, 0) : idx_mulk(job, x->stride[2], dil[0]));
-    field(m, s, "tap_w", whole_row ? k(m, 0) : idx_mulk(job, pixel, dil[flat ? 0 : 1]));
-    field(m, s, "seg", k(m, whole_row ? kw * cin : cin));
-    epilogue(m, s, n, idx_mulk(job, g, cout / groups));
-    field(m, s, "tasks", k(m, 1));
-    if (groups != 1)
-        close_loop(m);
+    c.corner = c.x->offset;
+    for (int i = 2; i < w->rank; i++)
+        c.corner = idx_sub(job, c.corner, idx_mulk(job, c.x->stride[i], c.pad[i + 2 - w->rank]));
+    if (depthwise)
+        depthwise_call(m, &c, packed, row);
+    else
+        conv_call(m, &c, packed, depth);
     /* the output may have a halo for its own readers */
     lower_zero_halo(m, out);
     finish_kernel(m);

@@ -8,7 +8,7 @@
 #include "loop.h"
 #include <string.h>
 
-enum { MOST_LOOPS = 64, MACS_PER_UNIT = 12 /* multiply-adds that a tiled kernel does in the time of a scalar operator */ };
+enum { MOST_LOOPS = 64 };
 
 typedef struct Work {
     Job *job;
@@ -51,20 +51,24 @@ static const Idx *field(const Stmt *s, const char *name)
     return NULL;
 }
 
+/* The sizes whose product is a call's work, and how many of its steps take the time of one scalar operator. */
 static const Idx *call_work(Work *w, const Stmt *s)
 {
-    static const char *const gemm[] = { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" };
-    static const char *const pool[] = { "n", "oh", "ow", "c", "kh", "kw" };
-    static const char *const copy[] = { "n[0]", "n[1]", "n[2]", "n[3]" };
-    bool contraction = !strcmp(s->var, "aotk_igemm_f32"), pooling = !strcmp(s->var, "aotk_pool_f32");
-    bool copying = !strcmp(s->var, "aotk_copy4_f32");
-    const char *const *name = contraction ? gemm : pooling ? pool : copy;
-    size_t n = contraction ? sizeof gemm / sizeof *gemm : pooling ? sizeof pool / sizeof *pool : 4;
-    const Idx *work = idx_const(w->job, contraction || pooling || copying);
-    for (size_t i = 0; i < n; i++)
-        if (field(s, name[i]))
-            work = idx_mul(w->job, work, outside(w, field(s, name[i])));
-    return contraction ? idx_div(w->job, work, idx_const(w->job, MACS_PER_UNIT)) : work;
+    static const struct {
+        const char *callee, *size[8];
+        int steps;
+    } calls[] = { { "aotk_igemm_f32", { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" }, 12 },
+                  { "aotk_depthwise_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4 },
+                  { "aotk_pool_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4 },
+                  { "aotk_copy4_f32", { "n[0]", "n[1]", "n[2]", "n[3]" }, 1 } };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        const Idx *work = idx_const(w->job, 1);
+        for (int k = 0; k < 8 && calls[i].size[k] && !strcmp(calls[i].callee, s->var); k++)
+            work = idx_mul(w->job, work, outside(w, field(s, calls[i].size[k])));
+        if (!strcmp(calls[i].callee, s->var))
+            return idx_div(w->job, work, idx_const(w->job, calls[i].steps));
+    }
+    return idx_const(w->job, 0);
 }
 
 static const Idx *block_work(Work *w, const Block *b)

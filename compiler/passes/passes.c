@@ -205,6 +205,13 @@ bool const_view(const Value *v, Tensor *out)
     return n->op == OP_permute || n->op == OP_expand || n->op == OP_slice;
 }
 
+bool conv_is_depthwise(const Node *n)
+{
+    const Type *w = &n->in[1]->type;
+    int64_t groups = node_int(n, "groups", 0);
+    return groups > 1 && idx_is(w->dim[0], groups) && idx_is(w->dim[1], 1);
+}
+
 bool contract_is_tiled(const Node *n)
 {
     int64_t cin, cout, groups;
@@ -217,5 +224,5 @@ bool contract_is_tiled(const Node *n)
     Tensor t;
     if (!const_view(n->in[1], &t) || w->rank > 4 || !idx_is_const(w->dim[1], &cin) || !idx_is_const(w->dim[0], &cout))
         return false;
-    return groups == 1 || (cin >= 4 && cout / groups >= 8);
+    return groups == 1 || (cin >= 4 && cout / groups >= 8) || conv_is_depthwise(n);
 }

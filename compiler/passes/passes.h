@@ -49,6 +49,8 @@ void *tensor_dense(Job *job, const Tensor *t, size_t *bytes);
 bool const_view(const Value *v, Tensor *out);
 /* Whether a CONTRACT node runs as tiled kernels (f32, constant convolution weights); else lowering makes loops. */
 bool contract_is_tiled(const Node *n);
+/* A convolution of each channel by a filter of its own. */
+bool conv_is_depthwise(const Node *n);
 /* Operands of a CONTRACT node after fuse_epilogue; NULL: none. */
 Value *contract_bias(const Node *n);
 Value *contract_residual(const Node *n);
