@@ -46,21 +46,23 @@ Entry *entry_alias(Import *m, const char *name, const Entry *of)
     return e;
 }
 
+/* The call that made a view once more: nodes from what its base holds now to the view. */
+static Value *replay(Import *m, const Entry *e)
+{
+    Call c;
+    Scope *scope = m->scope;
+    m->scope = e->scope;
+    decode(m, e->call, &c); /* reads its base through entry_read */
+    m->scope = scope;
+    return c.result[e->result];
+}
+
 /* The tensor as it is now: a view of a base that was written is computed again from the base. */
 Value *entry_read(Import *m, Entry *e)
 {
     if (e->version == e->memory->version)
         return e->value;
-    if (e->base) {
-        Call c;
-        Scope *scope = m->scope;
-        m->scope = e->scope;
-        decode(m, e->call, &c); /* reads its base through this function */
-        m->scope = scope;
-        e->value = c.result[e->result];
-    } else {
-        e->value = e->memory->value;
-    }
+    e->value = e->base ? replay(m, e) : e->memory->value;
     e->version = e->memory->version;
     return e->value;
 }
@@ -187,7 +189,7 @@ void entry_write(Call *c, Entry *e, Value *v)
     Value *full = v;
     Entry *owner = e;
     for (; owner->base; owner = owner->base) {
-        Value *from = entry_read(c->m, owner);
+        Value *from = replay(c->m, owner); /* its value may be what was written to it before */
         full = view_write(c, from, entry_read(c->m, owner->base), full);
     }
     e->memory->value = full;
