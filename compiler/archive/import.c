@@ -13,7 +13,6 @@ static const struct Special {
     { "higher_order.scan", import_scan },
     { "higher_order.map_impl", import_scan },
     { "higher_order.associative_scan", import_associative_scan },
-    { "aten._assert_scalar.default", import_assert },
     { "higher_order.with_effects", import_with_effects },
     { "higher_order.wrap_with_set_grad_enabled", import_inlined },
     { "higher_order.wrap_with_autocast", import_inlined },

@@ -117,6 +117,7 @@ int arg_dim(Call *c, const char *name, int rank);             /* negative from t
 /* The tensor that argument `name` names becomes v: for operators that write into arguments other than self. */
 void arg_write(Call *c, const char *name, Value *v);
 /* a REL b must hold of the sizes: checked when they are known, where it is not proved. */
+bool call_in_region(const Call *c);
 void call_guard(Call *c, GuardRel rel, const Idx *a, const Idx *b, const char *text);
 /* What base becomes when `view`, made of it by nodes of kind VIEW and take, gets other contents. */
 Value *view_write(Call *c, Value *view, Value *base, Value *contents);

@@ -58,6 +58,11 @@ static void read_origin(Import *m, const Json *node, Origin *o)
     }
 }
 
+bool call_in_region(const Call *c)
+{
+    return c->m->scope->g != c->m->top;
+}
+
 void call_guard(Call *c, GuardRel rel, const Idx *a, const Idx *b, const char *text)
 {
     Job *job = c->m->job;

@@ -57,7 +57,6 @@ bool recorded_type(Import *m, const char *name, Type *type);
 bool recorded_strides(Import *m, const char *name, const Idx **stride, int rank);
 void index_members(Import *m, const Json *object, const Json ***slot, size_t *size);
 bool import_symbolic(Import *m, const Json *node); /* false: the node's result is no SymInt, SymFloat or SymBool */
-void import_assert(Import *m, const Json *node);
 void import_range_guards(Import *m);
 
 /* ---- import_alias.c: names and the memory behind them ---- */

@@ -279,37 +279,6 @@ bool import_symbolic(Import *m, const Json *node)
     return true;
 }
 
-void import_assert(Import *m, const Json *node)
-{
-    Call c;
-    call_init(m, node, &c);
-    const Json *a = arg_json(&c, "self");
-    if (tagged(a, "as_bool") || (tagged(a, "as_sym_bool") && json_get(a, "as_bool")))
-        return;
-    Entry *e = a ? sym_entry(&c, a) : NULL;
-    if (e && e->kind == ENTRY_SCALAR) {
-        Value *v = e->value;
-        Node *n = v->kind == VALUE_NODE ? v->def : NULL;
-        double known;
-        if (value_is_full(v, &known)) { /* the exporter proved it, or it never holds */
-            if (known == 0)
-                fail_at(m->job, EXIT_INPUT, &c.b.origin, "%s: an assertion is always false: %s", m->where,
-                        arg_text(&c, "assert_msg"));
-            return;
-        }
-        if (n && n->op >= OP_eq && n->op <= OP_ge && n->in[0]->kind == VALUE_NODE && n->in[1]->kind == VALUE_NODE &&
-            n->in[0]->def->op == OP_index && n->in[1]->def->op == OP_index) {
-            const Idx *x = node_idx(n->in[0]->def, "expr", 0), *y = node_idx(n->in[1]->def, "expr", 0);
-            static const GuardRel rel[] = { GUARD_EQ, GUARD_NE, GUARD_LT, GUARD_LE, GUARD_LT, GUARD_LE };
-            bool swap = n->op == OP_gt || n->op == OP_ge;
-            *vec_push(m->job, &m->top->guards) = (Guard){ .rel = rel[n->op - OP_eq], .a = swap ? y : x,
-                                                          .b = swap ? x : y, .text = sym(m->job, arg_text(&c, "assert_msg")) };
-            return;
-        }
-    }
-    call_refuse(&c, "the condition is known only during the run");
-}
-
 /* Ranges of expressions ("s86 + 1": {...}) are guards. */
 void import_range_guards(Import *m)
 {
