@@ -229,6 +229,8 @@ typedef struct aotk_routine {
 /* Every routine: X(name, suffix) is aotk_name. */
 #define AOTK_ROUTINES(X, suffix)                                                                   \
     X(compact, suffix)                                                                             \
+    X(fft, suffix)                                                                                 \
+    X(fft_real, suffix)                                                                            \
     X(search, suffix)                                                                              \
     X(sort, suffix)
 

@@ -112,6 +112,8 @@ bool arg_bool(Call *c, const char *name);
 const char *arg_text(Call *c, const char *name);              /* strings; "" when None */
 /* Integer list; a single number stands for `want` equal ones (want 0: as many as there are).  Returns the count. */
 size_t arg_ints(Call *c, const char *name, int64_t *out, size_t room, size_t want);
+/* Sizes, which may be dynamic.  Returns the count. */
+size_t arg_sizes(Call *c, const char *name, const Idx **out, size_t room);
 bool arg_is_float_number(Call *c, const char *name);
 int arg_dim(Call *c, const char *name, int rank);             /* negative from the end, checked */
 /* The tensor that argument `name` names becomes v: for operators that write into arguments other than self. */

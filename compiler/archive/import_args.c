@@ -173,6 +173,18 @@ Entry *sym_entry(Call *c, const Json *arg)
     return e;
 }
 
+/* The object of as_sym_int, or an element of as_sym_ints. */
+static const Idx *sym_idx(Call *c, const char *name, const Json *a)
+{
+    Job *job = c->m->job;
+    Entry *e = sym_entry(c, a);
+    if (e && e->kind == ENTRY_INT)
+        return e->number;
+    if (e)
+        call_refuse(c, "argument %s is a size known only during the run", name);
+    return idx_const(job, json_int(job, json_need(job, a, "as_int", c->m->where), c->m->where));
+}
+
 const Idx *idx_of(Call *c, const char *name, const Json *a)
 {
     Job *job = c->m->job;
@@ -180,14 +192,8 @@ const Idx *idx_of(Call *c, const char *name, const Json *a)
         return idx_const(job, json_int(job, a, c->m->where));
     if (tagged(a, "as_bool"))
         return idx_const(job, json_bool(job, a, c->m->where));
-    if (tagged(a, "as_sym_int")) {
-        Entry *e = sym_entry(c, a);
-        if (e && e->kind == ENTRY_INT)
-            return e->number;
-        if (e)
-            call_refuse(c, "argument %s is a size known only during the run", name);
-        return idx_const(job, json_int(job, json_need(job, a, "as_int", c->m->where), c->m->where));
-    }
+    if (tagged(a, "as_sym_int"))
+        return sym_idx(c, name, a);
     bad_arg(c, name, "an integer");
 }
 
@@ -287,6 +293,20 @@ size_t arg_ints(Call *c, const char *name, int64_t *out, size_t room, size_t wan
     }
     if (want && n && n != want)
         bad_arg(c, name, "of the expected length");
+    return n;
+}
+
+size_t arg_sizes(Call *c, const char *name, const Idx **out, size_t room)
+{
+    const Json *a = arg_json(c, name);
+    size_t n = 0;
+    if (!tagged(a, "as_ints") && !tagged(a, "as_sym_ints"))
+        bad_arg(c, name, "a list of sizes");
+    for (const Json *v = json_first(a); v; v = json_next(v)) {
+        if (n == room)
+            bad_arg(c, name, "a list as short as expected");
+        out[n++] = tagged(a, "as_ints") ? idx_const(c->m->job, json_int(c->m->job, v, c->m->where)) : sym_idx(c, name, v);
+    }
     return n;
 }
 

@@ -54,6 +54,42 @@ static const char *search_types(Job *job, const Node *n, Type *out)
     return order && (order->dtype != DT_i64 || order->rank != row->rank) ? "has an order that does not go with its rows" : NULL;
 }
 
+static const char *fft_types(Job *job, const Node *n, Type *out)
+{
+    (void)job;
+    const Type *a = &n->in[0]->type;
+    out[0] = *a;
+    bool pairs = a->rank >= 2 && idx_is(a->dim[a->rank - 1], 2) && (a->dtype == DT_f32 || a->dtype == DT_f64);
+    return pairs ? NULL : "transforms pairs of f32 or f64";
+}
+
+static const char *fft_real_types(Job *job, const Node *n, Type *out)
+{
+    const char *bad = fft_types(job, n, out);
+    const Attr *length = node_attr(n, "n");
+    if (bad || !length || length->n != 1)
+        return bad ? bad : "needs a length";
+    out[0].rank--;
+    out[0].dim[out[0].rank - 1] = idx_max(job, length->idx[0], idx_const(job, 0));
+    return out[0].dim[out[0].rank - 1] == length->idx[0] ? NULL : "needs a length that is not negative";
+}
+
+/* Complex doubles: two rows and the roots, or what codegen/kernels/fft.c says of lengths with large prime factors. */
+static const Idx *fft_scratch(Job *job, const Node *n)
+{
+    const Type *a = &n->in[0]->type;
+    const Idx *length = n->op == OP_fft ? a->dim[a->rank - 2] : node_idx(n, "n", 0);
+    int64_t k;
+    if (idx_is_const(length, &k)) {
+        for (int64_t p = 2; p <= 61; p++)
+            while (k > 1 && k % p == 0)
+                k /= p;
+        if (k <= 1)
+            return idx_mulk(job, length, 3 * 16);
+    }
+    return idx_mulk(job, length, (3 + 4 * 4) * 16); /* a power of 2 below 4 n */
+}
+
 /* ---- the table ------------------------------------------------------------------------------------------------ */
 
 static const Routine routines[] = {
