@@ -102,6 +102,18 @@ static Value *softmax_of(Build *b, Value *x, int dim, bool logarithm)
     return logarithm ? build2(b, OP_sub, d, build1(b, OP_log, s)) : build2(b, OP_div, e, s);
 }
 
+/* Softmax of masked scores: a row where nothing may be seen is zero. */
+static Value *masked_softmax(Build *b, Value *x, int dim)
+{
+    bool axes[MAX_RANK] = { false };
+    axes[dim] = true;
+    Value *most = build_reduce(b, OP_amax, x, axes, true), *none = full_like(b, x, -INFINITY);
+    most = build3(b, OP_where, build2(b, OP_eq, most, none), full_like(b, x, 0), most);
+    Value *e = build1(b, OP_exp, build2(b, OP_sub, x, most)), *s = build_reduce(b, OP_sum, e, axes, true);
+    Value *empty = build2(b, OP_eq, s, full_like(b, x, 0));
+    return build2(b, OP_div, e, build3(b, OP_where, empty, full_like(b, x, 1), s));
+}
+
 static Value *softmax(Build *b, const Node *n)
 {
     return softmax_of(b, n->in[0], (int)node_int(n, "dim", 0), false);
@@ -145,7 +157,8 @@ static Value *sdpa(Build *b, const Node *n)
         s = masked(b, s, causal_mask(b, q->type.dim[rank - 2], k->type.dim[rank - 2]));
     if (n->in_count > 3)
         s = masked(b, s, n->in[3]);
-    return build2(b, OP_matmul, softmax_of(b, s, rank - 1, false), v);
+    s = n->in_count > 3 ? masked_softmax(b, s, rank - 1) : softmax_of(b, s, rank - 1, false);
+    return build2(b, OP_matmul, s, v);
 }
 
 /* ---- pooling: windows, then a reduction ---------------------------------------------------------------- */
