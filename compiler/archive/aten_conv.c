@@ -150,8 +150,7 @@ void decode_conv(Call *c)
 {
     Job *job = c->b.g->job;
     DType t = c->meta[0].dtype, w = wide(t); /* rounded once, behind the bias */
-    Conv v = { .x = build_cast(&c->b, arg_tensor(c, "input"), w),
-               .w = build_cast(&c->b, arg_tensor(c, "weight"), w) };
+    Conv v = { .x = build_cast(&c->b, arg_tensor(c, "input"), w), .w = build_cast(&c->b, arg_tensor(c, "weight"), w) };
     Value *bias = arg_tensor_or_null(c, "bias");
     bool transposed = flag(c, 't') || (arg_json(c, "transposed") && arg_bool(c, "transposed"));
     if (v.w->type.rank < 3 || v.w->type.rank > 5 || v.x->type.rank > v.w->type.rank ||

@@ -13,9 +13,9 @@ void decode_linear(Call *c)
 void decode_bilinear(Call *c)
 {
     Build *b = &c->b;
-    DType t = c->meta[0].dtype, wide = wider(t);
-    Value *x1 = build_cast(b, arg_tensor(c, "input1"), wide), *x2 = build_cast(b, arg_tensor(c, "input2"), wide);
-    Value *w = build_cast(b, arg_tensor(c, "weight"), wide), *bias = arg_tensor_or_null(c, "bias");
+    DType t = c->meta[0].dtype, sum = wide(t);
+    Value *x1 = build_cast(b, arg_tensor(c, "input1"), sum), *x2 = build_cast(b, arg_tensor(c, "input2"), sum);
+    Value *w = build_cast(b, arg_tensor(c, "weight"), sum), *bias = arg_tensor_or_null(c, "bias");
     const Type *out = &c->meta[0];
     int rank = x1->type.rank;
     if (w->type.rank != 3 || rank < 1 || x2->type.rank != rank || out->rank != rank || rank == MAX_RANK)
@@ -35,7 +35,7 @@ void decode_bilinear(Call *c)
     bool axes[MAX_RANK] = { false };
     axes[rank] = true;
     r = build_reduce(b, OP_sum, r, axes, false);
-    give(c, build_cast(b, bias ? build2(b, OP_add, r, build_cast(b, bias, wide)) : r, t));
+    give(c, build_cast(b, bias ? build2(b, OP_add, r, build_cast(b, bias, sum)) : r, t));
 }
 
 /* The product of three tensors that get axes of size 1 where `expand` says, summed over sumdim. */
@@ -46,7 +46,7 @@ void decode_trilinear(Call *c)
     Value *product = NULL;
     for (int i = 0; i < 3; i++) {
         int64_t at[MAX_RANK];
-        Value *v = build_cast(b, arg_tensor(c, job_printf(b->g->job, "i%d", i + 1)), wider(t));
+        Value *v = build_cast(b, arg_tensor(c, job_printf(b->g->job, "i%d", i + 1)), wide(t));
         size_t n = arg_ints(c, job_printf(b->g->job, "expand%d", i + 1), at, MAX_RANK, 0);
         for (size_t j = 0; j < n; j++) { /* in order, each an axis of the result so far */
             Type one = v->type;
