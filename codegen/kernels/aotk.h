@@ -232,7 +232,8 @@ typedef struct aotk_routine {
     X(fft, suffix)                                                                                 \
     X(fft_real, suffix)                                                                            \
     X(search, suffix)                                                                              \
-    X(sort, suffix)
+    X(sort, suffix)                                                                \
+    X(sort_rows, suffix)
 
 /* ------------------------------------------------------------------------------- declarations */
 

@@ -105,4 +105,9 @@ Value *put_axes(Call *c, Value *a, Value *src, Value *const *index, const int64_
 Value *gather(Call *c, Value *a, Value *index, int dim); /* index: of a's rank, an index along dim for each element */
 Value *at_least_1d(Call *c, Value *v);
 Value *flat(Call *c, Value *v); /* 1-d, row-major */
+
+/* ---- aten_late.c ---- */
+
+/* The indices along each axis of what holds in `mask`, i64[size]; size NULL: a late symbol of its own. */
+void mask_indices(Call *c, Value *mask, const Idx *size, Value **out);
 #endif

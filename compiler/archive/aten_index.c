@@ -245,28 +245,54 @@ typedef struct Indexed {
     int n;
 } Indexed;
 
-/* `clamp`: indices that are outside are masked out. */
-static Indexed indexed(Call *c, Value *a, bool clamp)
+static bool is_mask(const Value *v)
+{
+    return v->type.dtype == DT_bool || v->type.dtype == DT_u8;
+}
+
+/* `clamp`: indices that are outside are masked out.  `result`: the type of what is read, NULL when writing. */
+static Indexed indexed(Call *c, Value *a, bool clamp, const Type *result)
 {
     Indexed r = { .a = a };
     Value **list;
-    size_t count = arg_optional_tensors(c, "indices", &list);
+    size_t count = arg_optional_tensors(c, "indices", &list), whole = (size_t)a->type.rank;
     bool used[MAX_RANK] = { false }, apart = false;
-    if (count > (size_t)a->type.rank)
-        call_refuse(c, "with more indices than dimensions");
-    for (int i = 0; i < (int)count; i++) {
-        if (!list[i])
+    int first = -1, rank = 1, end = -1;
+    for (size_t i = 0, axis = 0; i < count; i++) {
+        size_t wide = list[i] && is_mask(list[i]) ? (size_t)list[i]->type.rank : 1;
+        if (!wide || wide > whole || axis > whole - wide)
+            call_refuse(c, "with more indices than dimensions");
+        if (list[i]) {
+            apart |= first >= 0 && end != (int)axis;
+            first = first < 0 ? (int)axis : first;
+            end = (int)(axis + wide);
+            rank = !is_mask(list[i]) && list[i]->type.rank > rank ? list[i]->type.rank : rank;
+        }
+        axis += wide;
+    }
+    int at = (apart ? 0 : first) + rank - 1; /* the axis of the result where masks have their count */
+    const Idx *size = result && at >= 0 && at < result->rank ? result->dim[at] : NULL;
+    for (int i = 0, axis = 0; i < (int)count; i++) {
+        if (!list[i]) {
+            axis++;
             continue;
-        DType d = list[i]->type.dtype;
-        if (d == DT_bool || d == DT_u8)
-            call_refuse(c, "an index is a mask");
-        if (!dtype_is_int(d))
+        }
+        Value *index[MAX_RANK] = { list[i] };
+        bool mask = is_mask(list[i]);
+        int wide = mask ? list[i]->type.rank : 1;
+        for (int d = 0; d < wide && mask; d++)
+            call_guard(c, GUARD_EQ, list[i]->type.dim[d], a->type.dim[axis + d], "a mask has the sizes of what it masks");
+        if (mask)
+            mask_indices(c, list[i], size, index);
+        else if (!dtype_is_int(list[i]->type.dtype))
             call_refuse(c, "an index is no integer");
-        apart |= r.n && r.axes[r.n - 1] != i - 1;
-        used[i] = true;
-        Value *index = wrapped(c, list[i], a->type.dim[i]);
-        r.index[r.n] = clamp ? clamped(c, index, a->type.dim[i]) : index;
-        r.axes[r.n++] = i;
+        for (int d = 0; d < wide; d++, axis++) {
+            used[axis] = true;
+            if (!mask)
+                index[d] = wrapped(c, index[d], a->type.dim[axis]);
+            r.index[r.n] = clamp ? clamped(c, index[d], a->type.dim[axis]) : index[d];
+            r.axes[r.n++] = axis;
+        }
     }
     for (int pass = 0, at = 0; pass < 2; pass++)
         for (int i = 0; i < a->type.rank; i++)
@@ -281,7 +307,7 @@ static Indexed indexed(Call *c, Value *a, bool clamp)
 void decode_index(Call *c) /* and _unsafe_masked_index (1) */
 {
     bool masked = (int)c->row->op == 1, number;
-    Indexed x = indexed(c, arg_tensor(c, "self"), masked);
+    Indexed x = indexed(c, arg_tensor(c, "self"), masked, &c->meta[0]);
     Value *v = x.n ? take_axes(c, x.a, x.index, x.axes, x.n) : x.a;
     if (masked) {
         Value *fill = build_cast(&c->b, arg_operand(c, "fill", &number), v->type.dtype);
@@ -295,7 +321,7 @@ void decode_index_put(Call *c) /* and _unsafe_masked_index_put_accumulate (1) */
     Build *b = &c->b;
     bool masked = (int)c->row->op == 1;
     Value *a = arg_tensor(c, "self"), *src = build_cast(b, arg_tensor(c, "values"), a->type.dtype);
-    Indexed x = indexed(c, a, masked);
+    Indexed x = indexed(c, a, masked, NULL);
     if (masked)
         src = build3(b, OP_where, as_bool(c, arg_tensor(c, "mask")), src, build_full_int(b, a->type.dtype, 0));
     const char *add = a->type.dtype == DT_bool ? "or" : "add";

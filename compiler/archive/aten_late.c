@@ -3,12 +3,15 @@
  * (`compact`); the count gives the late symbol its value, and the result is the front of that tensor. */
 #include "aten.h"
 
-/* The flat indices, i64[size], of what holds in `mask`. */
+/* The flat indices, i64[size], of what holds in `mask`; size NULL: a symbol of its own. */
 static Value *selected(Call *c, Value *mask, const Idx *size)
 {
     mask = flat(c, as_bool(c, mask));
     Node *n = build_routine(&c->b, OP_compact, &mask, 1, NULL, 0);
-    call_size(c, size, n->out[1], mask->type.dim[0]);
+    if (size)
+        call_size(c, size, n->out[1], mask->type.dim[0]);
+    else
+        size = call_found(c, n->out[1], mask->type.dim[0]);
     return build_slice(&c->b, n->out[0], 0, k(c, 0), k(c, 1), size);
 }
 
@@ -24,6 +27,13 @@ static Value *column(Call *c, Value *index, const Type *t, int axis)
     if (!idx_is(outer, 1))
         index = build2(b, OP_rem, index, build_index(b, idx_max(b->g->job, t->dim[axis], k(c, 1))));
     return index;
+}
+
+void mask_indices(Call *c, Value *mask, const Idx *size, Value **out)
+{
+    Value *index = selected(c, mask, size);
+    for (int i = 0; i < mask->type.rank; i++)
+        out[i] = column(c, index, &mask->type, i);
 }
 
 /* [n, rank] of the flat indices i64[n]. */
@@ -81,4 +91,19 @@ void decode_masked_select(Call *c)
     a = flat(c, build_expand(b, a, t.rank, t.dim));
     mask = build_expand(b, mask, t.rank, t.dim);
     give(c, take(c, a, selected(c, mask, c->meta[0].dim[0]), 0));
+}
+
+/* ---- bincount ------------------------------------------------------------------------------------------------------- */
+
+void decode_bincount(Call *c)
+{
+    Build *b = &c->b;
+    const Type *t = &c->meta[0];
+    Value *a = build_cast(b, arg_tensor(c, "self"), DT_i64), *weights = arg_tensor_or_null(c, "weights");
+    Value *most = build_reduce(b, OP_amax, a, (const bool[]){ true }, false);
+    most = build2(b, OP_max, build2(b, OP_add, most, build_full_int(b, DT_i64, 1)), int_value(c, arg_idx(c, "minlength")));
+    call_size(c, t->dim[0], most, NULL);
+    Value *none = build_expand(b, build_full_int(b, t->dtype, 0), 1, t->dim);
+    weights = weights ? build_cast(b, weights, t->dtype) : build_full_int(b, t->dtype, 1);
+    give(c, put(c, none, weights, a, 0, "add"));
 }

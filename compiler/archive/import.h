@@ -85,7 +85,7 @@ struct Row {
     void (*decode)(Call *c);
     Op op;                  /* for decode functions that serve several rows */
     const char *flags;      /* v: the result views `self`; b: it views the storage of self; i: it may be self itself; m: has an in-place form; n: no result;
-                               z: of complex numbers, too; others are the decode function's own */
+                               z: of complex numbers, too; o: the recorded sizes may be wrong; others are the decode function's own */
 };
 const Row *aten_row(const char *target);  /* NULL: none */
 /* "(Tensor self, ...) -> Tensor", up to the end of its line; NULL: no such target. */
@@ -125,6 +125,10 @@ void call_guard(Call *c, GuardRel rel, const Idx *a, const Idx *b, const char *t
 Value *view_write(Call *c, Value *view, Value *base, Value *contents);
 /* The run finds that `size` is the number `found`, 0-d i64, which is at most `most` (NULL: no bound). */
 void call_size(Call *c, const Idx *size, Value *found, const Idx *most);
+/* A late symbol among the sizes that has no value yet; NULL: none. */
+const Idx *call_new_size(Call *c, const Type *t);
+/* call_size for a number >= 0 that no size of the archive is: a symbol of its own. */
+const Idx *call_found(Call *c, Value *found, const Idx *most);
 /* Refuses the call: exit 3 with operator, line and reason. */
 _Noreturn void call_refuse(Call *c, const char *format, ...) PRINTF_LIKE(2, 3);
 #endif

@@ -196,10 +196,11 @@ void decode(Import *m, const Json *node, Call *c)
         Value *v = c->result[i];
         if (!v) /* a result that nobody computes: unused, else the reader fails by name */
             continue;
-        if (v->type.rank != c->meta[i].rank || v->type.dtype != c->meta[i].dtype)
+        bool own = strchr(c->row->flags, 'o');
+        if ((v->type.rank != c->meta[i].rank && !own) || v->type.dtype != c->meta[i].dtype)
             fail_at(m->job, EXIT_INPUT, &c->b.origin, "%s: %s gives %s; the archive says %s", m->where, c->target,
                     type_text(m->job, &v->type), type_text(m->job, &c->meta[i]));
-        for (int d = 0; d < v->type.rank; d++) {
+        for (int d = 0; d < v->type.rank && !own; d++) {
             const Idx *x = v->type.dim[d], *y = c->meta[i].dim[d];
             if (x != y && (x->lo > y->hi || y->lo > x->hi))
                 fail_at(m->job, EXIT_INPUT, &c->b.origin, "%s: %s gives %s; the archive says %s", m->where, c->target,

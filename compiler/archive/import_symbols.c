@@ -57,6 +57,8 @@ static bool is_size_name(const char *name)
 static const Idx *new_symbol(Import *m, Sym exported, int64_t lo, int64_t hi)
 {
     bool late = exported[0] == 'u' && m->late;
+    if (dtype_from_name(exported) != DT_NONE) /* u8 is a type in C text */
+        exported = sym_printf(m->job, "%s_", exported);
     Sym name = exported;
     const Idx *known = idx_find(m->job, name);
     for (int i = 1; known && (late || known->late || known->extent || known->lo != lo || known->hi != hi); i++)
@@ -119,6 +121,23 @@ void call_size(Call *c, const Idx *size, Value *found, const Idx *most)
         *vec_push(m->job, &m->found) = symbol;
     }
     build_size(&c->b, found, size);
+}
+
+const Idx *call_found(Call *c, Value *found, const Idx *most)
+{
+    Job *job = c->m->job;
+    const Idx *symbol = idx_late(job, idx_fresh(job, "found"), 0, INT64_MAX);
+    *vec_push(job, &c->m->top->symbols) = symbol;
+    call_size(c, symbol, found, most);
+    return symbol;
+}
+
+const Idx *call_new_size(Call *c, const Type *t)
+{
+    const Idx *late = NULL;
+    for (int i = 0; i < t->rank && !late; i++)
+        late = unfound(c->m, t->dim[i]);
+    return late;
 }
 
 const Expr *parse_expr(Import *m, const Json *as_expr)

@@ -30,6 +30,20 @@ static const Idx *sort_scratch(Job *job, const Node *n)
     return idx_mulk(job, last_size(job, &n->in[0]->type), 16);
 }
 
+static const char *sort_rows_types(Job *job, const Node *n, Type *out)
+{
+    const Type *a = &n->in[0]->type;
+    (void)job;
+    out[0] = (Type){ DT_i64, 1, { a->dim[0] } };
+    bool known = a->dtype == DT_f32 || a->dtype == DT_f64 || a->dtype == DT_i64;
+    return a->rank == 2 && known ? NULL : "sorts rows of f32, f64 and i64";
+}
+
+static const Idx *sort_rows_scratch(Job *job, const Node *n)
+{
+    return idx_mulk(job, n->in[0]->type.dim[0], 8);
+}
+
 static const char *compact_types(Job *job, const Node *n, Type *out)
 {
     const Type *a = &n->in[0]->type;
