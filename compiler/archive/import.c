@@ -10,6 +10,7 @@ static const struct Special {
 } specials[] = {
     { "higher_order.cond", import_cond },
     { "higher_order.while_loop", import_while },
+    { "higher_order.while_loop_stack_output", import_while_stack },
     { "higher_order.scan", import_scan },
     { "higher_order.map_impl", import_scan },
     { "higher_order.associative_scan", import_associative_scan },

@@ -14,6 +14,7 @@ typedef struct Scope {
     const Json **meta_slot; /* tensor_values by name */
     size_t meta_size;
     bool autocast;          /* of an autocast region */
+    size_t found;           /* a region's: how many late sizes had values before it */
 } Scope;
 
 typedef struct Symbol {
@@ -100,6 +101,7 @@ void import_with_effects(Import *m, const Json *node);
 
 void import_cond(Import *m, const Json *node);
 void import_while(Import *m, const Json *node);
+void import_while_stack(Import *m, const Json *node);
 void import_scan(Import *m, const Json *node); /* and map */
 void import_associative_scan(Import *m, const Json *node);
 #endif

@@ -60,7 +60,6 @@ typedef struct Hop {
     const Json *graph[2];      /* in order of the arguments */
     const Json *arg[MAX_ARGS]; /* the other positional ones */
     size_t graphs, args;
-    bool all;                    /* every value that the loop carries is a result, too */
     const char *name[MAX_RESULTS]; /* of the results; NULL: None */
     const Json *result[MAX_RESULTS];
     size_t results;
@@ -111,6 +110,7 @@ static Scope *enter_graph(Call *c, const Json *arg, Graph *g)
     if (++m->depth > 32)
         fail(m->job, EXIT_INPUT, "%s: regions are nested deeper than 32", m->where);
     Scope *outer = m->scope, *inner = job_alloc(m->job, sizeof *inner);
+    inner->found = m->found.n;
     inner->graph = json_need(m->job, arg, "graph", m->where);
     inner->g = g;
     inner->autocast = outer->autocast;
@@ -121,6 +121,7 @@ static Scope *enter_graph(Call *c, const Json *arg, Graph *g)
 
 static void leave_graph(Import *m, Scope *outer)
 {
+    m->found.n = m->scope->found; /* another graph may give these sizes other values */
     m->scope = outer;
     m->depth--;
 }
@@ -153,19 +154,33 @@ static const char *parameter_name(Call *c, const Json *one)
     return json_string(c->m->job, json_need(c->m->job, one, key, c->m->where), c->m->where);
 }
 
-/* The parameter stands for that value. */
+/* The recorded size of a name: a number of the graph that is entered, a symbol that only the run knows, or NULL. */
+static const Idx *recorded_number(Import *m, const char *name)
+{
+    return read_sym_int(m, json_need(m->job, json_get(m->scope->graph, "sym_int_values"), name, m->where));
+}
+
+/* The name is an integer of that value from here on. */
+static void bind_number(Call *c, const char *name, Value *v)
+{
+    const Idx *k = recorded_number(c->m, name);
+    if (!k)
+        call_refuse(c, "%s is no integer expression of sizes", name);
+    if (idx_is_late(k))
+        call_size(c, k, v, NULL);
+    entry_new(c->m, name, ENTRY_INT)->number = k;
+}
+
+/* A parameter of the entered graph stands for that value. */
 static void bind_parameter(Call *c, const Json *one, Value *v)
 {
-    Import *m = c->m;
     const char *name = parameter_name(c, one);
-    if (tagged(one, "as_tensor")) {
-        entry_tensor(m, name, v, true);
-        return;
-    }
-    const Idx *k = read_sym_int(m, json_need(m->job, json_get(m->scope->graph, "sym_int_values"), name, m->where));
-    Entry *e = entry_new(m, name, k ? ENTRY_INT : ENTRY_SCALAR);
-    e->number = k;
-    e->value = v;
+    Call inside = *c;
+    inside.b.g = c->m->scope->g;
+    if (tagged(one, "as_tensor"))
+        entry_tensor(c->m, name, v, true);
+    else
+        bind_number(&inside, name, v);
 }
 
 /* ---- regions ----------------------------------------------------------------------------------------------------- */
@@ -206,11 +221,11 @@ static Graph *import_region(Call *c, const Json *arg, Value *const *in, size_t n
 }
 
 /* A region writes its result where a value of type t is wanted, so that the types must be one. */
-static void same_type(Call *c, const Type *found, const Type *t, int behind)
+static void same_type(Call *c, const Type *found, const Type *t)
 {
-    bool fits = found->dtype == t->dtype && found->rank == t->rank - behind;
+    bool fits = found->dtype == t->dtype && found->rank == t->rank;
     for (int i = 0; i < found->rank && fits; i++) {
-        const Idx *x = found->dim[i], *y = t->dim[i + behind];
+        const Idx *x = found->dim[i], *y = t->dim[i];
         if (x != y && x->lo <= y->hi && y->lo <= x->hi)
             call_refuse(c, "its graphs give %s where %s is wanted", type_text(c->m->job, found), type_text(c->m->job, t));
         fits = x == y;
@@ -220,24 +235,46 @@ static void same_type(Call *c, const Type *found, const Type *t, int behind)
                 c->target, type_text(c->m->job, found), type_text(c->m->job, t));
 }
 
+static void give_result(Hop *h, size_t i, Value *v)
+{
+    Call *c = &h->c;
+    const Json *one = h->result[i];
+    Type t;
+    if (tagged(one, "as_none"))
+        return;
+    if (h->name[i]) {
+        if (!recorded_type(c->m, h->name[i], &t))
+            call_refuse(c, "result %s has a size known only during the run", h->name[i]);
+        same_type(c, &v->type, &t);
+        entry_tensor(c->m, h->name[i], v, false);
+        return;
+    }
+    bool integer = tagged(one, "as_sym_int"), truth = tagged(one, "as_sym_bool"), real = tagged(one, "as_sym_float");
+    if (!integer && !truth && !real)
+        call_refuse(c, "a result is of kind %s", json_key(one));
+    same_type(c, &v->type, &(Type){ .dtype = integer ? DT_i64 : truth ? DT_bool : DT_f64 });
+    const char *name = json_string(c->m->job, json_need(c->m->job, one, "as_name", c->m->where), c->m->where);
+    if (integer)
+        bind_number(c, name, v);
+    else
+        entry_new(c->m, name, ENTRY_SCALAR)->value = v;
+}
+
 static void give_results(Hop *h, Value *const *out, size_t count)
 {
-    Import *m = h->c.m;
     if (h->results != count)
-        fail_at(m->job, EXIT_INPUT, &h->c.b.origin, "%s: the graphs of %s give %zu results; the node has %zu", m->where,
-                h->c.target, count, h->results);
-    for (size_t i = 0; i < count; i++) {
-        Type t;
-        if (!h->name[i] && !tagged(h->result[i], "as_none"))
-            call_refuse(&h->c, "a result is of kind %s", json_key(h->result[i]));
-        if (!h->name[i])
-            continue;
-        if (!out[i])
-            fail_at(m->job, EXIT_INPUT, &h->c.b.origin, "%s: %s is None", m->where, h->name[i]);
-        if (!recorded_type(m, h->name[i], &t))
-            call_refuse(&h->c, "result %s has a size known only during the run", h->name[i]);
-        same_type(&h->c, &out[i]->type, &t, 0);
-        entry_tensor(m, h->name[i], out[i], false);
+        fail_at(h->c.m->job, EXIT_INPUT, &h->c.b.origin, "%s: the graphs of %s give %zu results; the node has %zu",
+                h->c.m->where, h->c.target, count, h->results);
+    for (size_t i = 0; i < count; i++)
+        give_result(h, i, out[i]);
+}
+
+/* The first outputs once more, behind the others. */
+static void repeat_outputs(Graph *g, size_t n)
+{
+    for (size_t i = 0; i < n && i < g->outputs.n; i++) {
+        Port again = g->outputs.at[i];
+        *vec_push(g->job, &g->outputs) = again;
     }
 }
 
@@ -279,39 +316,28 @@ void import_cond(Import *m, const Json *node)
                 no->outputs.n);
     for (size_t i = 0; i < count; i++) {
         types[i] = yes->outputs.at[i].value->type;
-        same_type(c, &no->outputs.at[i].value->type, &types[i], 0);
+        same_type(c, &no->outputs.at[i].value->type, &types[i]);
     }
     give_results(h, region_node(h, OP_cond, &in, types, count, yes, no)->out, count);
 }
 
 /* ---- loops ------------------------------------------------------------------------------------------------------- */
 
-static Node *loop_node(Hop *h, const Operands *in, size_t carried, size_t sliced, const Json *body, const Json *test)
+/* The node of a loop; without a count it runs as long as `test` gives true. */
+static Node *make_loop(Hop *h, const Operands *in, size_t carried, size_t sliced, Graph *body, Graph *test,
+                       const Idx *count)
 {
     Call *c = &h->c;
     Job *job = c->m->job;
-    const Idx *count = NULL;
-    for (size_t i = carried; i < carried + sliced; i++) {
-        const Type *t = &in->at.at[i]->type;
-        if (!t->rank || (count && t->dim[0] != count))
-            call_refuse(c, "what it iterates over is not of one length");
-        count = t->dim[0];
-    }
-    Graph *inner = import_region(c, body, in->at.at, in->at.n, carried, sliced);
-    Graph *goes_on = test ? import_region(c, test, in->at.at, in->at.n, carried, 0) : NULL;
     Type types[MAX_RESULTS];
-    for (size_t i = 0; i < carried && h->all && i < inner->outputs.n; i++) {
-        Port again = inner->outputs.at[i];
-        *vec_push(job, &inner->outputs) = again;
-    }
-    size_t results = inner->outputs.n;
-    if (results < carried || !results || results > MAX_RESULTS || (test && results != carried))
-        fail_at(job, EXIT_INPUT, &c->b.origin, "%s: %s carries %zu values; its graph gives %zu", c->m->where, c->target,
-                carried, results);
+    size_t results = body->outputs.n;
+    if (results < carried || !results || results > MAX_RESULTS || (test && (results != carried || test->outputs.n != 1)))
+        fail_at(job, EXIT_INPUT, &c->b.origin, "%s: %s carries %zu values; its graphs give others", c->m->where,
+                c->target, carried);
     for (size_t i = 0; i < results; i++) {
-        types[i] = inner->outputs.at[i].value->type;
+        types[i] = body->outputs.at[i].value->type;
         if (i < carried) {
-            same_type(c, &types[i], &in->at.at[i]->type, 0);
+            same_type(c, &types[i], &in->at.at[i]->type);
             continue;
         }
         if (types[i].rank == MAX_RANK)
@@ -319,34 +345,112 @@ static Node *loop_node(Hop *h, const Operands *in, size_t carried, size_t sliced
         memmove(types[i].dim + 1, types[i].dim, (size_t)types[i].rank++ * sizeof *types[i].dim);
         types[i].dim[0] = count;
     }
-    if (test && goes_on->outputs.n != 1)
-        fail_at(job, EXIT_INPUT, &c->b.origin, "%s: the condition of %s gives %zu results", c->m->where, c->target,
-                goes_on->outputs.n);
     if (test)
-        same_type(c, &goes_on->outputs.at[0].value->type, &(Type){ .dtype = DT_bool }, 0);
-    Node *n = region_node(h, OP_loop, in, types, results, inner, goes_on);
+        same_type(c, &test->outputs.at[0].value->type, &(Type){ .dtype = DT_bool });
+    Node *n = region_node(h, OP_loop, in, types, results, body, test);
     node_set_attr(job, n, attr_int(job, "carried", (int64_t)carried));
     node_set_attr(job, n, attr_int(job, "sliced", (int64_t)sliced));
-    if (!test) {
+    if (count) {
         node_set_attr(job, n, attr_idx(job, "count", &count, 1));
         node_set_attr(job, n, attr_int(job, "reverse", 0));
     }
     return n;
 }
 
+/* The first graph once for each slice.  all: every value that it carries is a result, too. */
+static Node *loop_over_slices(Hop *h, const Operands *in, size_t carried, size_t sliced, bool all)
+{
+    Call *c = &h->c;
+    const Idx *count = NULL;
+    for (size_t i = carried; i < carried + sliced; i++) {
+        const Type *t = &in->at.at[i]->type;
+        if (!t->rank || (count && t->dim[0] != count))
+            call_refuse(c, "what it iterates over is not of one length");
+        count = t->dim[0];
+    }
+    if (!count)
+        call_refuse(c, "it iterates over nothing");
+    Graph *body = import_region(c, h->graph[0], in->at.at, in->at.n, carried, sliced);
+    if (all)
+        repeat_outputs(body, carried);
+    return make_loop(h, in, carried, sliced, body, NULL, count);
+}
+
+static size_t while_operands(Hop *h, Operands *in)
+{
+    need_arguments(h, 2, 1);
+    add_argument(&h->c, in, h->arg[0]);
+    size_t carried = in->at.n;
+    for (size_t i = 1; i < h->args; i++)
+        add_argument(&h->c, in, h->arg[i]);
+    if (!carried)
+        call_refuse(&h->c, "it carries nothing");
+    return carried;
+}
+
 void import_while(Import *m, const Json *node)
 {
     Hop *h = read_hop(m, node);
     Operands in = { .at = { 0 } };
-    need_arguments(h, 2, 1);
-    add_argument(&h->c, &in, h->arg[0]);
-    size_t carried = in.at.n;
-    for (size_t i = 1; i < h->args; i++)
-        add_argument(&h->c, &in, h->arg[i]);
-    if (!carried)
-        call_refuse(&h->c, "it carries nothing");
-    Node *n = loop_node(h, &in, carried, 0, h->graph[1], h->graph[0]);
+    size_t carried = while_operands(h, &in);
+    Graph *test = import_region(&h->c, h->graph[0], in.at.at, in.at.n, carried, 0);
+    Graph *body = import_region(&h->c, h->graph[1], in.at.at, in.at.n, carried, 0);
+    Node *n = make_loop(h, &in, carried, 0, body, test, NULL);
     give_results(h, n->out, n->out_count);
+}
+
+/* A parameter more, at that place. */
+static Value *insert_parameter(Graph *g, size_t at, Type t)
+{
+    Value *v = graph_input(g, graph_name(g, "more"), t);
+    Port own = g->inputs.at[g->inputs.n - 1];
+    memmove(g->inputs.at + at + 1, g->inputs.at + at, (g->inputs.n - 1 - at) * sizeof own);
+    g->inputs.at[at] = own;
+    return v;
+}
+
+/* How often a while_loop runs: the same loop with a counter. */
+static Value *count_iterations(Hop *h, const Operands *in, size_t carried)
+{
+    Call *c = &h->c;
+    Graph *test = import_region(c, h->graph[0], in->at.at, in->at.n, carried, 0);
+    Graph *body = import_region(c, h->graph[1], in->at.at, in->at.n, carried, 0);
+    Operands with = { .at = { 0 } };
+    Build b = { .g = body, .origin = c->b.origin };
+    Type t = { .dtype = DT_i64 };
+    for (size_t i = 0; i <= in->at.n; i++)
+        add_operand(c, &with, i == carried ? build_full_int(&c->b, DT_i64, 0) : in->at.at[i - (i > carried)]);
+    insert_parameter(test, carried, t);
+    Value *next = build2(&b, OP_add, insert_parameter(body, carried, t), build_full_int(&b, DT_i64, 1));
+    *vec_push(c->m->job, &body->outputs) = (Port){ .name = next->name, .kind = PORT_TENSOR, .value = next };
+    return make_loop(h, &with, carried + 1, 0, body, test, NULL)->out[carried];
+}
+
+/* Every value that was carried, stacked; the first one alone, where the loop does not run at all.  One loop finds how
+ * often it runs, which sizes the results; another one makes them. */
+void import_while_stack(Import *m, const Json *node)
+{
+    Hop *h = read_hop(m, node);
+    Call *c = &h->c;
+    Operands in = { .at = { 0 } };
+    size_t carried = while_operands(h, &in);
+    Value *count = count_iterations(h, &in, carried);
+    Type t;
+    if (!h->results || !h->name[0] || !recorded_type(m, h->name[0], &t) || !t.rank)
+        call_refuse(c, "how often it runs is not recorded");
+    call_size(c, t.dim[0], build2(&c->b, OP_max, count, build_full_int(&c->b, DT_i64, 1)), NULL);
+    Graph *body = import_region(c, h->graph[1], in.at.at, in.at.n, carried, 0);
+    Value *ran = graph_input(body, graph_name(body, "ran"), (Type){ .dtype = DT_bool });
+    Build b = { .g = body, .origin = c->b.origin };
+    for (size_t i = 0; i < carried && i < body->outputs.n; i++) {
+        Port *p = &body->outputs.at[i];
+        same_type(c, &p->value->type, &in.at.at[i]->type);
+        p->value = build3(&b, OP_where, ran, p->value, body->inputs.at[i].value);
+    }
+    repeat_outputs(body, carried);
+    add_operand(c, &in, build2(&c->b, OP_gt, count, build_full_int(&c->b, DT_i64, 0)));
+    Node *n = make_loop(h, &in, carried, 0, body, NULL, t.dim[0]);
+    give_results(h, n->out + carried, n->out_count - carried);
 }
 
 /* scan(graph, first values, iterated, others); map_impl(graph, iterated, others) */
@@ -363,9 +467,7 @@ void import_scan(Import *m, const Json *node)
     size_t sliced = in.at.n - carried;
     for (size_t i = 2 - map; i < h->args; i++)
         add_argument(&h->c, &in, h->arg[i]);
-    if (!sliced)
-        call_refuse(&h->c, "it iterates over nothing");
-    Node *n = loop_node(h, &in, carried, sliced, h->graph[0], NULL);
+    Node *n = loop_over_slices(h, &in, carried, sliced, false);
     give_results(h, n->out, n->out_count);
 }
 
@@ -394,8 +496,7 @@ void import_associative_scan(Import *m, const Json *node)
         add_operand(c, &in, build_slice(b, x.at.at[i], 0, one, one, idx_addk(c->m->job, x.at.at[i]->type.dim[0], -1)));
     for (size_t i = 1; i < h->args; i++)
         add_argument(c, &in, h->arg[i]);
-    h->all = true;
-    Node *loop = loop_node(h, &in, n, n, h->graph[0], NULL);
+    Node *loop = loop_over_slices(h, &in, n, n, true);
     if (loop->out_count != 2 * n)
         fail_at(c->m->job, EXIT_INPUT, &b->origin, "%s: %s has %zu operands; its graph gives others", c->m->where, c->target, n);
     Attr dim = attr_int(c->m->job, "dim", 0);
