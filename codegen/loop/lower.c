@@ -244,6 +244,8 @@ static void store_loops(Make *m, Value *v, Buffer *out, int dim, const Idx *star
     static const char *const stems[] = { "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t" };
     const Idx *ix[MAX_RANK], *to[MAX_RANK];
     int opened = 0;
+    if (idx_is(type_count(m->job, &v->type), 0)) /* no index is checked either */
+        return;
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < v->type.rank; i++) {
             bool last = out->channels_last && i == 1 && !put;

@@ -91,6 +91,7 @@ Value *pick(Call *c, Value *a, int dim, const Idx *at, const Type *t);
 
 Value *linear_steps(Call *c, Value *start, Value *end, const Idx *n, DType t); /* linspace, of f64 ends; f64 */
 Value *int_value(Call *c, const Idx *n); /* 0-d i64 */
+Value *const_ints(Call *c, const int64_t *v, int64_t n); /* 1-d i64; v is kept */
 /* start + step * i for i < n, along an axis of a tensor of sizes 1. */
 Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, int axis, int rank);
 

@@ -38,8 +38,8 @@ void decode_permute(Call *c)
 void decode_transpose(Call *c)
 {
     Value *a = arg_tensor(c, "self");
-    int dims[MAX_RANK], rank = a->type.rank, kind = (int)c->row->op; /* 1: the last two, 2: axis0, axis1, 3: all */
-    bool t = !strncmp(c->target, "aten.t.", 7) || !strncmp(c->target, "aten.t_.", 8);
+    int dims[MAX_RANK], rank = a->type.rank, kind = (int)c->row->op; /* 1: the last two, 2: axis0, axis1, 3: all, 4: both */
+    bool t = kind == 4;
     for (int i = 0; i < rank; i++)
         dims[i] = kind == 3 ? rank - 1 - i : i;
     if (rank > 1 && kind != 3) {
@@ -89,18 +89,19 @@ void decode_movedim(Call *c)
     give(c, build_permute(&c->b, a, dims));
 }
 
+/* An index that counts from the end where it is negative, at least 0. */
+static const Idx *python_index(Call *c, const Idx *e, const Idx *size)
+{
+    Job *job = c->b.g->job;
+    if (e->lo < 0 && e->hi >= 0)
+        call_refuse(c, "%s may be negative or not", idx_text(job, e));
+    return e->hi < 0 ? idx_max(job, idx_add(job, e, size), idx_const(job, 0)) : e;
+}
+
 /* A start or end of a slice within a size: Python's rules. */
 static const Idx *slice_bound(Call *c, const char *name, const Idx *size, const Idx *absent)
 {
-    Job *job = c->b.g->job;
-    if (!arg_json(c, name))
-        return absent;
-    const Idx *e = arg_idx(c, name);
-    if (e->lo < 0 && e->hi >= 0)
-        call_refuse(c, "argument %s may be negative or not", name);
-    if (e->hi < 0)
-        e = idx_max(job, idx_add(job, e, size), idx_const(job, 0));
-    return idx_min(job, e, size);
+    return arg_json(c, name) ? idx_min(c->b.g->job, python_index(c, arg_idx(c, name), size), size) : absent;
 }
 
 /* a[.., start : start + size * step : step, ..]; sizes that only the run knows must fit when it knows them. */
@@ -160,12 +161,16 @@ void decode_select_at(Call *c)
     give(c, pick(c, a, dim, at, &c->meta[0]));
 }
 
-void decode_split(Call *c)
+void decode_split(Call *c) /* hsplit (1), vsplit (2) and dsplit (3) name their dim themselves */
 {
     Value *a = arg_tensor(c, "self");
-    int dim = arg_dim(c, "dim", a->type.rank);
-    const Idx *at = k(c, 0);
+    int kind = (int)c->row->op, rank = a->type.rank;
+    int dim = kind ? dim_within(c, kind == 1 ? rank > 1 : kind == 2 ? 0 : 2, rank) : arg_dim(c, "dim", rank);
+    const Idx *at = k(c, 0), *n = a->type.dim[dim], *cut[64];
+    size_t cuts = arg_json(c, "indices") ? arg_sizes(c, "indices", cut, 64) : 0;
     for (uint32_t i = 0; i < c->result_count; i++) {
+        if (i && i <= cuts) /* parts may overlap */
+            at = idx_min(c->b.g->job, python_index(c, cut[i - 1], n), n);
         const Idx *size = c->meta[i].dim[dim];
         c->result[i] = part(c, a, dim, at, k(c, 1), size);
         at = idx_add(c->b.g->job, at, size);
@@ -212,116 +217,36 @@ void decode_fill(Call *c)
     give(c, build_expand(&c->b, v, to->type.rank, to->type.dim));
 }
 
-static void cat_values(Call *c, Value **in, size_t n, int dim)
+/* a along dim at i % by (rem) or i / by (div_floor), for each i < n. */
+static Value *repeated(Call *c, Value *a, int dim, const Idx *n, Op op, const Idx *by)
 {
-    VEC(Value *) list = { 0 };
-    for (size_t i = 0; i < n; i++)
-        if (in[i]->type.rank == c->meta[0].rank) /* the legacy empty 1-d tensor counts for nothing */
-            *vec_push(c->b.g->job, &list) = build_cast(&c->b, in[i], c->meta[0].dtype);
-    if (list.n == 1) {
-        give(c, list.at[0]);
-        return;
-    }
-    Attr at = attr_int(c->b.g->job, "dim", dim);
-    give(c, build(&c->b, OP_cat, list.at, (uint32_t)list.n, NULL, &at, 1));
+    Build *b = &c->b;
+    Value *i = build2(b, op, affine_along(c, n, k(c, 0), k(c, 1), 0, 1), int_value(c, idx_max(b->g->job, by, k(c, 1))));
+    return take(c, a, i, dim);
 }
 
-void decode_cat(Call *c)
-{
-    Value **in;
-    size_t n = arg_tensors(c, "tensors", &in);
-    cat_values(c, in, n, arg_dim(c, "dim", c->meta[0].rank));
-}
-
-void decode_hstack(Call *c) /* and vstack (1) */
-{
-    Value **in;
-    size_t n = arg_tensors(c, "tensors", &in);
-    bool rows = (int)c->row->op == 1;
-    for (size_t i = 0; i < n; i++) {
-        const Type *t = &in[i]->type;
-        if (t->rank == 0)
-            in[i] = build_reshape(&c->b, in[i], 1, (const Idx *[]){ k(c, 1) });
-        if (rows && in[i]->type.rank == 1)
-            in[i] = build_reshape(&c->b, in[i], 2, (const Idx *[]){ k(c, 1), in[i]->type.dim[0] });
-    }
-    cat_values(c, in, n, rows || c->meta[0].rank == 1 ? 0 : 1);
-}
-
-void decode_stack(Call *c)
-{
-    Value **in;
-    size_t n = arg_tensors(c, "tensors", &in);
-    int dim = arg_dim(c, "dim", c->meta[0].rank);
-    Type t = c->meta[0];
-    t.dim[dim] = k(c, 1);
-    for (size_t i = 0; i < n; i++)
-        in[i] = build_reshape(&c->b, in[i], t.rank, t.dim);
-    cat_values(c, in, n, dim);
-}
-
-/* self repeated: [1, d0] expanded to [r0, d0], then merged, axis by axis at once. */
-void decode_repeat(Call *c)
+void decode_repeat(Call *c) /* and tile */
 {
     Value *a = arg_tensor(c, "self");
     const Type *t = &c->meta[0];
-    const Idx *split[2 * MAX_RANK], *wide[2 * MAX_RANK];
-    if (2 * t->rank > MAX_RANK)
-        call_refuse(c, "of more than %d dimensions", MAX_RANK / 2);
+    const Idx *dim[MAX_RANK];
     for (int i = 0; i < t->rank; i++) {
         int j = i - (t->rank - a->type.rank);
-        const Idx *d = j >= 0 ? a->type.dim[j] : k(c, 1), *times = k(c, 0);
-        if (!idx_is(d, 0) && !idx_divisible(c->b.g->job, t->dim[i], d, &times))
-            call_refuse(c, "the sizes %s and %s do not divide", idx_text(c->b.g->job, t->dim[i]),
-                        idx_text(c->b.g->job, d));
-        split[2 * i] = k(c, 1);
-        wide[2 * i] = times;
-        split[2 * i + 1] = wide[2 * i + 1] = d;
+        dim[i] = j >= 0 ? a->type.dim[j] : k(c, 1);
     }
-    Value *v = build_expand(&c->b, build_reshape(&c->b, a, 2 * t->rank, split), 2 * t->rank, wide);
-    give(c, build_reshape(&c->b, v, t->rank, t->dim));
+    Value *v = build_reshape(&c->b, a, t->rank, dim);
+    for (int i = 0; i < t->rank; i++)
+        if (t->dim[i] != dim[i])
+            v = repeated(c, v, i, t->dim[i], OP_rem, dim[i]);
+    give(c, v);
 }
 
-void decode_pad(Call *c)
+void decode_repeat_interleave(Call *c)
 {
-    Value *a = arg_tensor(c, "self");
-    int64_t p[2 * MAX_RANK];
-    const char *mode = arg_json(c, "mode") ? arg_text(c, "mode") : "constant";
-    if (strcmp(mode, "constant"))
-        call_refuse(c, "mode %s", mode);
-    size_t n = arg_ints(c, "pad", p, 2 * MAX_RANK, 0);
-    const Idx *low[MAX_RANK], *start[MAX_RANK], *one[MAX_RANK];
-    Type inner = a->type;
-    for (int i = 0; i < a->type.rank; i++) {
-        size_t j = 2 * (size_t)(a->type.rank - 1 - i);
-        int64_t before = j + 1 < n ? p[j] : 0, after = j + 1 < n ? p[j + 1] : 0;
-        int64_t cut = before < 0 ? -before : 0, cut_end = after < 0 ? -after : 0;
-        low[i] = k(c, before > 0 ? before : 0);
-        start[i] = k(c, cut);
-        one[i] = k(c, 1);
-        inner.dim[i] = idx_addk(c->b.g->job, a->type.dim[i], -cut - cut_end);
-    }
-    Job *job = c->b.g->job;
-    if (!type_same(&inner, &a->type)) {
-        Attr at[2] = { attr_idx(job, "starts", start, (size_t)inner.rank), attr_idx(job, "steps", one, (size_t)inner.rank) };
-        a = build(&c->b, OP_slice, &a, 1, &inner, at, 2);
-    }
-    double value = arg_given(c, "value") ? arg_float(c, "value") : 0;
-    Attr at[2] = { attr_idx(job, "low", low, (size_t)inner.rank), attr_float(job, "value", value) };
-    give(c, build(&c->b, OP_pad, &a, 1, &c->meta[0], at, 2));
-}
-
-void decode_flip(Call *c)
-{
-    Value *a = arg_tensor(c, "self");
-    int64_t d[MAX_RANK];
-    size_t n = arg_ints(c, "dims", d, MAX_RANK, 0);
-    for (size_t i = 0; i < n; i++) {
-        int dim = (int)(d[i] < 0 ? d[i] + a->type.rank : d[i]);
-        if (dim < 0 || dim >= a->type.rank)
-            fail_at(c->b.g->job, EXIT_INPUT, &c->b.origin, "%s: dim %d is out of range", c->target, dim);
-        const Idx *last = idx_addk(c->b.g->job, a->type.dim[dim], -1);
-        a = build_slice(&c->b, a, dim, last, k(c, -1), a->type.dim[dim]);
-    }
-    give(c, a);
+    Value *a = at_least_1d(c, arg_tensor(c, "self"));
+    if (arg_json(c, "repeats") && !strcmp(json_key(arg_json(c, "repeats")), "as_tensor"))
+        call_refuse(c, "repeats by a tensor");
+    a = arg_given(c, "dim") ? a : flat(c, a);
+    int dim = arg_given(c, "dim") ? arg_dim(c, "dim", a->type.rank) : 0;
+    give(c, repeated(c, a, dim, c->meta[0].dim[dim], OP_div_floor, arg_idx(c, "repeats")));
 }

@@ -103,6 +103,7 @@ size_t arg_tensors(Call *c, const char *name, Value ***out);
 size_t arg_optional_tensors(Call *c, const char *name, Value ***out); /* NULL stands for None */
 /* The elements of the storage that a tensor argument views, 1-d and as they lie in memory. */
 Value *arg_storage(Call *c, const char *name);
+const Idx *arg_storage_offset(Call *c, const char *name);     /* where in it the tensor begins */
 /* A Scalar, SymInt or Tensor operand as a tensor: Python numbers become 0-d constants. *number: it was one. */
 Value *arg_operand(Call *c, const char *name, bool *number);
 const Idx *arg_idx(Call *c, const char *name);
@@ -115,7 +116,9 @@ size_t arg_ints(Call *c, const char *name, int64_t *out, size_t room, size_t wan
 /* Sizes, which may be dynamic.  Returns the count. */
 size_t arg_sizes(Call *c, const char *name, const Idx **out, size_t room);
 bool arg_is_float_number(Call *c, const char *name);
+size_t arg_floats(Call *c, const char *name, double *out, size_t room);
 int arg_dim(Call *c, const char *name, int rank);             /* negative from the end, checked */
+int dim_within(Call *c, int64_t dim, int rank);               /* the same for a number of a list */
 /* The tensor that argument `name` names becomes v: for operators that write into arguments other than self. */
 void arg_write(Call *c, const char *name, Value *v);
 /* a REL b must hold of the sizes: checked when they are known, where it is not proved. */

@@ -67,14 +67,30 @@ Value *entry_read(Import *m, Entry *e)
     return e->value;
 }
 
+static Entry *arg_entry(Call *c, const char *name)
+{
+    Import *m = c->m;
+    const Json *a = arg_json(c, name), *text = tagged(a, "as_tensor") ? json_need(m->job, a, "name", m->where) : NULL;
+    Entry *e = text ? entry_find(m, json_string(m->job, text, m->where)) : NULL;
+    if (!e || e->kind != ENTRY_TENSOR)
+        call_refuse(c, "argument %s is no tensor of this graph", name);
+    return e;
+}
+
+const Idx *arg_storage_offset(Call *c, const char *name)
+{
+    Entry *e = arg_entry(c, name);
+    const Idx *at = e->base ? recorded_offset(c->m, e->name) : idx_const(c->m->job, 0);
+    if (!at)
+        call_refuse(c, "where %s begins in memory is not recorded", e->name);
+    return at;
+}
+
 /* Its axes go to the order that they have in memory, slowest first. */
 Value *arg_storage(Call *c, const char *name)
 {
     Import *m = c->m;
-    const Json *a = arg_json(c, name);
-    Entry *e = tagged(a, "as_tensor") ? entry_find(m, json_string(m->job, json_need(m->job, a, "name", m->where), m->where)) : NULL;
-    if (!e || e->kind != ENTRY_TENSOR)
-        call_refuse(c, "argument %s is no tensor of this graph", name);
+    Entry *e = arg_entry(c, name);
     while (e->base)
         e = e->base;
     Value *v = entry_read(m, e);

@@ -299,15 +299,43 @@ size_t arg_ints(Call *c, const char *name, int64_t *out, size_t room, size_t wan
 size_t arg_sizes(Call *c, const char *name, const Idx **out, size_t room)
 {
     const Json *a = arg_json(c, name);
+    int64_t number[MAX_RANK * 2];
     size_t n = 0;
-    if (!tagged(a, "as_ints") && !tagged(a, "as_sym_ints"))
-        bad_arg(c, name, "a list of sizes");
+    if (!tagged(a, "as_sym_ints")) {
+        n = arg_ints(c, name, number, room < MAX_RANK * 2 ? room : MAX_RANK * 2, 0);
+        for (size_t i = 0; i < n; i++)
+            out[i] = idx_const(c->m->job, number[i]);
+        return n;
+    }
+    for (const Json *v = json_first(a); v; v = json_next(v), n++) {
+        if (n == room)
+            bad_arg(c, name, "a list as short as expected");
+        out[n] = sym_idx(c, name, v);
+    }
+    return n;
+}
+
+size_t arg_floats(Call *c, const char *name, double *out, size_t room)
+{
+    const Json *a = arg_json(c, name);
+    size_t n = 0;
+    if (a && !tagged(a, "as_floats") && !tagged(a, "as_ints"))
+        bad_arg(c, name, "a list of numbers");
     for (const Json *v = json_first(a); v; v = json_next(v)) {
         if (n == room)
             bad_arg(c, name, "a list as short as expected");
-        out[n++] = tagged(a, "as_ints") ? idx_const(c->m->job, json_int(c->m->job, v, c->m->where)) : sym_idx(c, name, v);
+        out[n++] = json_double(c->m->job, v, c->m->where);
     }
     return n;
+}
+
+int dim_within(Call *c, int64_t d, int rank)
+{
+    int64_t n = rank ? rank : 1;
+    if (d < -n || d >= n)
+        fail_at(c->m->job, EXIT_INPUT, &c->b.origin, "%s: dim %lld of %s is outside a tensor of %d dimensions",
+                c->m->where, (long long)d, c->target, rank);
+    return (int)(d < 0 ? d + n : d);
 }
 
 bool arg_is_float_number(Call *c, const char *name)
@@ -350,9 +378,5 @@ Value *arg_operand(Call *c, const char *name, bool *number)
 
 int arg_dim(Call *c, const char *name, int rank)
 {
-    int64_t d = arg_int(c, name), n = rank ? rank : 1;
-    if (d < -n || d >= n)
-        fail_at(c->m->job, EXIT_INPUT, &c->b.origin, "%s: dim %lld of %s is outside a tensor of %d dimensions",
-                c->m->where, (long long)d, c->target, rank);
-    return (int)(d < 0 ? d + n : d);
+    return dim_within(c, arg_int(c, name), rank);
 }

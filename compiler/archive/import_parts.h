@@ -56,6 +56,7 @@ const Idx *read_sym_int(Import *m, const Json *s); /* a SymInt object; NULL: it 
 /* The recorded type of a tensor; false: it has none or a size that is no integer expression. */
 bool recorded_type(Import *m, const char *name, Type *type);
 bool recorded_strides(Import *m, const char *name, const Idx **stride, int rank);
+const Idx *recorded_offset(Import *m, const char *name); /* NULL: none */
 void index_members(Import *m, const Json *object, const Json ***slot, size_t *size);
 bool import_symbolic(Import *m, const Json *node); /* false: the node's result is no SymInt, SymFloat or SymBool */
 void import_range_guards(Import *m);

@@ -226,6 +226,12 @@ bool recorded_strides(Import *m, const char *name, const Idx **stride, int rank)
     return list && n == rank;
 }
 
+const Idx *recorded_offset(Import *m, const char *name)
+{
+    const Json *meta = find_member(m->scope->meta_slot, m->scope->meta_size, name), *s = json_get(meta, "storage_offset");
+    return s ? read_sym_int(m, s) : NULL;
+}
+
 /* The number inside a tensor: as a size, if it is an integer or bool. */
 static void import_item(Call *c, const char *name, const Idx *size, const Json *e)
 {
