@@ -47,6 +47,6 @@ void kernel_symbols(const Program *p, const Kernel *k, bool *used);
 const char *buffer_c_type(const Buffer *b);
 
 /* Text carried inside the program (embed.S). */
-extern const char embed_prelude[], embed_prelude_end[], embed_aot_h[], embed_aot_h_end[], embed_aotk_h[],
+extern const char embed_prelude[], embed_prelude_end[], embed_special[], embed_special_end[], embed_aot_h[], embed_aot_h_end[], embed_aotk_h[],
     embed_aotk_h_end[], embed_glue[], embed_glue_end[];
 #endif

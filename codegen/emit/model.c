@@ -878,8 +878,25 @@ static void init_state(Text *out, const Weights *w)
     text_add(out, "}\n\n");
 }
 
+static void embedded(Text *out, const char *from, const char *to)
+{
+    text_put(out, from, (size_t)(to - from));
+    text_add(out, "\n");
+}
+
+static bool calls_special(const Artifact *a)
+{
+    bool found = false;
+    for (size_t i = 0; i < a->program_count; i++)
+        for (size_t n = 0; n < a->programs[i]->kernels.n; n++)
+            found |= a->programs[i]->kernels.at[n]->special;
+    return found;
+}
+
 void emit_model(Text *out, const Artifact *a)
 {
+    if (calls_special(a))
+        embedded(out, embed_special, embed_special_end);
     text_add(out, "/* Model ");
     emit_comment(out, a->name);
     text_add(out, ", written by aotc %s.\n * Public types: aot.h; kernels that are called: aotk.h. */\n\n", a->version);
@@ -905,12 +922,6 @@ void emit_model(Text *out, const Artifact *a)
 }
 
 /* ---- head and entry -------------------------------------------------------------------------------------------------------------- */
-
-static void embedded(Text *out, const char *from, const char *to)
-{
-    text_put(out, from, (size_t)(to - from));
-    text_add(out, "\n");
-}
 
 /* Last in both heads: sums of an innermost loop, which the compiler may add in any order. */
 static void sums_macro(Text *out)

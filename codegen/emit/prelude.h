@@ -884,11 +884,9 @@ AOT_INLINE f32 aot_erf_f32(f32 x)
     return aot_copysign_f32(a < 0.92f ? aot_erfq_f32(a) : far, x);
 }
 
-/* m erfc(z + lo) for z >= 0: erfc(z) e^(z^2) (1 + 2z) is a polynomial in (z - 4) / (z + 4). */
-AOT_INLINE f64 aot_erfcx_f64(f64 z, f64 lo, f64 m)
+/* erfc(z) e^(z^2) for 0 <= z <= 30: times 1 + 2z it is a polynomial in (z - 4) / (z + 4). */
+AOT_INLINE f64 aot_erfcp_f64(f64 z)
 {
-    z = aot_most_f64(z, 30.0);
-    f64 h = aot_from_bits_f64(aot_bits_f64(z) & 0xfffffffff8000000ull);
     f64 u = (z - 4.0) / (z + 4.0);
     f64 p = AOT_H4(-1.7177544003913783e-9, u, -1.3386641949098927e-8, -7.778838888997335e-9,
                    1.1456237624283502e-7, 6.2389582470878805e-8);
@@ -900,7 +898,14 @@ AOT_INLINE f64 aot_erfcx_f64(f64 z, f64 lo, f64 m)
                -6.6330365812562567e-2);
     p = AOT_H4(p, u, 9.3732834996823696e-2, -0.10103906603630122, 6.8097054254736605e-2,
                1.5379652102619765e-2);
-    p = AOT_H2(p, u, -0.13962111684056289, 1.2329951186255525) / (2.0 * z + 1.0);
+    return AOT_H2(p, u, -0.13962111684056289, 1.2329951186255525) / (2.0 * z + 1.0);
+}
+
+/* m erfc(z + lo) for z >= 0. */
+AOT_INLINE f64 aot_erfcm_f64(f64 z, f64 lo, f64 m)
+{
+    z = aot_most_f64(z, 30.0);
+    f64 h = aot_from_bits_f64(aot_bits_f64(z) & 0xfffffffff8000000ull), p = aot_erfcp_f64(z);
     return aot_expx_f64(-h * h, -((z - h) * (z + h) + 2.0 * z * lo), p * m);
 }
 
@@ -918,14 +923,14 @@ AOT_INLINE f64 aot_erfq_f64(f64 x)
 
 AOT_INLINE f64 aot_erfc_f64(f64 x)
 {
-    f64 a = aot_abs_f64(x), r = aot_erfcx_f64(a, 0.0, 1.0), left = 2.0 - r;
+    f64 a = aot_abs_f64(x), r = aot_erfcm_f64(a, 0.0, 1.0), left = 2.0 - r;
     f64 near = 1.0 - aot_erfq_f64(x);
     return a < 0.5 ? near : x < 0.0 ? left : r;
 }
 
 AOT_INLINE f64 aot_erf_f64(f64 x)
 {
-    f64 a = aot_abs_f64(x), near = aot_erfq_f64(a), far = 1.0 - aot_erfcx_f64(a, 0.0, 1.0);
+    f64 a = aot_abs_f64(x), near = aot_erfq_f64(a), far = 1.0 - aot_erfcm_f64(a, 0.0, 1.0);
     return aot_copysign_f64(a < 1.0 ? near : far, x);
 }
 
@@ -969,7 +974,7 @@ AOT_INLINE f64 aot_gelu_f64(f64 x)
 {
     f64 a = aot_abs_f64(x), c = aot_most_f64(a, 40.0), lo, far, right, near;
     f64 z = aot_mul2_f64(c, 0.0, 0.70710678118654757, -4.8336466567264567e-17, &lo);
-    far = aot_erfcx_f64(z, lo, x < 0.0 ? -0.5 * c : 0.5);
+    far = aot_erfcm_f64(z, lo, x < 0.0 ? -0.5 * c : 0.5);
     right = x * (1.0 - far);
     near = 0.5 * x * (1.0 + aot_erfq_f64(0.70710678118654757 * x));
     return a < 0.7 ? near : x < 0.0 ? far : right;

@@ -189,6 +189,7 @@ const X *x_op(Make *m, Op op, DType d, const X *const *arg, uint32_t n)
     const X *f = folded(m, op, d, arg, n);
     if (f)
         return f;
+    m->k->special |= op_is_special(op);
     X e = { .kind = X_OP, .dtype = d, .op = op, .n = n };
     for (uint32_t i = 0; i < n; i++)
         e.arg[i] = arg[i];

@@ -95,6 +95,7 @@ typedef struct Kernel {
     VEC(Buffer *) reads;    /* in order of first use */
     VEC(Buffer *) writes;
     bool checks;            /* has S_CHECK or S_ASSERT: may fail at run time */
+    bool special;           /* calls what only special.h defines (op_is_special) */
     bool splits;            /* several threads may each do a part, and it is worth it (split.c) */
     const Idx *work;        /* in scalar operators, roughly */
 } Kernel;

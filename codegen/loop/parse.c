@@ -327,6 +327,7 @@ static X *operation(Parser *t, const char *at, Sym name)
     operator(t, at, name, &op, &d);
     X *x = new_x(t, X_OP, d);
     x->op = op;
+    t->k->special |= op_is_special(op);
     while (!lex_take(&t->s, ")")) {
         if (x->n)
             lex_need(&t->s, ",");

@@ -232,3 +232,70 @@ void decode_glu(Call *c) /* the first half times the sigmoid of the second */
     Value *a = build_slice(b, x, dim, k(c, 0), k(c, 1), half), *gate = build_slice(b, x, dim, half, k(c, 1), half);
     give_rounded(c, build2(b, OP_mul, a, build1(b, OP_sigmoid, gate)));
 }
+
+/* ---- special functions ------------------------------------------------------------------------------------------------ */
+
+void decode_bessel(Call *c) /* modified: from the scaled form */
+{
+    Build *b = &c->b;
+    Value *x = self_as(c, wide(c->meta[0].dtype)), *z;
+    z = c->row->op == OP_i0e || c->row->op == OP_i1e ? build1(b, OP_abs, x) : build1(b, OP_neg, x);
+    give_rounded(c, build2(b, OP_mul, build1(b, c->row->op, x), build1(b, OP_exp, z)));
+}
+
+void decode_ndtr(Call *c) /* erfc(-x / sqrt(2)) / 2 */
+{
+    Build *b = &c->b;
+    Value *x = self_as(c, wide(c->meta[0].dtype)), *z = build2(b, OP_mul, x, number_like(c, x, -0.70710678118654752));
+    give_rounded(c, build2(b, OP_mul, build1(b, OP_erfc, z), number_like(c, x, 0.5)));
+}
+
+void decode_log_ndtr(Call *c) /* below -1 from the scaled function, as ndtr vanishes */
+{
+    Build *b = &c->b;
+    Value *x = self_as(c, wide(c->meta[0].dtype)), *half = number_like(c, x, 0.5);
+    Value *z = build2(b, OP_mul, x, number_like(c, x, -0.70710678118654752));
+    Value *low = build1(b, OP_log, build2(b, OP_mul, build1(b, OP_erfcx, z), half));
+    low = build2(b, OP_sub, low, build2(b, OP_mul, z, z));
+    Value *high = build2(b, OP_mul, build1(b, OP_erfc, build1(b, OP_neg, z)), half);
+    high = build1(b, OP_log1p, build1(b, OP_neg, high));
+    give_rounded(c, build3(b, OP_where, build2(b, OP_lt, x, number_like(c, x, -1)), low, high));
+}
+
+void decode_polygamma(Call *c) /* (-1)^(n + 1) n! zeta(n + 1, x) */
+{
+    Build *b = &c->b;
+    int64_t n = arg_int(c, "n");
+    Value *x = self_as(c, wide(c->meta[0].dtype));
+    if (n < 0)
+        fail_at(b->g->job, EXIT_INPUT, &b->origin, "%s: an order below 0", c->target);
+    if (n < 2) {
+        give_rounded(c, build1(b, n ? OP_trigamma : OP_digamma, x));
+        return;
+    }
+    double factor = (n % 2 ? 1 : -1) * exp(lgamma((double)n + 1));
+    Value *sum = build2(b, OP_zeta, number_like(c, x, (double)n + 1), x);
+    give_rounded(c, build2(b, OP_mul, sum, number_like(c, x, factor)));
+}
+
+void decode_mvlgamma(Call *c) /* p (p - 1) / 4 log(pi) + the sum of lgamma(x - j / 2), j < p */
+{
+    Build *b = &c->b;
+    int64_t p = arg_int(c, "p");
+    Value *x = self_as(c, wide(c->meta[0].dtype));
+    if (p < 1 || p > 64)
+        call_refuse(c, "of order %lld", (long long)p);
+    Value *r = number_like(c, x, (double)(p * (p - 1)) / 4 * log(pi));
+    for (int64_t j = 0; j < p; j++)
+        r = build2(b, OP_add, r, build1(b, OP_lgamma, build2(b, OP_sub, x, number_like(c, x, (double)j / 2))));
+    give_rounded(c, r);
+}
+
+void decode_shifted_chebyshev(Call *c)
+{
+    Build *b = &c->b;
+    Value *x, *n;
+    cast_operands(c, &x, &n);
+    x = build2(b, OP_sub, build2(b, OP_add, x, x), number_like(c, x, 1));
+    give_rounded(c, build2(b, c->row->op, x, n));
+}

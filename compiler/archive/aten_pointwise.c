@@ -41,7 +41,7 @@ DType promoted(const Promotion *p)
 /* ---- pointwise --------------------------------------------------------------------------------------------------- */
 void decode_unary(Call *c)
 {
-    Value *a = arg_tensor(c, "self");
+    Value *a = arg_tensor(c, arg_json(c, "x") ? "x" : "self");
     DType t = c->row->op == OP_isnan ? a->type.dtype : c->meta[0].dtype;
     bool rounding = c->row->op >= OP_floor && c->row->op <= OP_trunc;
     if ((rounding || c->row->op == OP_isnan) && !dtype_is_float(t) && !dtype_is_complex(t)) {

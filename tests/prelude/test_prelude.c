@@ -30,7 +30,7 @@ static long double ref_rem(long double x, long double y)
     return r != 0 && (r < 0) != (y < 0) ? r + y : r;
 }
 
-static long double ref_exponent(long double x)
+static long double exponent_of(long double x)
 {
     int e = 0;
     if (isfinite(x))
