@@ -14,10 +14,7 @@ const size_t aten_row_count = sizeof aten_rows / sizeof *aten_rows;
 
 const Row *aten_row(const char *target)
 {
-    bool subclass = !strncmp(target, "export.access_subclass_inner_tensor.", 36);
-    if (strncmp(target, "aten.", 5) && !subclass)
-        return NULL;
-    const char *name = strchr(target, '.') + 1, *dot = strchr(name, '.');
+    const char *name = strncmp(target, "aten.", 5) ? target : target + 5, *dot = strrchr(name, '.');
     size_t n = dot ? (size_t)(dot - name) : strlen(name);
     for (size_t i = 0; i < aten_row_count; i++) {
         const Row *r = &aten_rows[i];

@@ -115,6 +115,7 @@ const char *arg_text(Call *c, const char *name);              /* strings; "" whe
 size_t arg_ints(Call *c, const char *name, int64_t *out, size_t room, size_t want);
 /* Sizes, which may be dynamic.  Returns the count. */
 size_t arg_sizes(Call *c, const char *name, const Idx **out, size_t room);
+DType arg_dtype(Call *c, const char *name);                   /* DT_NONE: left out, or one that is not supported */
 bool arg_is_float_number(Call *c, const char *name);
 size_t arg_floats(Call *c, const char *name, double *out, size_t room);
 int arg_dim(Call *c, const char *name, int rank);             /* negative from the end, checked */

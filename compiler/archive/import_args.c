@@ -338,6 +338,12 @@ int dim_within(Call *c, int64_t d, int rank)
     return (int)(d < 0 ? d + n : d);
 }
 
+DType arg_dtype(Call *c, const char *name)
+{
+    const Json *a = arg_json(c, name);
+    return tagged(a, "as_scalar_type") ? dtype_from_torch(json_int(c->m->job, a, c->m->where)) : DT_NONE;
+}
+
 bool arg_is_float_number(Call *c, const char *name)
 {
     const Json *a = arg_json(c, name);
