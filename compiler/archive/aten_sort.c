@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sorting, and what is read off sorted rows: order statistics, quantiles, search. */
 #include "aten.h"
+#include <math.h>
 
 /* Axis dim last, the others in their order; or back from there. */
 static Value *axis_last(Call *c, Value *a, int dim, bool back)
@@ -64,9 +65,12 @@ void decode_topk(Call *c)
 {
     Value *a = arg_tensor(c, "self"), *index, *v;
     int dim = arg_dim(c, "dim", a->type.rank);
-    const Idx *n = arg_idx(c, "k"), *zero = k(c, 0), *one = k(c, 1);
+    const Idx *n = arg_idx(c, "k"), *zero = k(c, 0), *one = k(c, 1), *size = a->type.rank ? a->type.dim[dim] : one;
+    bool late = idx_is_late(n) || idx_is_late(size);
+    if (late && !(idx_provably_le(c->b.g->job, zero, n) && idx_provably_le(c->b.g->job, n, size)))
+        call_refuse(c, "only the run knows if %s elements are at least k", idx_text(c->b.g->job, size));
     call_guard(c, GUARD_LE, zero, n, "k is not negative");
-    call_guard(c, GUARD_LE, n, a->type.rank ? a->type.dim[dim] : one, "k is at most the size of the dimension");
+    call_guard(c, GUARD_LE, n, size, "k is at most the size of the dimension");
     v = sorted(c, a, dim, arg_bool(c, "largest"), &index);
     give(c, a->type.rank ? build_slice(&c->b, v, dim, zero, one, n) : v);
     c->result[1] = a->type.rank ? build_slice(&c->b, index, dim, zero, one, n) : index;
@@ -125,7 +129,7 @@ void decode_median(Call *c)
     int dim = along ? arg_dim(c, "dim", a->type.rank) : 0;
     const Idx *n = a->type.rank ? a->type.dim[dim] : k(c, 1);
     if (idx_is(n, 0) && !along && dtype_is_float(a->type.dtype)) {
-        give(c, number_like(c, a, 0.0 / 0.0));
+        give(c, number_like(c, a, NAN));
         return;
     }
     call_guard(c, GUARD_LE, k(c, 1), n, "the median of no elements");
@@ -181,8 +185,10 @@ void decode_quantile(Call *c)
     const char *way = arg_text(c, "interpolation");
     DType t = a->type.dtype;
     Value *q = arg_operand(c, "q", &number);
-    bool one_q = q->type.rank == 0;
+    bool one_q = q->type.rank == 0, all[MAX_RANK] = { true };
     q = at_least_1d(c, build_cast(b, q, t));
+    Value *valid = build2(b, OP_and, build2(b, OP_ge, q, number_like(c, q, 0)), build2(b, OP_le, q, number_like(c, q, 1)));
+    graph_check(b->g, build_reduce(b, OP_all, valid, all, false), sym(b->g->job, "quantiles are between 0 and 1"), &b->origin);
     a = axis_last(c, a, dim, false);
     Value *v = sorted(c, a, last, false, &index), *nans = count_nan(c, a, last), *size = build_index(b, a->type.dim[last]);
     Value *one = build_full_int(b, DT_i64, 1), *zero = number_like(c, a, 0), *end = build_cast(b, build2(b, OP_sub, size, one), t);
