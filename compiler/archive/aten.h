@@ -91,7 +91,6 @@ Value *pick(Call *c, Value *a, int dim, const Idx *at, const Type *t);
 
 Value *linear_steps(Call *c, Value *start, Value *end, const Idx *n, DType t); /* linspace, of f64 ends; f64 */
 Value *int_value(Call *c, const Idx *n); /* 0-d i64 */
-Value *const_ints(Call *c, const int64_t *v, int64_t n); /* 1-d i64; v is kept */
 /* start + step * i for i < n, along an axis of a tensor of sizes 1. */
 Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, int axis, int rank);
 
@@ -111,4 +110,7 @@ Value *flat(Call *c, Value *v); /* 1-d, row-major */
 
 /* The indices along each axis of what holds in `mask`, i64[size]; size NULL: a late symbol of its own. */
 void mask_indices(Call *c, Value *mask, const Idx *size, Value **out);
+Value *running_sum(Call *c, Value *v); /* along the first axis */
+/* i64[size]: i as often as repeats[i] says. */
+Value *repeat_indices(Call *c, Value *repeats, const Idx *size);
 #endif

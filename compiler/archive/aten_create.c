@@ -8,18 +8,6 @@ Value *int_value(Call *c, const Idx *n)
     return idx_is_const(n, &known) ? build_full_int(&c->b, DT_i64, known) : build_index(&c->b, n);
 }
 
-Value *const_ints(Call *c, const int64_t *v, int64_t n)
-{
-    Job *job = c->b.g->job;
-    Tensor *t = job_alloc(job, sizeof *t);
-    Storage *s = job_alloc(job, sizeof *s);
-    const Idx *dim = k(c, n);
-    Sym name = graph_name(c->b.g, job_printf(job, "%s_constant", c->b.stem));
-    *s = (Storage){ .size = (uint64_t)n * sizeof *v, .bytes = (const uint8_t *)v };
-    *t = (Tensor){ .name = name, .dtype = DT_i64, .rank = 1, .size = { n }, .stride = { 1 }, .storage = s };
-    return graph_const(c->b.g, t, type_make(DT_i64, 1, &dim), name);
-}
-
 Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, int axis, int rank)
 {
     Build *b = &c->b;

@@ -183,38 +183,3 @@ void decode_cartesian_prod(Call *c)
         out[i] = with_rank(c, flat(c, out[i]), 2, 0);
     cat_values(c, out, n, 1);
 }
-
-/* Rows of r indices below n, in order: the next one, or false.  `least`: how far apart neighbours are. */
-static bool next_combination(int64_t *row, int64_t r, int64_t n, int64_t least)
-{
-    int64_t i = r;
-    while (i-- > 0 && row[i] + 1 + least * (r - 1 - i) >= n)
-        ;
-    if (i < 0)
-        return false;
-    row[i]++;
-    for (int64_t j = i + 1; j < r; j++)
-        row[j] = row[j - 1] + least;
-    return true;
-}
-
-void decode_combinations(Call *c)
-{
-    Job *job = c->b.g->job;
-    Value *a = arg_tensor(c, "self");
-    int64_t r = arg_int(c, "r"), n, least = !arg_bool(c, "with_replacement"), row[MAX_RANK];
-    if (a->type.rank != 1 || !idx_is_const(a->type.dim[0], &n) || r > MAX_RANK)
-        call_refuse(c, "of a dynamic size, or of more than %d at once", MAX_RANK);
-    VEC(int64_t) index = { 0 };
-    for (int64_t i = 0; i < r; i++)
-        row[i] = i * least;
-    for (bool more = r >= 1 && n >= 1 && (!least || r <= n); more; more = next_combination(row, r, n, least)) {
-        for (int64_t i = 0; i < r; i++)
-            *vec_push(job, &index) = row[i];
-        if (index.n > 1 << 22)
-            call_refuse(c, "of too many elements");
-    }
-    Value *v = take(c, a, const_ints(c, index.n ? index.at : row, (int64_t)index.n), 0);
-    const Idx *dim[] = { k(c, r ? (int64_t)index.n / r : 0), k(c, r) };
-    give(c, build_reshape(&c->b, v, r ? 2 : 1, r ? dim : &dim[0]));
-}

@@ -11,7 +11,7 @@ static Value *selected(Call *c, Value *mask, const Idx *size)
     if (size)
         call_size(c, size, n->out[1], mask->type.dim[0]);
     else
-        size = call_found(c, n->out[1], mask->type.dim[0]);
+        size = call_number(c, n->out[1], 0, mask->type.dim[0]);
     return build_slice(&c->b, n->out[0], 0, k(c, 0), k(c, 1), size);
 }
 
@@ -52,13 +52,11 @@ static Value *columns(Call *c, Value *index, const Type *t)
 
 void decode_nonzero(Call *c) /* and nonzero_numpy (1): a column each */
 {
-    Value *a = arg_tensor(c, "self"), *index = selected(c, a, c->meta[0].dim[0]);
-    if ((int)c->row->op != 1) {
-        give(c, columns(c, index, &a->type));
-        return;
-    }
-    for (uint32_t i = 0; i < c->result_count; i++)
-        c->result[i] = (int)i < a->type.rank ? column(c, index, &a->type, (int)i) : index;
+    Value *a = arg_tensor(c, "self");
+    if ((int)c->row->op == 1)
+        mask_indices(c, a->type.rank ? a : flat(c, a), c->meta[0].dim[0], c->result);
+    else
+        give(c, columns(c, selected(c, a, c->meta[0].dim[0]), &a->type));
 }
 
 /* The first `size` of them, `fill_value` behind the last. */
@@ -106,4 +104,67 @@ void decode_bincount(Call *c)
     Value *none = build_expand(b, build_full_int(b, t->dtype, 0), 1, t->dim);
     weights = weights ? build_cast(b, weights, t->dtype) : build_full_int(b, t->dtype, 1);
     give(c, put(c, none, weights, a, 0, "add"));
+}
+
+/* Where the mask holds, the elements of `source` in order. */
+void decode_masked_scatter(Call *c)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    const Type *t = &c->meta[0];
+    Value *a = build_expand(b, arg_tensor(c, "self"), t->rank, t->dim);
+    Value *mask = flat(c, build_expand(b, as_bool(c, arg_tensor(c, "mask")), t->rank, t->dim));
+    Value *source = flat(c, build_cast(b, arg_tensor(c, "source"), t->dtype)), *ones = build_cast(b, mask, DT_i64);
+    const Idx *n = source->type.dim[0], *low = k(c, 0);
+    Value *count = build_reduce(b, OP_sum, ones, (const bool[]){ true }, false);
+    graph_check(b->g, build2(b, OP_le, count, int_value(c, n)), sym(job, "the source has an element for each that the mask selects"),
+                &b->origin);
+    Value *at = build2(b, OP_sub, running_sum(c, ones), build_full_int(b, DT_i64, 1));
+    at = build3(b, OP_where, mask, at, int_value(c, n)); /* the others read one more, that is not there */
+    Attr pad[2] = { attr_idx(job, "low", &low, 1), attr_float(job, "value", 0) };
+    source = build(b, OP_pad, &source, 1, &(Type){ t->dtype, 1, { idx_addk(job, n, 1) } }, pad, 2);
+    Value *v = build3(b, OP_where, mask, take(c, source, at, 0), flat(c, a));
+    give(c, build_reshape(b, v, t->rank, t->dim));
+}
+
+/* ---- of numbers in a tensor ------------------------------------------------------------------------------------------ */
+
+Value *running_sum(Call *c, Value *v)
+{
+    Attr at[2] = { attr_int(c->b.g->job, "axis", 0), attr_text(c->b.g->job, "op", "add") };
+    return build(&c->b, OP_scan, &v, 1, NULL, at, 2);
+}
+
+Value *repeat_indices(Call *c, Value *repeats, const Idx *size)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    Value *zero = build_full_int(b, DT_i64, 0), *one = build_full_int(b, DT_i64, 1);
+    repeats = build_cast(b, repeats, DT_i64);
+    Value *fine = build_reduce(b, OP_all, build2(b, OP_ge, repeats, zero), (const bool[]){ true }, false);
+    graph_check(b->g, fine, sym(job, "repeats are not negative"), &b->origin);
+    call_size(c, size, build_reduce(b, OP_sum, repeats, (const bool[]){ true }, false), NULL);
+    Value *first = build2(b, OP_sub, running_sum(c, repeats), repeats);
+    Value *marks = build_expand(b, zero, 1, (const Idx *[]){ idx_addk(job, size, 1) }); /* one more: empty ones at the end */
+    marks = put(c, marks, one, first, 0, "add");
+    Value *count = running_sum(c, marks);
+    return build2(b, OP_sub, build_slice(b, count, 0, k(c, 0), k(c, 1), size), one);
+}
+
+/* The elements of a chosen r at once, in order: the rows of indices that grow. */
+void decode_combinations(Call *c)
+{
+    Build *b = &c->b;
+    Value *a = arg_tensor(c, "self"), *grows = build_full_int(b, DT_bool, 1);
+    int64_t r = arg_int(c, "r");
+    Type grid = { DT_i64, (int)r, { NULL } };
+    if (a->type.rank != 1 || r < 1 || r > MAX_RANK)
+        call_refuse(c, "of %d dimensions, %lld at once", a->type.rank, (long long)r);
+    for (int i = 0; i < r; i++)
+        grid.dim[i] = a->type.dim[0];
+    Op order = arg_bool(c, "with_replacement") ? OP_le : OP_lt;
+    for (int i = 0; i + 1 < r; i++)
+        grows = build2(b, OP_and, grows, build2(b, order, iota_along(c, &grid, i), iota_along(c, &grid, i + 1)));
+    Value *index = selected(c, build_expand(b, grows, (int)r, grid.dim), c->meta[0].dim[0]);
+    give(c, take(c, a, columns(c, index, &grid), 0));
 }

@@ -351,8 +351,10 @@ void decode_where(Call *c)
     bool na, nb;
     DType t = c->meta[0].dtype;
     Value *cond = as_bool(c, arg_tensor(c, "condition"));
-    if (!arg_given(c, "self"))
-        call_refuse(c, "the form that returns indices has sizes known only during the run");
+    if (!arg_given(c, "self")) {
+        mask_indices(c, cond->type.rank ? cond : flat(c, cond), c->meta[0].dim[0], c->result);
+        return;
+    }
     Value *a = build_cast(&c->b, arg_operand(c, "self", &na), t);
     give(c, build3(&c->b, OP_where, cond, a, build_cast(&c->b, arg_operand(c, "other", &nb), t)));
 }

@@ -37,9 +37,7 @@ static Groups groups(Call *c, Value *v, const Idx *size)
     Value *next = neighbours(c, g.first, 1, size), *last = int_value(c, idx_addk(b->g->job, size, -1));
     next = build3(b, OP_where, build2(b, OP_lt, iota_along(c, &g.first->type, 0), last), next, int_value(c, n));
     g.lengths = build2(b, OP_sub, next, g.first);
-    Value *number = build_cast(b, differs, DT_i64);
-    Attr at[2] = { attr_int(b->g->job, "axis", 0), attr_text(b->g->job, "op", "add") };
-    g.of = build2(b, OP_sub, build(b, OP_scan, &number, 1, NULL, at, 2), one);
+    g.of = build2(b, OP_sub, running_sum(c, build_cast(b, differs, DT_i64)), one);
     return g;
 }
 

@@ -93,8 +93,12 @@ void decode_movedim(Call *c)
 static const Idx *python_index(Call *c, const Idx *e, const Idx *size)
 {
     Job *job = c->b.g->job;
-    if (e->lo < 0 && e->hi >= 0)
-        call_refuse(c, "%s may be negative or not", idx_text(job, e));
+    if (e->lo < 0 && e->hi >= 0) { /* only a number that the run finds is like this */
+        Build *b = &c->b;
+        Value *v = build_index(b, e), *zero = build_full_int(b, DT_i64, 0);
+        Value *back = build2(b, OP_max, build2(b, OP_add, v, int_value(c, size)), zero);
+        return call_number(c, build3(b, OP_where, build2(b, OP_lt, v, zero), back, v), 0, NULL);
+    }
     return e->hi < 0 ? idx_max(job, idx_add(job, e, size), idx_const(job, 0)) : e;
 }
 
@@ -161,19 +165,43 @@ void decode_select_at(Call *c)
     give(c, pick(c, a, dim, at, &c->meta[0]));
 }
 
+/* Where tensor_split cuts, of a tensor: its numbers, or equal parts, which the recorded sizes know. */
+static size_t cuts_of(Call *c, const Idx **cut, size_t room)
+{
+    Value *v = arg_json(c, "tensor_indices_or_sections") ? arg_tensor(c, "tensor_indices_or_sections") : NULL;
+    int64_t n = 0;
+    if (!v)
+        return arg_json(c, "indices") ? arg_sizes(c, "indices", cut, room) : 0;
+    v = build_cast(&c->b, v, DT_i64);
+    if (!v->type.rank)
+        call_size(c, k(c, c->result_count), v, NULL);
+    else if (!idx_is_const(v->type.dim[0], &n) || n < 0 || (size_t)n > room)
+        call_refuse(c, "at too many places");
+    for (int64_t i = 0; i < n; i++)
+        cut[i] = call_number(c, pick(c, v, 0, k(c, i), &(Type){ .dtype = DT_i64 }), INT64_MIN, NULL);
+    return (size_t)n;
+}
+
 void decode_split(Call *c) /* hsplit (1), vsplit (2) and dsplit (3) name their dim themselves */
 {
+    Job *job = c->b.g->job;
     Value *a = arg_tensor(c, "self");
     int kind = (int)c->row->op, rank = a->type.rank;
     int dim = kind ? dim_within(c, kind == 1 ? rank > 1 : kind == 2 ? 0 : 2, rank) : arg_dim(c, "dim", rank);
     const Idx *at = k(c, 0), *n = a->type.dim[dim], *cut[64];
-    size_t cuts = arg_json(c, "indices") ? arg_sizes(c, "indices", cut, 64) : 0;
+    size_t cuts = cuts_of(c, cut, 64);
+    for (size_t i = 0; i < cuts; i++)
+        cut[i] = idx_min(job, python_index(c, cut[i], n), n);
     for (uint32_t i = 0; i < c->result_count; i++) {
+        const Idx *size = c->meta[i].dim[dim], *end = i < cuts ? cut[i] : n;
         if (i && i <= cuts) /* parts may overlap */
-            at = idx_min(c->b.g->job, python_index(c, cut[i - 1], n), n);
-        const Idx *size = c->meta[i].dim[dim];
+            at = cut[i - 1];
+        if (cuts && idx_is_late(size)) {
+            end = idx_max(job, idx_sub(job, end, at), k(c, 0));
+            call_size(c, size, build_index(&c->b, end), end);
+        }
         c->result[i] = part(c, a, dim, at, k(c, 1), size);
-        at = idx_add(c->b.g->job, at, size);
+        at = idx_add(job, at, size);
     }
 }
 
@@ -243,10 +271,18 @@ void decode_repeat(Call *c) /* and tile */
 
 void decode_repeat_interleave(Call *c)
 {
+    const Json *given = arg_json(c, "repeats");
+    Value *repeats = given && !strcmp(json_key(given), "as_tensor") ? at_least_1d(c, arg_tensor(c, "repeats")) : NULL;
+    if (!arg_given(c, "self")) { /* the form that gives indices */
+        give(c, repeat_indices(c, repeats, c->meta[0].dim[0]));
+        return;
+    }
     Value *a = at_least_1d(c, arg_tensor(c, "self"));
-    if (arg_json(c, "repeats") && !strcmp(json_key(arg_json(c, "repeats")), "as_tensor"))
-        call_refuse(c, "repeats by a tensor");
     a = arg_given(c, "dim") ? a : flat(c, a);
     int dim = arg_given(c, "dim") ? arg_dim(c, "dim", a->type.rank) : 0;
-    give(c, repeated(c, a, dim, c->meta[0].dim[dim], OP_div_floor, arg_idx(c, "repeats")));
+    const Idx *n = a->type.dim[dim], *size = c->meta[0].dim[dim];
+    if (repeats)
+        give(c, take(c, a, repeat_indices(c, build_expand(&c->b, repeats, 1, &n), size), dim));
+    else
+        give(c, repeated(c, a, dim, size, OP_div_floor, arg_idx(c, "repeats")));
 }

@@ -257,6 +257,7 @@ typedef struct Eval {
     const Idx *(*symbol)(void *, Sym);
     void *ctx;
     Build *b;
+    Value *(*value)(void *, Sym);
 } Eval;
 
 static bool named(const Expr *e, const char *name)
@@ -353,7 +354,7 @@ static const Idx *as_idx(Eval *v, const Expr *e)
 
 const Idx *expr_idx(Job *job, const Expr *e, const Idx *(*symbol)(void *, Sym), void *ctx)
 {
-    return as_idx(&(Eval){ job, symbol, ctx, NULL }, e);
+    return as_idx(&(Eval){ job, symbol, ctx, NULL, NULL }, e);
 }
 
 /* ---- as a 0-d tensor ------------------------------------------------------------------------------- */
@@ -378,8 +379,26 @@ static Value *fold_value(Eval *v, const Expr *e, Op op, bool boolean)
     return r;
 }
 
+/* What the ranges of the symbols say: 1 or 0; -1: they do not. */
+static int decided(Job *job, Op op, const Idx *a, const Idx *b)
+{
+    bool less = idx_provably_lt(job, a, b), more = idx_provably_lt(job, b, a);
+    switch (op) {
+    case OP_eq: return a == b ? 1 : less || more ? 0 : -1;
+    case OP_ne: return a == b ? 0 : less || more ? 1 : -1;
+    case OP_lt: return less ? 1 : idx_provably_le(job, b, a) ? 0 : -1;
+    case OP_le: return more ? 0 : idx_provably_le(job, a, b) ? 1 : -1;
+    case OP_gt: return more ? 1 : idx_provably_le(job, a, b) ? 0 : -1;
+    default: return less ? 0 : idx_provably_le(job, b, a) ? 1 : -1;
+    }
+}
+
 static Value *compare(Eval *v, const Expr *e, Op op)
 {
+    const Idx *x = e->n == 2 ? as_idx(v, e->arg[0]) : NULL, *y = x ? as_idx(v, e->arg[1]) : NULL;
+    int known = y ? decided(v->job, op, x, y) : -1;
+    if (known >= 0)
+        return build_full_int(v->b, DT_bool, known);
     Value *a = e->n == 2 ? as_value(v, e->arg[0]) : NULL, *b = a ? as_value(v, e->arg[1]) : NULL;
     if (!a || !b)
         return NULL;
@@ -404,6 +423,8 @@ static Value *as_value(Eval *v, const Expr *e)
         return build_index(v->b, whole);
     if (e->kind == EXPR_FLOAT || e->kind == EXPR_INT)
         return build_full(v->b, DT_f64, e->kind == EXPR_FLOAT ? e->real : (double)e->number / (double)e->denominator);
+    if (e->kind == EXPR_SYMBOL)
+        return v->value(v->ctx, e->name);
     if (e->kind == EXPR_BOOL)
         return build_full_int(v->b, DT_bool, e->number);
     if (e->kind != EXPR_CALL)
@@ -430,7 +451,7 @@ static Value *as_value(Eval *v, const Expr *e)
     return NULL;
 }
 
-Value *expr_value(Build *b, const Expr *e, const Idx *(*symbol)(void *, Sym), void *ctx)
+Value *expr_value(Build *b, const Expr *e, const Idx *(*symbol)(void *, Sym), Value *(*value)(void *, Sym), void *ctx)
 {
-    return as_value(&(Eval){ b->g->job, symbol, ctx, b }, e);
+    return as_value(&(Eval){ b->g->job, symbol, ctx, b, value }, e);
 }

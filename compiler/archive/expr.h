@@ -22,6 +22,8 @@ struct Expr {
 Expr *expr_parse(Job *job, const char *text);
 /* As an integer; symbol(ctx, name) gives each symbol.  NULL when an operation has no integer form here. */
 const Idx *expr_idx(Job *job, const Expr *e, const Idx *(*symbol)(void *ctx, Sym name), void *ctx);
-/* As a 0-d tensor (i64, f64 or bool) computed by nodes. NULL when an operation is not supported. */
-Value *expr_value(Build *b, const Expr *e, const Idx *(*symbol)(void *ctx, Sym name), void *ctx);
+/* As a 0-d tensor (i64, f64 or bool) computed by nodes; value(ctx, name) gives symbols that are no integers.  NULL when
+ * an operation is not supported. */
+Value *expr_value(Build *b, const Expr *e, const Idx *(*symbol)(void *ctx, Sym name),
+                  Value *(*value)(void *ctx, Sym name), void *ctx);
 #endif

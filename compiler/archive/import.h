@@ -131,8 +131,8 @@ Value *view_write(Call *c, Value *view, Value *base, Value *contents);
 void call_size(Call *c, const Idx *size, Value *found, const Idx *most);
 /* A late symbol among the sizes that has no value yet; NULL: none. */
 const Idx *call_new_size(Call *c, const Type *t);
-/* call_size for a number >= 0 that no size of the archive is: a symbol of its own. */
-const Idx *call_found(Call *c, Value *found, const Idx *most);
+/* call_size for a number >= least that no size of the archive is: a symbol of its own. */
+const Idx *call_number(Call *c, Value *found, int64_t least, const Idx *most);
 /* Refuses the call: exit 3 with operator, line and reason. */
 _Noreturn void call_refuse(Call *c, const char *format, ...) PRINTF_LIKE(2, 3);
 #endif

@@ -22,6 +22,12 @@ typedef struct Symbol {
     const Idx *size;
 } Symbol;
 
+typedef struct Real {
+    Sym name;
+    Value *value;
+    Scope *scope;
+} Real;
+
 struct Import {
     Job *job;
     VEC(Symbol) symbols;
@@ -41,6 +47,7 @@ struct Import {
     int depth;
     bool late;                /* symbols called u that appear now are known only during the run */
     VEC(const Idx *) found;   /* those that a node has given a value */
+    VEC(Real) reals;          /* and symbols that are no integers */
 };
 
 /* ---- import.c: programs ---- */

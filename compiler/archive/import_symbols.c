@@ -123,10 +123,10 @@ void call_size(Call *c, const Idx *size, Value *found, const Idx *most)
     build_size(&c->b, found, size);
 }
 
-const Idx *call_found(Call *c, Value *found, const Idx *most)
+const Idx *call_number(Call *c, Value *found, int64_t least, const Idx *most)
 {
     Job *job = c->m->job;
-    const Idx *symbol = idx_late(job, idx_fresh(job, "found"), 0, INT64_MAX);
+    const Idx *symbol = idx_late(job, idx_fresh(job, "found"), least, INT64_MAX);
     *vec_push(job, &c->m->top->symbols) = symbol;
     call_size(c, symbol, found, most);
     return symbol;
@@ -232,6 +232,15 @@ const Idx *recorded_offset(Import *m, const char *name)
     return s ? read_sym_int(m, s) : NULL;
 }
 
+static Value *import_real(void *ctx, Sym name)
+{
+    Import *m = ctx;
+    for (size_t i = 0; i < m->reals.n; i++)
+        if (m->reals.at[i].name == name && m->reals.at[i].scope == m->scope)
+            return m->reals.at[i].value;
+    return NULL;
+}
+
 /* The number inside a tensor: as a size, if it is an integer or bool. */
 static void import_item(Call *c, const char *name, const Idx *size, const Json *e)
 {
@@ -241,12 +250,15 @@ static void import_item(Call *c, const char *name, const Idx *size, const Json *
     if (type_count(m->job, &a->type) != idx_const(m->job, 1))
         call_refuse(c, "of more than one element");
     a = build_reshape(b, a, 0, NULL);
+    const Expr *x = e ? parse_expr(m, e) : NULL;
     if (dtype_is_float(a->type.dtype)) {
-        entry_new(m, name, ENTRY_SCALAR)->value = build_cast(b, a, DT_f64);
+        a = build_cast(b, a, DT_f64);
+        entry_new(m, name, ENTRY_SCALAR)->value = a;
+        if (x && x->kind == EXPR_SYMBOL)
+            *vec_push(m->job, &m->reals) = (Real){ x->name, a, m->scope };
         return;
     }
     Value *found = build_cast(b, a, DT_i64);
-    const Expr *x = e ? parse_expr(m, e) : NULL;
     if (size) {
         call_size(c, size, found, NULL);
         entry_new(m, name, ENTRY_INT)->number = size;
@@ -293,7 +305,7 @@ bool import_symbolic(Import *m, const Json *node)
     }
     Value *value = NULL;
     if (e)
-        value = expr_value(&c.b, parse_expr(m, e), import_symbol, m);
+        value = expr_value(&c.b, parse_expr(m, e), import_symbol, import_real, m);
     else if (f)
         value = build_full(&c.b, DT_f64, json_double(m->job, json_need(m->job, v, "as_float", m->where), m->where));
     else
