@@ -100,6 +100,8 @@ static void lower_loop(Lower *l, Node *n, Buffer **out)
             test->inputs.at[i].value->buffer = inside->buffer;
     }
     for (uint32_t i = carried; i < n->out_count; i++) {
+        if (!n->out[i]->uses)
+            continue;
         Affine a = { .buffer = out[i], .offset = out[i]->offset };
         memcpy(a.stride, out[i]->stride, sizeof a.stride);
         to[i] = part_of(l, loop, sym_printf(job, "%s_at", n->out[i]->name), &a, &n->out[i]->type, at);
@@ -112,6 +114,8 @@ static void lower_loop(Lower *l, Node *n, Buffer **out)
     loop->body = lower_region(l, body, to);
     item_add(l, (Item){ .loop = loop });
     for (uint32_t i = 0; i < carried; i++) {
+        if (!n->out[i]->uses)
+            continue;
         Value *last = job_alloc(job, sizeof *last);
         *last = (Value){ .name = n->out[i]->name, .type = n->out[i]->type, .buffer = loop->carried.at[i].now };
         store_value(l, last, out[i]);

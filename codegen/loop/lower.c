@@ -638,6 +638,7 @@ void lower_graph(Lower *l, Graph *g, Buffer **outputs)
     l->halo = job_array(l->job, room, sizeof *l->halo);
     l->realize = job_array(l->job, room, sizeof *l->realize);
     l->conv_form = job_array(l->job, room, sizeof *l->conv_form);
+    graph_count_uses(g);
     choose_layout(l, g);
     choose_buffers(l, g);
     for each_node (n, g)

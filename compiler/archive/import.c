@@ -28,6 +28,11 @@ static const struct Special {
     { "higher_order.invoke_quant_packed", import_inlined },
 };
 
+const char *import_special(size_t i)
+{
+    return i < sizeof specials / sizeof *specials ? specials[i].target : NULL;
+}
+
 static const struct Special *special(const char *target)
 {
     for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)

@@ -30,6 +30,9 @@ Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, Import
 /* Whether the graph reads a weight as a constant that turned out to be state: import it again. */
 bool import_is_stale(const Graph *g, const ImportOptions *options);
 
+/* The targets that no row of aten.def reads, by number; NULL behind the last. */
+const char *import_special(size_t i);
+
 /* `aotc check`: every operator of the program that has no row, each once with its first source line.  Returns how
  * many; prints one line each. */
 size_t import_check(Job *job, Archive *archive, size_t model, FILE *out);

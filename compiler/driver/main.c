@@ -54,6 +54,10 @@ static void list_ops(void)
         else
             printf(" `%s`%s", r->name, strchr(r->flags, 'm') ? "(_)" : "");
     }
+    printf(" |\n| `torch.ops.higher_order` |");
+    for (size_t i = 0; import_special(i); i++)
+        if (!strncmp(import_special(i), "higher_order.", 13))
+            printf(" `%s`", import_special(i) + 13);
     printf(" |\n");
 }
 
