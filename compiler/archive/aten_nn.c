@@ -69,6 +69,59 @@ void decode_trilinear(Call *c)
     give(c, build_cast(b, n ? build_reduce(b, OP_sum, product, axes, false) : product, t));
 }
 
+/* Which indices are not padding_idx; NULL: all.  The inner operators know no index from the end: there -1 is none. */
+static Value *rows_that_count(Call *c, Value *index, const Idx *rows)
+{
+    bool inner = !strncmp(c->target, "aten._", 6);
+    int64_t skipped = arg_json(c, "padding_idx") ? arg_int(c, "padding_idx") : -1;
+    if (!arg_json(c, "padding_idx") || (inner && skipped < 0))
+        return NULL;
+    const Idx *row = skipped < 0 ? idx_addk(c->b.g->job, rows, skipped) : k(c, skipped);
+    return build2(&c->b, OP_ne, build_cast(&c->b, index, DT_i64), int_value(c, row));
+}
+
+/* Rows of a table by index, those of one bag joined: their sum, mean or maximum. Bag b begins at offsets[b]. */
+void decode_embedding_bag(Call *c)
+{
+    enum { SUM, MEAN, MAX };
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    const Type *t = &c->meta[0];
+    DType d = wide(t->dtype);
+    Value *table = arg_tensor(c, "weight"), *index = arg_tensor(c, "indices"), *offsets = arg_tensor(c, "offsets");
+    Value *scale = arg_tensor_or_null(c, "per_sample_weights");
+    int64_t mode = arg_int(c, "mode");
+    if (index->type.rank != 1 || offsets->type.rank != 1 || table->type.rank != 2 || t->rank != 2 || mode < SUM ||
+        mode > MAX)
+        call_refuse(c, "of operands of these ranks, or mode %lld", (long long)mode);
+    const Idx *n = index->type.dim[0], *bags = t->dim[0];
+    bool last = arg_bool(c, "include_last_offset"), columns[MAX_RANK] = { false, true };
+    call_guard(c, GUARD_EQ, offsets->type.dim[0], idx_addk(job, bags, last), "there must be an offset for each bag");
+    offsets = build_cast(b, build_slice(b, offsets, 0, k(c, 0), k(c, 1), bags), DT_i64);
+    Value *begun = build2(b, OP_le, offsets, affine_along(c, n, k(c, 0), k(c, 1), 0, 2));
+    Value *bag = build_reduce(b, OP_sum, build_cast(b, begun, DT_i64), columns, false);
+    bag = build2(b, OP_sub, bag, int_value(c, k(c, 1)));
+    Value *kept = rows_that_count(c, index, table->type.dim[0]);
+    bool skips = kept != NULL;
+    if (!skips)
+        kept = build_expand(b, build_full_int(b, DT_bool, 1), 1, &n);
+    Value *column = build_reshape(b, kept, 2, (const Idx *[]){ n, k(c, 1) });
+    Value *rows = build_cast(b, take(c, table, index, 0), d),
+          *nothing = number_like(c, rows, mode == MAX ? -1e308 * 10 : 0);
+    if (scale)
+        rows = build2(b, OP_mul, rows, build_reshape(b, build_cast(b, scale, d), 2, column->type.dim));
+    rows = skips ? build3(b, OP_where, column, rows, nothing) : rows;
+    Value *zeros = build_expand(b, nothing, 2, t->dim), *r = put(c, zeros, rows, bag, 0, mode == MAX ? "max" : "add");
+    Value *count = build_expand(b, build_full_int(b, DT_i64, 0), 1, &bags);
+    count = put(c, count, build_cast(b, kept, DT_i64), bag, 0, "add");
+    count = build_reshape(b, count, 2, (const Idx *[]){ bags, k(c, 1) });
+    if (mode == MEAN)
+        r = build2(b, OP_div, r, build_cast(b, build2(b, OP_max, count, int_value(c, k(c, 1))), d));
+    if (mode == MAX)
+        r = build3(b, OP_where, build2(b, OP_eq, count, int_value(c, k(c, 0))), number_like(c, r, 0), r);
+    give(c, build_cast(b, r, t->dtype));
+}
+
 void decode_nothing(Call *c)
 {
     (void)c;

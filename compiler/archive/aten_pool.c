@@ -244,3 +244,87 @@ void decode_adaptive_pool(Call *c)
     }
     give(c, build_cast(b, r, t->dtype));
 }
+
+/* ---- windows at random places ------------------------------------------------------------------------------------ */
+
+/* Where the windows of an axis begin, for samples s in [0, 1): trunc((i + s) * alpha) - trunc(s * alpha), the last at the
+ * end. */
+static Value *random_starts(Call *c, Value *s, const Idx *in, int64_t size, const Idx *out)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    DType t = s->type.dtype;
+    Value *room = int_value(c, idx_addk(job, in, -size)), *i = count_up(c, out, false);
+    Value *gaps = build_cast(b, int_value(c, idx_addk(job, out, -1)), t);
+    Value *alpha = build2(b, OP_div, build_cast(b, room, t), gaps);
+    Value *at = build2(b, OP_mul, build2(b, OP_add, build_cast(b, i, t), s), alpha);
+    at = build2(b, OP_sub, build_cast(b, at, DT_i64), build_cast(b, build2(b, OP_mul, s, alpha), DT_i64));
+    Value *last = build2(b, OP_eq, i, int_value(c, idx_addk(job, out, -1)));
+    return build3(b, OP_where, last, room, at);
+}
+
+void decode_fractional_pool(Call *c)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    Value *a = arg_tensor(c, "self"), *samples = arg_tensor(c, "random_samples"), *index[4], *number = NULL;
+    int n = pooled_axes(c, a), rank = a->type.rank;
+    int64_t kernel[3], axes[4] = { 0, 1, 2, 3 };
+    const Type *t = &c->meta[0];
+    if (arg_ints(c, "kernel_size", kernel, 3, (size_t)n) != (size_t)n || t->rank != rank || samples->type.rank != 3 ||
+        !dtype_is_float(a->type.dtype))
+        call_refuse(c, "of these operands");
+    const Idx *planes = k(c, 1), *dim[8];
+    for (int i = 0; i < rank - n; i++)
+        planes = idx_mul(job, planes, a->type.dim[i]);
+    const Idx *given = idx_mul(job, samples->type.dim[0], samples->type.dim[1]);
+    call_guard(c, GUARD_EQ, given, planes, "there must be random samples for each plane");
+    call_guard(c, GUARD_EQ, samples->type.dim[2], k(c, n), "there must be a random sample for each axis");
+    dim[0] = planes;
+    for (int i = 0; i < n; i++)
+        dim[i + 1] = a->type.dim[rank - n + i];
+    a = build_reshape(b, a, n + 1, dim);
+    samples = build_reshape(b, samples, 2, (const Idx *[]){ planes, k(c, n) });
+    index[0] = affine_along(c, planes, k(c, 0), k(c, 1), 0, 2 * n + 1);
+    for (int i = 0; i < n; i++) {
+        const Idx *in = a->type.dim[i + 1], *out = t->dim[rank - n + i];
+        call_guard(c, GUARD_LE, k(c, kernel[i] > 0 ? kernel[i] : INT64_MAX), in, "windows must fit the input");
+        Value *s = build_slice(b, samples, 1, k(c, n == 2 ? 1 - i : i), k(c, 1), k(c, 1)); /* the width's comes first */
+        Value *start = random_starts(c, s, in, kernel[i], out);
+        for (int j = 0; j <= 2 * n; j++)
+            dim[j] = j == 0 ? planes : j == i + 1 ? out : k(c, 1);
+        start = build_reshape(b, start, 2 * n + 1, dim);
+        index[i + 1] =
+            build2(b, OP_add, start, affine_along(c, k(c, kernel[i]), k(c, 0), k(c, 1), n + 1 + i, 2 * n + 1));
+        number = number ? build2(b, OP_mul, number, int_value(c, in)) : number;
+        number = number ? build2(b, OP_add, number, index[i + 1]) : index[i + 1];
+    }
+    Value *windows = take_axes(c, a, index, axes, n + 1);
+    bool over[MAX_RANK] = { false };
+    for (int i = 0; i < n; i++)
+        over[n + 1 + i] = true;
+    give(c, build_reshape(b, build_reduce(b, OP_amax, windows, over, false), rank, t->dim));
+    if (c->result_count > 1)
+        c->result[1] = build_reshape(b, place_of(c, windows, number, n), rank, t->dim);
+}
+
+/* The gradient of max pooling: each one of the result goes to the element that was the greatest. */
+void decode_max_pool_backward(Call *c)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    Value *grad = arg_tensor(c, "grad_output"), *at = arg_tensor(c, "indices"), *a = arg_tensor(c, "self");
+    int n = pooled_axes(c, a), rank = a->type.rank;
+    const Type *t = &c->meta[0];
+    if (grad->type.rank != rank || at->type.rank != rank)
+        call_refuse(c, "of operands of different ranks");
+    const Idx *in[2] = { k(c, 1), k(c, 1) }, *out[2] = { k(c, 1), k(c, 1) };
+    for (int i = 0; i < rank; i++) {
+        in[i >= rank - n] = idx_mul(job, in[i >= rank - n], a->type.dim[i]);
+        out[i >= rank - n] = idx_mul(job, out[i >= rank - n], grad->type.dim[i]);
+    }
+    Value *index[2] = { affine_along(c, in[0], k(c, 0), k(c, 1), 0, 2), build_reshape(b, at, 2, out) };
+    Value *zeros = build_expand(b, build_full_int(b, wide(t->dtype), 0), 2, in);
+    Value *r = put_axes(c, zeros, build_reshape(b, grad, 2, out), index, (int64_t[]){ 0, 1 }, 2, "add");
+    give(c, build_cast(b, build_reshape(b, r, t->rank, t->dim), t->dtype));
+}
