@@ -231,6 +231,20 @@ typedef struct aotk_routine {
     X(compact, suffix)                                                                             \
     X(fft, suffix)                                                                                 \
     X(fft_real, suffix)                                                                            \
+    X(lu, suffix)                                                                                  \
+    X(lu_solve, suffix)                                                                            \
+    X(solve, suffix)                                                                               \
+    X(triangular, suffix)                                                                          \
+    X(permutation, suffix)                                                                         \
+    X(cholesky, suffix)                                                                            \
+    X(ldl, suffix)                                                                                 \
+    X(ldl_solve, suffix)                                                                           \
+    X(matrix_exp, suffix)                                                                          \
+    X(householder, suffix)                                                                         \
+    X(reflections, suffix)                                                                         \
+    X(eigh, suffix)                                                                                \
+    X(eig, suffix)                                                                                 \
+    X(svd, suffix)                                                                                 \
     X(search, suffix)                                                                              \
     X(sort, suffix)                                                                \
     X(sort_rows, suffix)

@@ -59,6 +59,21 @@ Value *build_abs(Call *c, Value *z);     /* of complex values, too */
 Value *as_real(Call *c, Value *z);       /* a last axis of 2 */
 Value *as_complex(Call *c, Value *pairs);
 
+/* ---- aten_linalg.c ---- */
+
+Value *arg_matrix(Call *c, const char *name);                /* f32 or f64; the name may also be A, self or input */
+Value *transposed(Call *c, Value *v);                        /* the last two axes */
+Node *matrix_routine(Call *c, Op op, Value *const *in, uint32_t n, const char *attr, int64_t number); /* attr or NULL */
+void give_result(Call *c, uint32_t i, Value *v);                 /* result i, if there is one, of its recorded type */
+Value *triangle_of(Call *c, Value *a, bool upper, int64_t diagonal);
+Value *eye_like(Call *c, const Type *like);
+Value *diagonal_of(Call *c, Value *a);
+Node *inverse_of(Call *c, Value *a);                         /* the inverse, info */
+
+/* ---- aten_norm.c ---- */
+
+Value *norm_of(Call *c, Value *x, double p, const bool *axes, bool keep); /* of a floating x, of any order */
+
 /* ---- aten_reduce.c ---- */
 
 /* Marks the axes that argument dim names; all, where it names none. */

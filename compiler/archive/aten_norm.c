@@ -4,7 +4,7 @@
 #include <math.h>
 
 /* (sum |x| ** p) ** (1 / p) over axes, of a floating x; p may be 0 or infinite. */
-static Value *norm_of(Call *c, Value *x, double p, const bool *axes, bool keep)
+Value *norm_of(Call *c, Value *x, double p, const bool *axes, bool keep)
 {
     Build *b = &c->b;
     x = build1(b, OP_abs, x);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operators of kind ROUTINE: the types of their results, the work space they want.  What the checks here let through,
  * the C functions rely on: they know no bounds but the sizes they are given. */
-#include "graph.h"
+#include "routine.h"
 #include <string.h>
 
 /* ---- rules of rows ------------------------------------------------------------------------------------------- */
