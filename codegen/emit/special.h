@@ -25,6 +25,23 @@ AOT_OUTLINE f64 aot_sin_turns(f64 x)
     return aot_floor_f64(0.5 * n) * 2.0 == n ? s : -s;
 }
 
+/* ---- random bits ----------------------------------------------------------------------------- */
+
+/* Philox4x32-10 (Salmon and others, 2011): two of its four words, for the counter (at, run). */
+AOT_OUTLINE i64 aot_philox_i64(i64 key, i64 run, i64 at)
+{
+    u32 k0 = (u32)key, k1 = (u32)((u64)key >> 32), c[4];
+    c[0] = (u32)at, c[1] = (u32)((u64)at >> 32), c[2] = (u32)run, c[3] = (u32)((u64)run >> 32);
+    for (i32 i = 0; i < 10; i++, k0 += 0x9e3779b9u, k1 += 0xbb67ae85u) {
+        u64 p = (u64)c[0] * 0xd2511f53u, q = (u64)c[2] * 0xcd9e8d57u;
+        c[0] = (u32)(q >> 32) ^ c[1] ^ k0;
+        c[1] = (u32)q;
+        c[2] = (u32)(p >> 32) ^ c[3] ^ k1;
+        c[3] = (u32)p;
+    }
+    return (i64)((u64)c[1] << 32 | c[0]);
+}
+
 /* ---- gamma and its kin ----------------------------------------------------------------------- */
 
 /* log |gamma(x)|: moved into [1.5, 2.5] by the recurrence or, beyond 12, by Stirling's series. */

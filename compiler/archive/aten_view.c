@@ -223,13 +223,6 @@ void decode_cast(Call *c)
     give(c, build_cast(&c->b, arg_tensor(c, "self"), c->meta[0].dtype));
 }
 
-void decode_dropout(Call *c)
-{
-    if (arg_bool(c, "train"))
-        call_refuse(c, "it drops at random (train=True); export the model in eval mode");
-    give(c, arg_tensor(c, "input"));
-}
-
 void decode_copy(Call *c)
 {
     Value *to = arg_tensor(c, "self"), *from = build_cast(&c->b, arg_tensor(c, "src"), to->type.dtype);

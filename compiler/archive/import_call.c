@@ -234,7 +234,7 @@ void import_call(Import *m, const Json *node)
     if (is_in_place(c.target) && self && n == 1 && !strchr(c.row->flags, 'v')) {
         if (self->kind != ENTRY_TENSOR)
             call_refuse(&c, "it writes into something that is no tensor");
-        if (!strchr(c.row->flags, 'i'))
+        if (!strchr(c.row->flags, 'i') || c.result[0] != self->value)
             entry_write(&c, self, c.result[0]);
         entry_alias(m, names[0], self);
         return;

@@ -35,7 +35,7 @@ extern const OpInfo op_info[OP_COUNT];
 Op op_from_name(const char *name); /* OP_COUNT: none */
 static inline bool op_is_special(Op op)
 {
-    return op >= OP_lgamma && op <= OP_legendre;
+    return op >= OP_lgamma && op <= OP_philox;
 }
 
 typedef struct Type {
