@@ -106,6 +106,7 @@ Value *pick(Call *c, Value *a, int dim, const Idx *at, const Type *t);
 
 Value *linear_steps(Call *c, Value *start, Value *end, const Idx *n, DType t); /* linspace, of f64 ends; f64 */
 Value *int_value(Call *c, const Idx *n); /* 0-d i64 */
+Value *const_ints(Call *c, const int64_t *v, int64_t n); /* 1-d i64; v is kept */
 /* start + step * i for i < n, along an axis of a tensor of sizes 1. */
 Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, int axis, int rank);
 
@@ -120,6 +121,13 @@ Value *put_axes(Call *c, Value *a, Value *src, Value *const *index, const int64_
 Value *gather(Call *c, Value *a, Value *index, int dim); /* index: of a's rank, an index along dim for each element */
 Value *at_least_1d(Call *c, Value *v);
 Value *flat(Call *c, Value *v); /* 1-d, row-major */
+
+/* ---- aten_resample.c ---- */
+
+DType wide_type(DType d); /* f64, else f32 */
+Value *size_as(Call *c, const Idx *n, DType d);
+Value *index_plus(Call *c, Value *index, int64_t by, const Idx *n); /* in [0, n) */
+void cubic_weights(Call *c, Value *t, Value **w);                   /* of the four neighbours of a point, t behind the second */
 
 /* ---- aten_late.c ---- */
 

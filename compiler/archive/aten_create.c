@@ -8,6 +8,45 @@ Value *int_value(Call *c, const Idx *n)
     return idx_is_const(n, &known) ? build_full_int(&c->b, DT_i64, known) : build_index(&c->b, n);
 }
 
+Value *const_ints(Call *c, const int64_t *v, int64_t n)
+{
+    Job *job = c->b.g->job;
+    Tensor *t = job_alloc(job, sizeof *t);
+    Storage *s = job_alloc(job, sizeof *s);
+    const Idx *dim = k(c, n);
+    Sym name = graph_name(c->b.g, job_printf(job, "%s_constant", c->b.stem));
+    *s = (Storage){ .size = (uint64_t)n * sizeof *v, .bytes = (const uint8_t *)v };
+    *t = (Tensor){ .name = name, .dtype = DT_i64, .rank = 1, .size = { n }, .stride = { 1 }, .storage = s };
+    return graph_const(c->b.g, t, type_make(DT_i64, 1, &dim), name);
+}
+
+/* Rows and columns of the elements on and below (above: 1) a diagonal, row by row. */
+void decode_triangle_indices(Call *c)
+{
+    Job *job = c->b.g->job;
+    int64_t rows = arg_int(c, "row"), columns = arg_int(c, "col"), offset = arg_int(c, "offset");
+    const int64_t most = 1 << 22;
+    VEC(int64_t) i = { 0 }, j = { 0 };
+    if (rows > most || columns > most || offset > most || offset < -most)
+        call_refuse(c, "of so many elements");
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t from = r + offset > 0 && c->row->op ? r + offset : 0, to = c->row->op ? columns : r + offset + 1;
+        for (int64_t x = from; x < to && x < columns; x++) {
+            *vec_push(job, &i) = r;
+            *vec_push(job, &j) = x;
+        }
+        if (i.n > (size_t)most)
+            call_refuse(c, "of so many elements");
+    }
+    int64_t *both = job_array(job, 2 * i.n + 1, sizeof *both);
+    for (size_t x = 0; x < i.n; x++) {
+        both[x] = i.at[x];
+        both[i.n + x] = j.at[x];
+    }
+    Value *v = build_reshape(&c->b, const_ints(c, both, 2 * (int64_t)i.n), 2, (const Idx *[]){ k(c, 2), k(c, (int64_t)i.n) });
+    give(c, build_cast(&c->b, v, c->meta[0].dtype));
+}
+
 Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, int axis, int rank)
 {
     Build *b = &c->b;

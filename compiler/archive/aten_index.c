@@ -218,6 +218,25 @@ void decode_scatter(Call *c) /* and scatter_add (1), scatter_reduce */
                          reduction_word(c, (int)c->row->op ? "add" : "set"), includes_self(c)));
 }
 
+void decode_one_hot(Call *c)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    Value *a = arg_tensor(c, "self"), *one = build_full_int(b, DT_i64, 1), *at[2];
+    const Type *t = &c->meta[0];
+    const Idx *classes = t->dim[t->rank - 1];
+    bool all[MAX_RANK];
+    for (int i = 0; i < a->type.rank; i++)
+        all[i] = true;
+    if (idx_is_late(classes)) /* as many as there are */
+        call_size(c, classes, build2(b, OP_add, build_reduce(b, OP_amax, build_cast(b, a, DT_i64), all, false), one), NULL);
+    const Idx *dim[] = { type_count(job, &a->type), classes };
+    at[1] = flat(c, a);
+    at[0] = iota_along(c, &at[1]->type, 0);
+    Value *zeros = build_expand(b, build_full_int(b, DT_i64, 0), 2, dim);
+    give(c, build_reshape(b, put_axes(c, zeros, one, at, (int64_t[]){ 0, 1 }, 2, "set"), t->rank, t->dim));
+}
+
 /* ---- whole slices along one dimension ------------------------------------------------------------------------------ */
 
 void decode_index_put_along(Call *c) /* index_copy, index_add (1), index_reduce, index_fill (2) */
