@@ -84,11 +84,18 @@ static const char *port_text(Emit *e, const Port *p)
                                   : job_printf(e->a->job, "%s, fixed by the export", dtype_info[p->dtype].name);
 }
 
+/* What e never exceeds, of sizes that are known at entry. */
+static const Idx *at_most(Job *job, const Idx *e)
+{
+    const Idx *most = idx_at_entry(job, e);
+    return most ? most : e;
+}
+
 static void dims(Emit *e, const char *port, const char *what, const Type *t, bool high)
 {
     text_add(e->out, "#define %s_%s {", port, what);
     for (int d = 0; d < t->rank; d++) {
-        int64_t size = high ? t->dim[d]->hi : t->dim[d]->lo < 0 ? 0 : t->dim[d]->lo;
+        int64_t size = high ? at_most(e->a->job, t->dim[d])->hi : t->dim[d]->lo < 0 ? 0 : t->dim[d]->lo;
         text_add(e->out, "%s %" PRId64, d ? "," : "", size == INT64_MAX ? -1 : size);
     }
     text_add(e->out, " }\n");
@@ -112,7 +119,8 @@ static void port_macros(Emit *e, const Port *p, const char *what, size_t number)
         dims(e, name, "DIMS_MAX", t, true);
     }
     if (p->kind != PORT_NONE)
-        bound(e, name, "BYTES", idx_mulk(e->a->job, type_count(e->a->job, t), dtype_info[t->dtype].bytes));
+        bound(e, name, "BYTES",
+              at_most(e->a->job, idx_mulk(e->a->job, type_count(e->a->job, t), dtype_info[t->dtype].bytes)));
 }
 
 static void method_macros(Emit *e)
@@ -125,6 +133,8 @@ static void method_macros(Emit *e)
     bound(e, e->method, "WORKSPACE_BYTES", e->p->workspace);
     for (size_t i = 0; i < g->symbols.n; i++) {
         const Idx *s = g->symbols.at[i];
+        if (s->late)
+            continue;
         text_add(e->out, "#define %s_SIZE_%s_MIN %" PRId64 "\n", e->method, s->sym, s->lo);
         if (s->hi == INT64_MAX)
             text_add(e->out, "/* %s_SIZE_%s_MAX is not defined: no upper bound */\n", e->method, s->sym);

@@ -670,7 +670,7 @@ static void late_memory(Emit *e, const Buffer *b, int depth)
     int bytes = dtype_info[b->dtype].bytes;
     if (b->kind == BUFFER_OUTPUT) {
         text_add(e->out, "status = aot_late_output(call, %u, ", b->port);
-        emit_string(e->out, e->p->g->outputs.at[b->port].name);
+        emit_string(e->out, job_printf(e->a->job, "output %s", e->p->g->outputs.at[b->port].name));
         text_add(e->out, ", sizes, %d, %d, ", b->rank, bytes);
     } else {
         text_add(e->out, "void *memory = 0;\n%*sstatus = aot_late_work(call, ", in + 4, "");
@@ -1047,9 +1047,9 @@ static void json_port(Text *out, const Port *p)
         text_add(out, "{\"size\":\"");
         idx_print(out, e);
         text_add(out, "\",\"min\":%" PRId64, e->lo < 0 ? 0 : e->lo);
-        if (e->hi != INT64_MAX)
-            text_add(out, ",\"max\":%" PRId64, e->hi);
-        text_add(out, "}");
+        if (most_of(out->job, e) != INT64_MAX)
+            text_add(out, ",\"max\":%" PRId64, most_of(out->job, e));
+        text_add(out, idx_is_late(e) ? ",\"unknown\":true}" : "}");
     }
     text_add(out, "]");
     double real;
