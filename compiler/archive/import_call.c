@@ -144,9 +144,12 @@ size_t result_names(Import *m, const Json *node, const char **names, size_t room
     return n;
 }
 
+/* add_ and __iadd__, not __add__ */
 static bool is_in_place(const char *target)
 {
     const char *dot = strrchr(target, '.');
+    if (!strncmp(target, "aten.__", 7))
+        return target[7] == 'i' && target[8] != 's';
     return dot && dot > target && dot[-1] == '_' && strncmp(target, "_operator", 9) != 0;
 }
 

@@ -531,10 +531,17 @@ static void split_control(Split *s, Node *n)
         }
     }
     Node *r = build_node(&b, n->op, in.at, (uint32_t)in.n, types.at, names.at, (uint32_t)types.n);
-    r->attrs.at = n->attrs.at;
-    r->attrs.n = r->attrs.room = n->attrs.n;
+    for (size_t i = 0; i < n->attrs.n; i++)
+        *vec_push(g->job, &r->attrs) = n->attrs.at[i];
     r->region = n->region;
     r->region_count = n->region_count;
+    for (uint32_t i = 0, k = 0; k < 2 && n->op == OP_loop; k++) {
+        static const char *const groups[] = { "carried", "sliced" };
+        int64_t count = node_int(n, groups[k], 0), more = count;
+        for (; count--; i++)
+            more += pair_of(s, n->in[i]).im != NULL;
+        node_set_attr(g->job, r, attr_int(g->job, groups[k], more));
+    }
     for (uint32_t i = 0, at = 0; i < n->out_count; i++) {
         bool pair = is_complex(n->out[i]);
         s->of[n->out[i]->id] = (Pair){ r->out[at], pair ? r->out[at + 1] : NULL };
