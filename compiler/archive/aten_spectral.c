@@ -145,6 +145,13 @@ void decode_matrix_rank(Call *c)
 
 typedef enum MatrixNorm { NORM_FRO, NORM_NUC, NORM_ORDER } MatrixNorm;
 
+/* The greatest or the smallest along the last axis of what is not negative; the greatest of nothing is 0. */
+static Value *extreme(Call *c, Value *v, bool greatest)
+{
+    Value *r = reduced(c, greatest ? OP_amax : OP_amin, v, false);
+    return greatest ? build2(&c->b, OP_max, r, number_like(c, r, 0)) : r;
+}
+
 /* Of matrices in the last two axes, which vanish. */
 static Value *norm_of_matrix(Call *c, Value *a, MatrixNorm kind, double order)
 {
@@ -158,13 +165,13 @@ static Value *norm_of_matrix(Call *c, Value *a, MatrixNorm kind, double order)
     }
     if (kind == NORM_NUC || size == 2) {
         Value *s = svd_of(c, a, false)->out[1];
-        return reduced(c, kind == NORM_NUC ? OP_sum : order > 0 ? OP_amax : OP_amin, s, false);
+        return kind == NORM_NUC ? reduced(c, OP_sum, s, false) : extreme(c, s, order > 0);
     }
     if (size != 1 && !isinf(size))
         call_refuse(c, "of order %g", order);
     axes[isinf(size) ? rank - 1 : rank - 2] = true;
     Value *sums = build_reduce(b, OP_sum, build1(b, OP_abs, a), axes, false);
-    return reduced(c, order > 0 ? OP_amax : OP_amin, sums, false);
+    return extreme(c, sums, order > 0);
 }
 
 static MatrixNorm norm_kind(Call *c, const char *name, double *order)
@@ -282,10 +289,7 @@ void decode_matrix_power(Call *c)
 
 void decode_matrix_exp(Call *c)
 {
-    Value *a = arg_tensor(c, "self");
-    a = build_cast(&c->b, a, wide(a->type.dtype));
-    if (a->type.rank < 2 || !dtype_is_float(a->type.dtype))
-        call_refuse(c, "of %s", type_text(c->b.g->job, &a->type));
+    Value *a = arg_matrix(c, "self");
     give_result(c, 0, matrix_routine(c, OP_matrix_exp, &a, 1, NULL, 0)->out[0]);
 }
 
