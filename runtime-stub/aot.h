@@ -315,6 +315,34 @@ typedef struct aot_model {
  * AOT_EABI). Asks the processor what it is, 30 us under a hypervisor: call it once per open. */
 AOT_EXPORT const aot_model *aot_entry(uint32_t host_abi, const char *isa, aot_status *status);
 
+/* ---- Operators of one's own ------------------------------------------------------------------ */
+
+/* An argument of an operator that is no tensor, as the exported program gives it; what it leaves out
+ * is not there. A list is so many arguments of one name, one after the other. */
+typedef struct aot_argument {
+    const char *name;
+    /* An integer or bool is both; a float without its fraction is integer. */
+    int64_t integer;
+    double number;
+    /* a string, else NULL */
+    const char *text;
+} aot_argument;
+
+/* The C function of an operator that PyTorch does not have: `aotc --custom-op mylib.bar=bar.c` calls
+ *
+ *     #include "aot.h"
+ *     const char *mylib_bar(const DLTensor *inputs, int32_t input_count, DLTensor *outputs,
+ *                           int32_t output_count, const aot_argument *arguments,
+ *                           int32_t argument_count);
+ *
+ * Inputs are the tensors among the operator's arguments, in order; outputs its results, of the types
+ * and sizes that the exporter recorded. All are dense in row-major order with strides NULL. The
+ * function writes all of every output and nothing else, calls nothing outside its file, and returns
+ * NULL, or a text that says why it cannot: the run fails with it. It is called by any thread. */
+typedef const char *aot_operator(const DLTensor *inputs, int32_t input_count, DLTensor *outputs,
+                                 int32_t output_count, const aot_argument *arguments,
+                                 int32_t argument_count);
+
 /* ==== Part 2: libaotrt ======================================================================== */
 
 #ifndef AOT_MODEL_ONLY

@@ -141,6 +141,47 @@ static AOT_UNUSED aot_status aot_bad_index(aot_call *call, const char *tensor, i
 }
 
 /* "topk: a sort of NaN" of a routine that cannot do with this data. */
+#if defined(__GNUC__) || defined(__TINYC__)
+#define AOT_FOREIGN extern __attribute__((visibility("hidden")))
+#else
+#define AOT_FOREIGN extern
+#endif
+
+/* A call of a function that --custom-op names. */
+typedef struct aot_custom {
+    aot_operator *function;
+    aotk_operand in[8];
+    aotk_result out[8];
+    aot_argument argument[16];
+    int in_count, out_count, argument_count;
+} aot_custom;
+
+static AOT_UNUSED DLTensor aot_dense(const void *data, const aotk_i64 *n, int rank, int dtype)
+{
+    static const u8 code[] = { 2, 2, 2, 4, 0, 0, 0, 0, 1, 1, 1, 1, 6, 5, 5 };
+    static const u8 bits[] = { 32, 64, 16, 16, 8, 16, 32, 64, 8, 16, 32, 64, 8, 64, 128 };
+    DLTensor t = { 0 };
+    t.data = (void *)(size_t)data;
+    t.device.device_type = 1;
+    t.ndim = rank;
+    t.dtype.code = code[dtype];
+    t.dtype.bits = bits[dtype];
+    t.dtype.lanes = 1;
+    t.shape = (int64_t *)(size_t)n;
+    return t;
+}
+
+static AOT_UNUSED const char *aot_call_operator(const aot_custom *p)
+{
+    DLTensor in[8], out[8];
+    int i;
+    for (i = 0; i < p->in_count; i++)
+        in[i] = aot_dense(p->in[i].data, p->in[i].n, p->in[i].rank, p->in[i].dtype);
+    for (i = 0; i < p->out_count; i++)
+        out[i] = aot_dense(p->out[i].data, p->out[i].n, p->out[i].rank, p->out[i].dtype);
+    return p->function(in, p->in_count, out, p->out_count, p->argument, p->argument_count);
+}
+
 static AOT_UNUSED aot_status aot_failed(aot_call *call, const char *kernel, const char *what)
 {
     aot_say s = aot_begin(call);

@@ -366,7 +366,8 @@ static void call_statement(Emit *e, const Stmt *s)
     line(e);
     if (call_may_fail(s))
         text_add(e->out, "const char *const aot_wrong = ");
-    text_add(e->out, "AOTK_NAME_AT(%s)(", s->var);
+    bool own = s->text && !strcmp(s->text, "aot_custom"); /* in glue.h, not in a kernel source */
+    text_add(e->out, own ? "%s(" : "AOTK_NAME_AT(%s)(", s->var);
     if (s->text)
         text_add(e->out, "&(%s){", s->text);
     size_t column = 0;
@@ -659,9 +660,21 @@ static void task_function(Emit *e, int n)
     text_add(e->out, ", task, a->tasks);\n}\n\n");
 }
 
+/* The user's functions that the block calls. */
+static void foreign(Text *out, const Block *b)
+{
+    for (const Stmt *s = b->first; s; s = s->next) {
+        for (size_t i = 0; s->kind == S_CALL && i < s->fields.n; i++)
+            if (!strcmp(s->fields.at[i].name, "function"))
+                text_add(out, "AOT_FOREIGN aot_operator %s;\n", s->fields.at[i].text);
+        foreign(out, &s->body);
+    }
+}
+
 void emit_kernel(Text *out, Job *job, const Program *p, const Kernel *k, int n)
 {
     Emit e = { .out = out, .job = job, .p = p, .k = k, .depth = 1 };
+    foreign(out, &k->body);
     bool first = true;
     comment(&e, n);
     text_add(out, "static %s %s(", k->checks ? "aot_status" : "void", kernel_c_name(job, p, k, n));

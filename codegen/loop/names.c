@@ -147,7 +147,7 @@ static void note_expr(Finish *f, const X *x)
 
 bool call_may_fail(const Stmt *s)
 {
-    return s->kind == S_CALL && s->text && !strcmp(s->text, "aotk_routine");
+    return s->kind == S_CALL && s->text && (!strcmp(s->text, "aotk_routine") || !strcmp(s->text, "aot_custom"));
 }
 
 static bool written_field(Sym name)

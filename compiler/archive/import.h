@@ -23,6 +23,7 @@ typedef struct ImportOptions {
     /* Weights that some program of the artifact writes, by their names in the archive: they are state.  Imports add what
      * they find. */
     VEC(Sym) states;
+    VEC(Sym) customs; /* operators that the user gives a C function for: "mylib.bar" */
 } ImportOptions;
 
 /* Reads program `model` of the archive as a graph called `name`. */

@@ -97,6 +97,90 @@ static size_t wrapper_arguments(const char *target)
     return !strcmp(target, "higher_order.with_effects") ? 2 : !strncmp(target, "higher_order.auto_functionalized", 32) ? 1 : 0;
 }
 
+/* A custom operator's name without the overload `default`; NULL: the user gives no function for it. */
+static Sym custom_name(const Call *c)
+{
+    const ImportOptions *o = c->m->options;
+    const char *dot = strrchr(c->target, '.');
+    for (size_t i = 0; i < o->customs.n; i++) {
+        const char *name = o->customs.at[i];
+        bool without = dot && !strcmp(dot, ".default") && strlen(name) == (size_t)(dot - c->target) &&
+                       !strncmp(name, c->target, strlen(name));
+        if (without || !strcmp(name, c->target))
+            return o->customs.at[i];
+    }
+    return NULL;
+}
+
+static bool plain_text(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 32 || (unsigned char)*s > 126 || *s == '"' || *s == '\\' || *s == '?')
+            return false;
+    return true;
+}
+
+/* An argument that is no tensor. */
+static Attr custom_attr(Call *c, const char *name, const Json *one)
+{
+    Job *job = c->m->job;
+    const Idx *list[16];
+    size_t n = 0;
+    if (tagged(one, "as_float"))
+        return attr_float(job, name, json_double(job, one, c->m->where));
+    if (tagged(one, "as_string") && plain_text(json_string(job, one, c->m->where)))
+        return attr_text(job, name, json_string(job, one, c->m->where));
+    if (tagged(one, "as_ints") || tagged(one, "as_sym_ints"))
+        n = arg_sizes(c, name, list, 16);
+    else if (tagged(one, "as_int") || tagged(one, "as_bool") || tagged(one, "as_sym_int"))
+        list[n++] = arg_idx(c, name);
+    else
+        call_refuse(c, "its argument %s is of a kind that a C function does not get", name);
+    return attr_idx(job, name, list, n);
+}
+
+static void decode_custom(Call *c)
+{
+    Job *job = c->m->job;
+    VEC(Value *) in = { 0 };
+    VEC(Attr) attrs = { 0 };
+    Sym names[ROUTINE_MAX];
+    size_t count = 0;
+    if (strcmp(short_target(json_string(job, json_need(job, c->node, "target", c->m->where), c->m->where)), c->target))
+        call_refuse(c, "it is wrapped, as operators are that write into their arguments");
+    *vec_push(job, &attrs) = attr_text(job, "operator", custom_name(c));
+    for (const Json *a = c->args; a; a = json_next(a)) {
+        const char *name = json_string(job, json_need(job, a, "name", c->m->where), c->m->where);
+        const Json *one = json_first(json_get(a, "arg"));
+        Value **list;
+        if (tagged(one, "as_tensor")) {
+            *vec_push(job, &in) = arg_tensor(c, name);
+        } else if (tagged(one, "as_tensors")) {
+            for (size_t i = 0, n = arg_tensors(c, name, &list); i < n; i++)
+                *vec_push(job, &in) = list[i];
+        } else if (!tagged(one, "as_none")) {
+            if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != strlen(name) ||
+                !strcmp(name, "operator"))
+                call_refuse(c, "an argument has no name in C");
+            Attr attr = custom_attr(c, name, one);
+            count += attr.kind == ATTR_IDX || attr.kind == ATTR_INTS ? attr.n : 1;
+            *vec_push(job, &attrs) = attr;
+        }
+    }
+    if (!in.n || in.n > ROUTINE_MAX || c->result_count > ROUTINE_MAX || count > 16)
+        call_refuse(c, "it has %zu tensors, %u results and %zu numbers; 1 to %d tensors and results and 16 numbers are the most",
+                    in.n, c->result_count, count, ROUTINE_MAX);
+    for (uint32_t i = 0; i < c->result_count; i++)
+        names[i] = graph_name(c->b.g, c->b.stem ? c->b.stem : "custom");
+    Node *n = build_node(&c->b, OP_custom, in.at, (uint32_t)in.n, c->meta, names, c->result_count);
+    for (size_t i = 0; i < attrs.n; i++)
+        node_set_attr(job, n, attrs.at[i]);
+    for (uint32_t i = 0; i < c->result_count; i++)
+        c->result[i] = n->out[i];
+}
+
+static const Row custom_row = { "custom", decode_custom, OP_custom, "" };
+
 void call_init(Import *m, const Json *node, Call *c)
 {
     *c = (Call){ .m = m, .node = node };
@@ -111,6 +195,8 @@ void call_init(Import *m, const Json *node, Call *c)
             c->args = json_next(c->args);
     }
     c->row = aten_row(c->target);
+    if (!c->row && custom_name(c))
+        c->row = &custom_row;
     c->b = (Build){ .g = m->scope->g };
     read_origin(m, node, &c->b.origin);
     c->b.origin.target = sym(m->job, c->target);
@@ -181,7 +267,9 @@ void decode(Import *m, const Json *node, Call *c)
 {
     call_init(m, node, c);
     if (!c->row)
-        call_refuse(c, "no rule reads it; `aotc check` lists every such operator of the model");
+        call_refuse(c, strncmp(c->target, "aten.", 5) && strncmp(c->target, "higher_order.", 13)
+                           ? "no rule reads it; --custom-op gives it a C function (see aot.h)"
+                           : "no rule reads it; `aotc check` lists every such operator of the model");
     const char *names[64];
     c->result_count = (uint32_t)result_names(m, node, names, 64);
     if (!c->result_count && !strchr(c->row->flags, 'n'))

@@ -94,6 +94,10 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
     ImportOptions import = { 0 };
     PassOptions show = { o->dump, o->time_passes, stderr };
     parse_dims(job, o, &import);
+    for (size_t i = 0; i < o->custom_count; i++) {
+        *vec_push(job, &import.customs) = sym(job, o->customs[i].name);
+        *vec_push(job, &c->inputs) = o->customs[i].path;
+    }
     evaluator_install(job);
     c->weights = (Weights){ .job = job };
     add_archive(job, c, input, NULL, o, &import);
@@ -225,6 +229,49 @@ static void compile_gcc(Job *job, const char *cc, const Units *u, const Level *c
     cc_compile(job, cc, units, n + 1, o->jobs ? o->jobs : 2, out);
 }
 
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (!strcmp(a, b))
+        return true;
+    return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The user's C file behind the types of aot.h: its own #include of that is blanked, for there is no such file. */
+static const char *custom_text(Job *job, const struct CustomOption *custom)
+{
+    Text t;
+    size_t size;
+    char *own = read_file(job, custom->path, 16u << 20, &size);
+    for (char *at = own; (at = strstr(at, "#include \"aot.h\""));)
+        memset(at, ' ', strlen("#include \"aot.h\""));
+    text_init(&t, job);
+    emit_head(&t);
+    text_add(&t, "#line 1 ");
+    emit_string(&t, custom->path);
+    text_add(&t, "\n%s", own);
+    return t.at;
+}
+
+/* One object a file, for all levels. */
+static size_t compile_customs(Job *job, const char *cc, const CompileOptions *o, Object *out)
+{
+    static const char *const flags[] = { "-std=gnu11", "-O3", "-march=x86-64", "-w", "-fcf-protection=none", NULL };
+    static const char *const none[] = { NULL };
+    size_t n = 0;
+    for (size_t i = 0; i < o->custom_count; i++) {
+        bool again = false; /* a file may hold several functions */
+        for (size_t k = 0; k < i && !again; k++)
+            again = same_file(o->customs[k].path, o->customs[i].path);
+        const char *name = job_printf(job, "custom%zu.c", i), *text = again ? NULL : custom_text(job, &o->customs[i]);
+        if (text && cc)
+            cc_compile(job, cc, &(CcUnit){ name, text, flags }, 1, 1, &out[n++]);
+        else if (text)
+            tcc_compile(job, name, text, none, &out[n++]);
+    }
+    return n;
+}
+
 static void write_weights(void *ctx, void *sink)
 {
     const Weights *w = ctx;
@@ -289,13 +336,14 @@ static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, con
     double t1 = seconds_now();
     pass_dump(&(PassOptions){ o->dump, false, stderr }, "emit", model.at);
     Units u = { head.at, model.at, entry.at };
-    Object objects[64];
+    Object *objects = job_array(job, 64 + o->custom_count, sizeof *objects);
     if (cc)
         compile_gcc(job, cc, &u, levels, n, o, objects);
     else
         compile_tcc(job, &u, levels, n, objects);
     double t2 = seconds_now();
     size_t count = n + 1;
+    count += compile_customs(job, cc, o, objects + count);
     add_kernel_objects(job, objects, &count, levels, n);
     Link link = { .machine = MACHINE_X86_64, .entry = "aot_entry", .soname = NULL, .metadata = c->artifact.metadata,
                   .objects = objects, .object_count = count, .weights_bytes = c->weights.bytes, .weights_id = id,
@@ -353,14 +401,6 @@ static const char *sibling(Job *job, const char *path, const char *extension)
 {
     const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
     return job_printf(job, "%.*s.%s", dot ? (int)(dot - path) : (int)strlen(path), path, extension);
-}
-
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    if (!strcmp(a, b))
-        return true;
-    return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 /* No output may replace an input or another output. */
@@ -447,6 +487,11 @@ const char *compile_cached(Job *job, const char *input, const CompileOptions *op
     }
     for (size_t i = 0; i < o.dim_count; i++)
         hash_text(ctx, o.dims[i]);
+    for (size_t i = 0; i < o.custom_count; i++) {
+        size_t size;
+        hash_text(ctx, o.customs[i].name);
+        hash_text(ctx, read_file(job, o.customs[i].path, 16u << 20, &size));
+    }
     EVP_DigestFinal_ex(ctx, key, &n);
     if (mkdir(cache, 0777) && access(cache, W_OK))
         fail(job, EXIT_RESOURCE, "--cache %s: is not a folder that can be written", cache);

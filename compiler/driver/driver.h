@@ -24,6 +24,10 @@ typedef struct CompileOptions {
         const char *name, *path; /* --method NAME=FILE.pt2 */
     } *methods;
     size_t method_count;
+    struct CustomOption {
+        const char *name, *path; /* --custom-op NAME=FILE.c */
+    } *customs;
+    size_t custom_count;
     const char *const *dims;     /* --dim NAME=8, NAME=1..64, as given */
     size_t dim_count;
 } CompileOptions;

@@ -25,6 +25,7 @@ static const char help[] =
     "  --cc CC, --sysroot DIR, -j N\n"
     "  --method NAME=FILE.pt2   one more method, weights shared;  --model NAME   one program of several\n"
     "  --dim NAME=8, --dim NAME=1..64   specialise or narrow a dynamic size\n"
+    "  --custom-op NAME=FILE.c  the C function of an operator that PyTorch does not have (aot.h)\n"
     "  -MD -MF FILE       dependencies for make;  --report=FILE.json\n"
     "  -v, --time-passes, --dump=all, --dump=after:PASS, --list-passes, --list-ops, --version\n"
     "exit codes: 0 done, 1 input refused, 2 usage, 3 not supported, 4 toolchain, 5 memory or I/O\n";

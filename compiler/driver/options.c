@@ -40,6 +40,23 @@ static void add_method(Job *job, CompileOptions *o, const char *text)
     o->methods = more;
 }
 
+static void add_custom(Job *job, CompileOptions *o, const char *text)
+{
+    const char *eq = strchr(text, '=');
+    if (!eq || eq == text || !eq[1])
+        usage_error(job, "--custom-op %s: not of the form NAMESPACE.NAME=FILE.c", text);
+    char *name = job_copy(job, text, (size_t)(eq - text)), *colons = strstr(name, "::");
+    if (colons) { /* as PyTorch writes it */
+        *colons = '.';
+        memmove(colons + 1, colons + 2, strlen(colons + 2) + 1);
+    }
+    struct CustomOption *more = job_array(job, o->custom_count + 1, sizeof *more);
+    if (o->custom_count)
+        memcpy(more, o->customs, o->custom_count * sizeof *more);
+    more[o->custom_count++] = (struct CustomOption){ name, eq + 1 };
+    o->customs = more;
+}
+
 static void add_dim(Job *job, CompileOptions *o, const char *text)
 {
     const char **more = job_array(job, o->dim_count + 1, sizeof *more);
@@ -124,6 +141,8 @@ bool compile_flag(Job *job, CompileOptions *o, int argc, char **argv, int *i)
             usage_error(job, "-j %s: is not a number from 1 to 1024", v);
     } else if ((v = value_of(job, "--method", argc, argv, i))) {
         add_method(job, o, v);
+    } else if ((v = value_of(job, "--custom-op", argc, argv, i))) {
+        add_custom(job, o, v);
     } else if ((v = value_of(job, "--dim", argc, argv, i))) {
         add_dim(job, o, v);
     } else {

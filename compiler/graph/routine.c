@@ -155,6 +155,10 @@ const char *routine_check(Job *job, const Node *n)
     for (size_t i = 0; i < attr_count_of(r); i++)
         if (!routine_attr(n, r, i))
             return job_printf(job, "needs the attributes %s", r->attrs);
+    if (!r->types) {
+        bool fits = n->in_count && n->in_count <= ROUTINE_MAX && n->out_count && n->out_count <= ROUTINE_MAX;
+        return fits && *node_text(n, "operator") ? NULL : "needs 1 to 8 operands and results, and the attribute operator";
+    }
     if (!n->in_count || n->in_count > ROUTINE_MAX || n->out_count != r->results)
         return job_printf(job, "needs 1 to %d operands and has %u results", ROUTINE_MAX, r->results);
     const char *bad = r->types(job, n, types);
