@@ -108,20 +108,6 @@ static const Idx *slice_bound(Call *c, const char *name, const Idx *size, const 
     return arg_json(c, name) ? idx_min(c->b.g->job, python_index(c, arg_idx(c, name), size), size) : absent;
 }
 
-/* a[.., start : start + size * step : step, ..]; sizes that only the run knows must fit when it knows them. */
-static Value *part(Call *c, Value *a, int dim, const Idx *start, const Idx *step, const Idx *size)
-{
-    Job *job = c->b.g->job;
-    const Idx *whole = a->type.dim[dim];
-    if (idx_is_late(start) || idx_is_late(size) || idx_is_late(whole)) {
-        const Idx *last = idx_add(job, start, idx_mul(job, idx_addk(job, size, -1), step));
-        call_guard(c, GUARD_LE, k(c, 0), start, "a slice starts within its dimension");
-        call_guard(c, GUARD_LE, k(c, 0), size, "a slice has no negative size");
-        call_guard(c, GUARD_LE, idx_addk(job, last, 1), whole, "a slice ends within its dimension");
-    }
-    return build_slice(&c->b, a, dim, start, step, size);
-}
-
 void decode_slice(Call *c) /* and narrow (1) */
 {
     Job *job = c->b.g->job;
@@ -137,7 +123,7 @@ void decode_slice(Call *c) /* and narrow (1) */
         span = idx_max(job, idx_div(job, idx_add(job, span, idx_addk(job, step, -1)), step), k(c, 0));
         call_size(c, size, build_index(&c->b, span), span);
     }
-    give(c, part(c, a, dim, start, step, size));
+    give(c, build_slice(&c->b, a, dim, start, step, size));
 }
 
 /* a[.., at, ..] along dim, which vanishes. */
@@ -200,7 +186,7 @@ void decode_split(Call *c) /* hsplit (1), vsplit (2) and dsplit (3) name their d
             end = idx_max(job, idx_sub(job, end, at), k(c, 0));
             call_size(c, size, build_index(&c->b, end), end);
         }
-        c->result[i] = part(c, a, dim, at, k(c, 1), size);
+        c->result[i] = build_slice(&c->b, a, dim, at, k(c, 1), size);
         at = idx_add(job, at, size);
     }
 }

@@ -296,8 +296,6 @@ void decode(Import *m, const Json *node, Call *c)
             if (x != y && (x->lo > y->hi || y->lo > x->hi))
                 fail_at(m->job, EXIT_INPUT, &c->b.origin, "%s: %s gives %s; the archive says %s", m->where, c->target,
                         type_text(m->job, &v->type), type_text(m->job, &c->meta[i]));
-            if (x != y && (idx_is_late(x) || idx_is_late(y)))
-                call_guard(c, GUARD_EQ, x, y, "the sizes are those that the archive says");
             if (v->kind == VALUE_NODE && v->def->op != OP_reshape)
                 v->type.dim[d] = y; /* one spelling of a size in the whole graph */
         }
