@@ -2,6 +2,7 @@
 /* Parsing of torch's symbolic expressions and their two uses: as index expressions, as 0-d tensors. */
 #include "expr.h"
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -298,9 +299,59 @@ static const Idx *power(Eval *v, const Expr *e)
     return r;
 }
 
+/* p / q = f, or so near to it that f * n rounds to p * n / q wherever that is an integer. */
+static bool as_fraction(double f, int64_t *p, int64_t *q)
+{
+    for (*q = 1; *q <= 4096 && f > 0 && f < 4096; ++*q) {
+        double whole = round(f * (double)*q), off = fma(f, (double)*q, -whole) / whole;
+        *p = (int64_t)whole;
+        if (whole > 0 && off >= -0x1p-54 && off <= 0x1p-53)
+            return true;
+    }
+    return false;
+}
+
+/* A product of a size and a float, or a quotient of integers, as num / den; false: it is something else. */
+static bool as_ratio(Eval *v, const Expr *e, const Idx **num, int64_t *den)
+{
+    int64_t p = 1;
+    *den = 1;
+    if (e->kind != EXPR_CALL || e->n > 2 || !e->n)
+        return false;
+    if (named(e, "ToFloat"))
+        return (*num = as_idx(v, e->arg[0])) != NULL;
+    if (named(e, "Mul") && e->n == 2) {
+        const Expr *f = e->arg[e->arg[1]->kind == EXPR_FLOAT], *x = e->arg[e->arg[1]->kind != EXPR_FLOAT];
+        if (f->kind != EXPR_FLOAT || x->kind != EXPR_CALL || !named(x, "ToFloat") || !as_fraction(f->real, &p, den))
+            return false;
+        *num = as_idx(v, x->arg[0]);
+        *num = *num ? idx_mulk(v->job, *num, p) : NULL;
+        return *num != NULL;
+    }
+    const Idx *b = named(e, "IntTrueDiv") && e->n == 2 ? as_idx(v, e->arg[1]) : NULL;
+    *num = b ? as_idx(v, e->arg[0]) : NULL;
+    return *num && idx_is_const(b, den) && *den > 0;
+}
+
+/* A float that is made an integer: floor(0.5 * n) is n // 2. */
+static const Idx *rounded(Eval *v, const Expr *e)
+{
+    const Idx *num;
+    int64_t den;
+    bool up = named(e, "CeilToInt"), down = named(e, "FloorToInt") || named(e, "TruncToInt");
+    if ((!up && !down) || !as_ratio(v, e->arg[0], &num, &den) || (num->lo < 0 && named(e, "TruncToInt")))
+        return NULL;
+    return idx_div(v->job, up ? idx_addk(v->job, num, den - 1) : num, idx_const(v->job, den));
+}
+
 static const Idx *binary(Eval *v, const Expr *e)
 {
     Job *job = v->job;
+    if (e->n == 1 && e->arg[0]->kind == EXPR_CALL) {
+        const Idx *r = rounded(v, e);
+        if (r)
+            return r;
+    }
     const Idx *a = as_idx(v, e->arg[0]), *b = e->n > 1 ? as_idx(v, e->arg[1]) : NULL;
     if (!a || (e->n > 1 && !b))
         return NULL;
