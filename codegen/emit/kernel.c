@@ -208,6 +208,24 @@ static void cast(Emit *e, const X *x, int level)
     text_add(e->out, 14 < level ? ")" : "");
 }
 
+static void bitcast(Emit *e, const X *x)
+{
+    DType to = x->dtype, from = x->arg[0]->dtype;
+    const char *t = dtype_info[to].name, *f = dtype_info[from].name;
+    if (to == DT_f32 || to == DT_f64)
+        text_add(e->out, "aot_from_bits_%s(", t);
+    else
+        text_add(e->out, is_half(to) ? "aot_%s_to_f32(" : "(%s)(", is_half(to) ? t : dtype_info[to].ctype);
+    if (from == DT_f32 || from == DT_f64)
+        text_add(e->out, "aot_bits_%s(", f);
+    else if (is_half(from))
+        text_add(e->out, "aot_f32_to_%s(", f);
+    else
+        text_add(e->out, "(u%d)(", 8 * dtype_info[from].bytes);
+    expr(e, x->arg[0], 0);
+    text_add(e->out, "))");
+}
+
 static const char *compare_op(Op op)
 {
     static const char *const text[] = { "==", "!=", "<", "<=", ">", ">=" };
@@ -231,7 +249,7 @@ static void op(Emit *e, const X *x, int level)
         call(e, "nextafter", dtype_info[x->dtype].name, x);
         return;
     }
-    if (half && x->op != OP_cast && x->op != OP_where) {
+    if (half && x->op != OP_cast && x->op != OP_bitcast && x->op != OP_where) {
         text_add(e->out, "aot_round_%s(", dtype_info[x->dtype].name);
         X single = *x;
         single.dtype = DT_f32;
@@ -241,6 +259,7 @@ static void op(Emit *e, const X *x, int level)
     }
     switch (x->op) {
     case OP_cast: cast(e, x, level); return;
+    case OP_bitcast: bitcast(e, x); return;
     case OP_where:
         text_add(e->out, 2 < level ? "(" : "");
         expr(e, x->arg[0], 3);

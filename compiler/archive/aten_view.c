@@ -3,10 +3,52 @@
 #include "aten.h"
 #include <string.h>
 
+static Value *bits_as(Call *c, Value *a, DType d)
+{
+    return a->type.dtype == d ? a : build(&c->b, OP_bitcast, &a, 1, &(Type){ .dtype = d }, NULL, 0);
+}
+
+/* Elements as their bits; of another width, the last dimension splits (low bits first) or merges. */
+static void view_bits(Call *c)
+{
+    static const DType ints[] = { [1] = DT_u8, [2] = DT_i16, [4] = DT_i32, [8] = DT_i64 };
+    Build *b = &c->b;
+    Value *a = arg_tensor(c, "self");
+    const Type *t = &c->meta[0];
+    int from = dtype_info[a->type.dtype].bytes, to = dtype_info[t->dtype].bytes, rank = a->type.rank;
+    int parts = from > to ? from / to : to / from, least = from > to ? to : from;
+    if (from == to) {
+        give(c, bits_as(c, a, t->dtype));
+        return;
+    }
+    if (!rank || rank == MAX_RANK || t->rank != rank || from > 8 || to > 8)
+        call_refuse(c, "elements of %d bytes as %d in %d dimensions", from, to, rank);
+    const Idx *dim[MAX_RANK + 1];
+    for (int i = 0; i < rank; i++)
+        dim[i] = i < rank - 1 || from > to ? a->type.dim[i] : t->dim[i];
+    dim[rank] = k(c, from > to ? 1 : parts);
+    int64_t *shift = job_array(b->g->job, (size_t)parts, sizeof *shift);
+    for (int i = 0; i < parts; i++)
+        shift[i] = INT64_C(1) << 8 * least * i;
+    Value *v = build_cast(b, bits_as(c, a, ints[from]), DT_i64), *by = const_ints(c, shift, parts);
+    if (from > to) {
+        v = build2(b, OP_div_floor, build_reshape(b, v, rank + 1, dim), by);
+    } else {
+        bool axes[MAX_RANK] = { false };
+        axes[rank] = true;
+        v = build2(b, OP_rem, v, build_full_int(b, DT_i64, INT64_C(1) << 8 * from));
+        v = build_reduce(b, OP_sum, build2(b, OP_mul, build_reshape(b, v, rank + 1, dim), by), axes, false);
+    }
+    v = bits_as(c, build_cast(b, v, ints[to]), t->dtype);
+    give(c, build_reshape(b, v, t->rank, t->dim));
+}
+
 void decode_reshape(Call *c)
 {
-    if (strstr(c->target, "view.dtype"))
-        call_refuse(c, "the form that reinterprets bits");
+    if (strstr(c->target, "view.dtype")) {
+        view_bits(c);
+        return;
+    }
     Value *a = arg_tensor(c, "self");
     if (flag(c, 'd') && arg_dim(c, "start_dim", a->type.rank) > arg_dim(c, "end_dim", a->type.rank))
         fail_at(c->b.g->job, EXIT_INPUT, &c->b.origin, "%s: start_dim comes after end_dim", c->target);

@@ -156,6 +156,7 @@ static Value *unview(Call *c, const Node *view, Value *contents)
         for (int i = 0; i < x->type.rank; i++)
             inverse[node_int(view, "dims", (size_t)i)] = i;
         return build_permute(b, contents, inverse);
+    case OP_bitcast: return build(b, OP_bitcast, &contents, 1, &x->type, NULL, 0);
     case OP_slice:
     case OP_take: return put_back(c, view, contents);
     default: call_refuse(c, "it writes through a view by %s", op_info[view->op].name);

@@ -171,7 +171,7 @@ Value *build(Build *b, Op op, Value *const *in, uint32_t n, const Type *type, co
     Type inferred;
     if (type_infer(b->g->job, node, &inferred)) {
         node->out[0]->type = inferred;
-        if (op == OP_cast)
+        if (op == OP_cast || op == OP_bitcast)
             node->out[0]->type.dtype = type->dtype;
     } else if (!type) {
         bug("%s needs an explicit type", op_info[op].name);

@@ -318,6 +318,8 @@ static const char *check_types(Check *c, const Node *n)
             return say(c->g, n, "has indices that are no integers of 64 bits");
     if (n->op == OP_put && !put_fits(c->g->job, n))
         return say(c->g, n, "has another mode, or operands that do not fit together");
+    if (n->op == OP_bitcast && dtype_info[n->out[0]->type.dtype].bytes != dtype_info[n->in[0]->type.dtype].bytes)
+        return say(c->g, n, "has an operand of another width");
     OpKind kind = op_info[n->op].kind;
     const char *bad = kind == ROUTINE ? routine_check(c->g->job, n) : NULL;
     if (bad)
@@ -332,7 +334,7 @@ static const char *check_types(Check *c, const Node *n)
         return say(c->g, n, "has a condition that is not bool");
     Type inferred;
     if (type_infer(c->g->job, n, &inferred)) {
-        if (inferred.rank != t->rank || (n->op != OP_cast && inferred.dtype != t->dtype))
+        if (inferred.rank != t->rank || (n->op != OP_cast && n->op != OP_bitcast && inferred.dtype != t->dtype))
             return say(c->g, n, "has not the type of its rule");
         for (int i = 0; i < t->rank; i++)
             if (inferred.dim[i]->lo > t->dim[i]->hi || t->dim[i]->lo > inferred.dim[i]->hi)
