@@ -16,13 +16,26 @@ static void add_operand(Call *c, Operands *in, Value *v)
     *vec_push(c->m->job, &in->at) = v;
 }
 
-static void add_sym_int(Call *c, Operands *in, const Json *s)
+/* The value of a SymInt, SymFloat or SymBool that has a name; NULL: it is a number. */
+static Value *named_scalar(Call *c, const Json *s)
 {
     Entry *e = sym_entry(c, s);
-    if (e && e->kind != ENTRY_INT)
-        add_operand(c, in, e->value);
-    else
-        add_operand(c, in, build_index(&c->b, e ? e->number : read_sym_int(c->m, s)));
+    if (e && e->kind != ENTRY_INT && e->kind != ENTRY_SCALAR)
+        call_refuse(c, "it reads %s, which is no number", e->name);
+    return !e ? NULL : e->kind == ENTRY_INT ? build_index(&c->b, e->number) : e->value;
+}
+
+static Value *sym_number(Call *c, const Json *s, const char *kind)
+{
+    Import *m = c->m;
+    Value *v = named_scalar(c, s);
+    if (v)
+        return v;
+    if (!strncmp(kind, "as_sym_bool", 11))
+        return build_full_int(&c->b, DT_bool, json_bool(m->job, json_need(m->job, s, "as_bool", m->where), m->where));
+    if (!strncmp(kind, "as_sym_float", 12))
+        return build_full(&c->b, DT_f64, json_double(m->job, json_need(m->job, s, "as_float", m->where), m->where));
+    return build_index(&c->b, idx_const(m->job, json_int(m->job, json_need(m->job, s, "as_int", m->where), m->where)));
 }
 
 /* One argument: a tensor, a number, or a list of them. */
@@ -42,12 +55,8 @@ static void add_argument(Call *c, Operands *in, const Json *arg)
             add_operand(c, in, build_full(&c->b, DT_f64, json_double(job, one, where)));
         else if (tagged(arg, "as_bool") || tagged(arg, "as_bools"))
             add_operand(c, in, build_full_int(&c->b, DT_bool, json_bool(job, one, where)));
-        else if (tagged(arg, "as_sym_int") || tagged(arg, "as_sym_ints"))
-            add_sym_int(c, in, one);
-        else if (tagged(arg, "as_sym_bool") && !sym_entry(c, one))
-            add_operand(c, in, build_full_int(&c->b, DT_bool, json_bool(job, json_need(job, one, "as_bool", where), where)));
-        else if (tagged(arg, "as_sym_bool") || tagged(arg, "as_sym_float"))
-            add_operand(c, in, sym_entry(c, one)->value);
+        else if (!strncmp(json_key(arg), "as_sym_", 7))
+            add_operand(c, in, sym_number(c, one, json_key(arg)));
         else
             call_refuse(c, "an operand is of kind %s", json_key(arg));
     }
