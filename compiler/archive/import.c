@@ -26,6 +26,11 @@ static const struct Special {
     { "higher_order.run_const_graph", import_inlined },
     { "higher_order.invoke_quant", import_inlined },
     { "higher_order.invoke_quant_packed", import_inlined },
+    { "torch._functorch.predispatch.lazy_load_decompositions", import_nothing },
+    { "torch._functorch.predispatch._vmap_increment_nesting", import_vmap },
+    { "torch._functorch.predispatch._add_batch_dim", import_stray },
+    { "torch._functorch.predispatch._remove_batch_dim", import_stray },
+    { "torch._functorch.predispatch._vmap_decrement_nesting", import_stray },
 };
 
 const char *import_special(size_t i)
@@ -41,17 +46,25 @@ static const struct Special *special(const char *target)
     return NULL;
 }
 
+const Json *import_node(Import *m, const Json *n)
+{
+    check_node(m, n);
+    const char *target = json_string(m->job, json_need(m->job, n, "target", m->where), m->where);
+    const struct Special *s = special(short_target(target));
+    m->last = NULL;
+    if (s)
+        s->import(m, n);
+    else if (!import_symbolic(m, n))
+        import_call(m, n);
+    const Json *last = m->last;
+    m->last = NULL;
+    return last ? last : n;
+}
+
 void import_nodes(Import *m)
 {
-    for (const Json *n = json_first(need_array(m, m->scope->graph, "nodes")); n; n = json_next(n)) {
-        check_node(m, n);
-        const char *target = json_string(m->job, json_need(m->job, n, "target", m->where), m->where);
-        const struct Special *s = special(short_target(target));
-        if (s)
-            s->import(m, n);
-        else if (!import_symbolic(m, n))
-            import_call(m, n);
-    }
+    for (const Json *n = json_first(need_array(m, m->scope->graph, "nodes")); n; n = json_next(n))
+        n = import_node(m, n);
 }
 
 static const char *arg_name(Import *m, const Json *spec)

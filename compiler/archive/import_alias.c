@@ -6,9 +6,11 @@
 
 Entry *entry_find(Import *m, const char *name)
 {
-    for (Entry *e = m->scope->table[text_hash(name) % ENTRY_TABLE]; e; e = e->next)
-        if (!strcmp(e->name, name))
-            return e;
+    size_t at = text_hash(name) % ENTRY_TABLE;
+    for (const Scope *s = m->scope; s; s = s->outer)
+        for (Entry *e = s->table[at]; e; e = e->next)
+            if (!strcmp(e->name, name))
+                return e;
     return NULL;
 }
 

@@ -14,6 +14,7 @@ typedef struct Scope {
     const Json **meta_slot; /* tensor_values by name */
     size_t meta_size;
     bool autocast;          /* of an autocast region */
+    struct Scope *outer;    /* whose names are seen, too; NULL: none */
     size_t found;           /* a region's: how many late sizes had values before it */
 } Scope;
 
@@ -45,6 +46,7 @@ struct Import {
     Graph *top;
     const char *where;
     int depth;
+    const Json *last;         /* of the nodes that an import of one has taken with it; NULL: none */
     bool late;                /* symbols called u that appear now are known only during the run */
     VEC(const Idx *) found;   /* those that a node has given a value */
     VEC(Real) reals;          /* and symbols that are no integers */
@@ -53,6 +55,8 @@ struct Import {
 /* ---- import.c: programs ---- */
 
 void import_nodes(Import *m); /* the nodes of m->scope, in order */
+/* One node, or several that belong together; returns the last. */
+const Json *import_node(Import *m, const Json *node);
 Value *constant_value(Import *m, const char *name, const Tensor *t);
 
 /* ---- import_symbols.c: sizes ---- */
@@ -99,6 +103,12 @@ void call_init(Import *m, const Json *node, Call *c);
 size_t result_names(Import *m, const Json *node, const char **names, size_t room);
 void decode(Import *m, const Json *node, Call *c); /* runs the row's decode function; results have the recorded types */
 void import_call(Import *m, const Json *node);
+
+/* ---- import_vmap.c ---- */
+
+void import_vmap(Import *m, const Json *node);
+void import_stray(Import *m, const Json *node);
+void import_nothing(Import *m, const Json *node);
 
 /* ---- import_inline.c: higher-order operators that vanish ---- */
 
