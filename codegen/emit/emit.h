@@ -20,7 +20,7 @@ typedef struct Artifact {
 void emit_model(Text *out, const Artifact *a);
 /* The head for compilers without any header or file: prelude, aot.h, aotk.h, glue.h as one text. */
 void emit_head(Text *out);
-/* aot_entry over the given levels, best first ("v4", "v3"). */
+/* aot_entry over the given levels, best first ("v4", "v3"): a text of its own. */
 void emit_entry(Text *out, const char *const *levels, size_t count, const char *metadata);
 /* Both for a model in one file, behind aot.h and the kernels' sources (AOTK_STATIC): everything is static; aot_weights
  * and the array aot_metadata are defined between head and model.  `name` is the one function that is exported. */

@@ -10,12 +10,19 @@
 #endif
 #endif
 
+/* What only an error calls is not worth the compiler's time. */
+#if defined(__GNUC__) && !defined(__TINYC__)
+#define AOT_COLD __attribute__((unused, cold, noinline))
+#else
+#define AOT_COLD AOT_UNUSED
+#endif
+
 typedef struct aot_say {
     char *at;
     u64 room;
 } aot_say;
 
-static AOT_UNUSED void aot_put(aot_say *s, const char *text)
+static AOT_COLD void aot_put(aot_say *s, const char *text)
 {
     for (; *text && s->room > 1; text++, s->room--)
         *s->at++ = *text;
@@ -23,7 +30,7 @@ static AOT_UNUSED void aot_put(aot_say *s, const char *text)
         *s->at = 0;
 }
 
-static AOT_UNUSED void aot_put_i64(aot_say *s, i64 value)
+static AOT_COLD void aot_put_i64(aot_say *s, i64 value)
 {
     char digits[24];
     int n = 23;
@@ -37,7 +44,7 @@ static AOT_UNUSED void aot_put_i64(aot_say *s, i64 value)
     aot_put(s, digits + n);
 }
 
-static AOT_UNUSED aot_say aot_begin(aot_call *call)
+static AOT_COLD aot_say aot_begin(aot_call *call)
 {
     aot_say s;
     s.at = call->error;
@@ -45,7 +52,7 @@ static AOT_UNUSED aot_say aot_begin(aot_call *call)
     return s;
 }
 
-static AOT_UNUSED void aot_put_dim(aot_say *s, const char *input, i64 dim, i64 found)
+static AOT_COLD void aot_put_dim(aot_say *s, const char *input, i64 dim, i64 found)
 {
     aot_put(s, "input ");
     aot_put(s, input);
@@ -56,7 +63,7 @@ static AOT_UNUSED void aot_put_dim(aot_say *s, const char *input, i64 dim, i64 f
 }
 
 /* "input x: dimension 0 is 513; it must be in 1..512 (s77)" */
-static AOT_UNUSED aot_status aot_bad_size(aot_call *call, const char *input, i64 dim, i64 found, i64 lo, i64 hi,
+static AOT_COLD aot_status aot_bad_size(aot_call *call, const char *input, i64 dim, i64 found, i64 lo, i64 hi,
                                           const char *symbol)
 {
     aot_say s = aot_begin(call);
@@ -77,7 +84,7 @@ static AOT_UNUSED aot_status aot_bad_size(aot_call *call, const char *input, i64
 }
 
 /* "input y: dimension 1 is 5; s12 + 1 is 6" */
-static AOT_UNUSED aot_status aot_bad_relation(aot_call *call, const char *input, i64 dim, i64 found,
+static AOT_COLD aot_status aot_bad_relation(aot_call *call, const char *input, i64 dim, i64 found,
                                               const char *expression, i64 expected)
 {
     aot_say s = aot_begin(call);
@@ -90,7 +97,7 @@ static AOT_UNUSED aot_status aot_bad_relation(aot_call *call, const char *input,
 }
 
 /* A condition of the program on its sizes does not hold. */
-static AOT_UNUSED aot_status aot_bad_guard(aot_call *call, const char *condition, i64 a, i64 b)
+static AOT_COLD aot_status aot_bad_guard(aot_call *call, const char *condition, i64 a, i64 b)
 {
     aot_say s = aot_begin(call);
     aot_put(&s, "the sizes break the condition ");
@@ -102,7 +109,7 @@ static AOT_UNUSED aot_status aot_bad_guard(aot_call *call, const char *condition
     return AOT_ESHAPE;
 }
 
-static AOT_UNUSED aot_status aot_bad_input(aot_call *call, const char *input, const char *what, aot_status status)
+static AOT_COLD aot_status aot_bad_input(aot_call *call, const char *input, const char *what, aot_status status)
 {
     aot_say s = aot_begin(call);
     aot_put(&s, "input ");
@@ -113,7 +120,7 @@ static AOT_UNUSED aot_status aot_bad_input(aot_call *call, const char *input, co
 }
 
 /* A check of the model: `condition` does not hold. */
-static AOT_UNUSED aot_status aot_bad_data(aot_call *call, const char *condition)
+static AOT_COLD aot_status aot_bad_data(aot_call *call, const char *condition)
 {
     aot_say s = aot_begin(call);
     aot_put(&s, "a check of the model fails: ");
@@ -121,14 +128,14 @@ static AOT_UNUSED aot_status aot_bad_data(aot_call *call, const char *condition)
     return AOT_EDATA;
 }
 
-static AOT_UNUSED aot_status aot_no_state(aot_call *call)
+static AOT_COLD aot_status aot_no_state(aot_call *call)
 {
     aot_say s = aot_begin(call);
     aot_put(&s, "call->state is NULL; the model has state, which init_state fills");
     return AOT_EARG;
 }
 
-static AOT_UNUSED aot_status aot_bad_index(aot_call *call, const char *tensor, i64 index, i64 size)
+static AOT_COLD aot_status aot_bad_index(aot_call *call, const char *tensor, i64 index, i64 size)
 {
     aot_say s = aot_begin(call);
     aot_put(&s, "an index in ");
@@ -182,7 +189,7 @@ static AOT_UNUSED const char *aot_call_operator(const aot_custom *p)
     return p->function(in, p->in_count, out, p->out_count, p->argument, p->argument_count);
 }
 
-static AOT_UNUSED aot_status aot_failed(aot_call *call, const char *kernel, const char *what)
+static AOT_COLD aot_status aot_failed(aot_call *call, const char *kernel, const char *what)
 {
     aot_say s = aot_begin(call);
     aot_put(&s, kernel);
@@ -191,7 +198,7 @@ static AOT_UNUSED aot_status aot_failed(aot_call *call, const char *kernel, cons
     return AOT_EDATA;
 }
 
-static AOT_UNUSED aot_status aot_no_space(aot_call *call, const char *what, u64 have, u64 need)
+static AOT_COLD aot_status aot_no_space(aot_call *call, const char *what, u64 have, u64 need)
 {
     aot_say s = aot_begin(call);
     aot_put(&s, what);
@@ -203,7 +210,7 @@ static AOT_UNUSED aot_status aot_no_space(aot_call *call, const char *what, u64 
 }
 
 /* "u0 of model.py:12 x.nonzero() is 7; it must be in 0..5" */
-static AOT_UNUSED aot_status aot_bad_late(aot_call *call, const char *where, const char *size, i64 found, i64 lo, i64 hi)
+static AOT_COLD aot_status aot_bad_late(aot_call *call, const char *where, const char *size, i64 found, i64 lo, i64 hi)
 {
     aot_say s = aot_begin(call);
     aot_put(&s, size);
@@ -284,7 +291,7 @@ static AOT_UNUSED aot_status aot_late_work(aot_call *call, const char *name, con
 }
 
 /* "float32", "bool8" */
-static AOT_UNUSED void aot_put_dtype(aot_say *s, DLDataType d)
+static AOT_COLD void aot_put_dtype(aot_say *s, DLDataType d)
 {
     static const char *const kinds[] = { "int", "uint", "float", "handle", "bfloat", "complex", "bool" };
     aot_put(s, d.code < 7 ? kinds[d.code] : "type");

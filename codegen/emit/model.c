@@ -932,6 +932,11 @@ static void sums_macro(Text *out)
              "#else\n#define AOT_SIMD_SUM(v)\n#endif\n\n");
 }
 
+static void hidden_macro(Text *out)
+{
+    text_add(out, "#define AOT_HIDDEN __attribute__((visibility(\"hidden\")))\n");
+}
+
 void emit_head(Text *out)
 {
     text_add(out, "#define AOT_NO_INCLUDES\n#define AOT_MODEL_ONLY\n#if defined(__TINYC__)\n#define AOT_RT\n#endif\n");
@@ -939,8 +944,8 @@ void emit_head(Text *out)
     embedded(out, embed_aot_h, embed_aot_h_end);
     embedded(out, embed_aotk_h, embed_aotk_h_end);
     embedded(out, embed_glue, embed_glue_end);
+    hidden_macro(out);
     text_add(out,
-             "#define AOT_HIDDEN __attribute__((visibility(\"hidden\")))\n"
              "#define AOT_TABLE AOT_HIDDEN\n"
              "extern AOT_HIDDEN const u8 aot_weights[];\nextern AOT_HIDDEN const char aot_metadata[];\n"
              "#define AOT_METADATA aot_metadata\n"
@@ -1004,6 +1009,10 @@ void emit_entry_function(Text *out, const char *name, const char *const *levels,
 
 void emit_entry(Text *out, const char *const *levels, size_t count, const char *metadata)
 {
+    text_add(out, "#define AOT_NO_INCLUDES\n#define AOT_MODEL_ONLY\n");
+    embedded(out, embed_aot_h, embed_aot_h_end);
+    hidden_macro(out);
+    text_add(out, "extern int aotk_cpu_level(void);\n\n");
     metadata_text(out, metadata);
     for (size_t i = 0; i < count; i++)
         text_add(out, "extern AOT_HIDDEN const aot_model aot_model_%s;\n", levels[i]);

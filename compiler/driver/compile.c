@@ -183,8 +183,15 @@ static void add_kernel_objects(Job *job, Object *objects, size_t *n, const Level
 }
 
 typedef struct Units {
-    const char *head, *model, *entry;
+    const char *head, *model, *entry; /* entry has a head of its own */
 } Units;
+
+/* The entry is a dozen lines; libtcc compiles it in no time, whatever compiles the rest. */
+static void compile_entry(Job *job, const Units *u, Object *out)
+{
+    static const char *const none[] = { NULL };
+    tcc_compile(job, "entry.c", u->entry, none, out);
+}
 
 static void compile_tcc(Job *job, const Units *u, const Level *const *levels, size_t n, Object *out)
 {
@@ -194,39 +201,35 @@ static void compile_tcc(Job *job, const Units *u, const Level *const *levels, si
                                   job_printf(job, "\"%s\"", levels[i]->isa), NULL };
         tcc_compile(job, "model.c", job_printf(job, "%s%s", u->head, u->model), defines, &out[i]);
     }
-    static const char *const none[] = { NULL };
-    tcc_compile(job, "entry.c", job_printf(job, "%s%s", u->head, u->entry), none, &out[n]);
+    compile_entry(job, u, &out[n]);
 }
 
 static void compile_gcc(Job *job, const char *cc, const Units *u, const Level *const *levels, size_t n,
                         const CompileOptions *o, Object *out)
 {
-    CcUnit *units = job_array(job, n + 1, sizeof *units);
-    bool clang = !cc_accepts(job, cc, "-fno-tree-loop-distribute-patterns");
-    for (size_t i = 0; i <= n; i++) {
+    CcUnit *units = job_array(job, n, sizeof *units);
+    for (size_t i = 0; i < n; i++) {
         VEC(const char *) flags = { 0 };
         static const char *const common[] = { "-std=gnu11", "-O3", "-fwrapv", "-fno-math-errno", "-fno-trapping-math",
                                               "-fopenmp-simd", "-DAOT_SIMD", "-Wall", "-Wextra", "-Wno-unused-function",
-                                              "-fcf-protection=none" };
+                                              "-fcf-protection=none",
+                                              "-fno-tree-loop-distribute-patterns" /* clang warns, and goes on */ };
         for (size_t k = 0; k < sizeof common / sizeof *common; k++)
             *vec_push(job, &flags) = common[k];
-        if (!clang)
-            *vec_push(job, &flags) = "-fno-tree-loop-distribute-patterns";
-        if (i < n) {
-            *vec_push(job, &flags) = levels[i]->march;
-            if (!strcmp(levels[i]->name, "v4"))
-                *vec_push(job, &flags) = "-mprefer-vector-width=512";
-            *vec_push(job, &flags) = job_printf(job, "-DAOT_SUFFIX=_%s", levels[i]->name);
-            *vec_push(job, &flags) = job_printf(job, "-DAOT_MODEL=aot_model_%s", levels[i]->name);
-            *vec_push(job, &flags) = job_printf(job, "-DAOT_ISA=\"%s\"", levels[i]->isa);
-        }
+        *vec_push(job, &flags) = levels[i]->march;
+        if (!strcmp(levels[i]->name, "v4"))
+            *vec_push(job, &flags) = "-mprefer-vector-width=512";
+        *vec_push(job, &flags) = job_printf(job, "-DAOT_SUFFIX=_%s", levels[i]->name);
+        *vec_push(job, &flags) = job_printf(job, "-DAOT_MODEL=aot_model_%s", levels[i]->name);
+        *vec_push(job, &flags) = job_printf(job, "-DAOT_ISA=\"%s\"", levels[i]->isa);
         if (o->sysroot)
             *vec_push(job, &flags) = job_printf(job, "--sysroot=%s", o->sysroot);
         *vec_push(job, &flags) = NULL;
-        units[i] = (CcUnit){ i < n ? job_printf(job, "model_%s.c", levels[i]->name) : "entry.c",
-                             job_printf(job, "%s%s", u->head, i < n ? u->model : u->entry), flags.at };
+        units[i] = (CcUnit){ job_printf(job, "model_%s.c", levels[i]->name), job_printf(job, "%s%s", u->head, u->model),
+                             flags.at };
     }
-    cc_compile(job, cc, units, n + 1, o->jobs ? o->jobs : 2, out);
+    cc_compile(job, cc, units, n, o->jobs ? o->jobs : 2, out);
+    compile_entry(job, u, &out[n]);
 }
 
 static bool same_file(const char *a, const char *b)
