@@ -230,13 +230,12 @@ size_t result_names(Import *m, const Json *node, const char **names, size_t room
     return n;
 }
 
-/* add_ and __iadd__, not __add__ */
+/* The schema says so: a name may end in "_" and write nothing, as __and__ does. */
 static bool is_in_place(const char *target)
 {
-    const char *dot = strrchr(target, '.');
-    if (!strncmp(target, "aten.__", 7))
-        return target[7] == 'i' && target[8] != 's';
-    return dot && dot > target && dot[-1] == '_' && strncmp(target, "_operator", 9) != 0;
+    static const char self[] = "(Tensor(a!) self";
+    const char *schema = aten_schema(target);
+    return schema && !strncmp(schema, self, sizeof self - 1);
 }
 
 /* In an autocast region the archive has no casts: an operator whose result is of another float type than its operands
