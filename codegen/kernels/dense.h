@@ -5,7 +5,11 @@
 #define AOTK_DENSE_H
 #include "aotk.h"
 
-static AOTK_UNUSED double aotk_abs(double x) { return __builtin_fabs(x); }
+#ifdef AOTK_STATIC
+static double aotk_sqrt(double x); /* of rt.c, which is pasted behind this */
+#endif
+
+static AOTK_UNUSED double aotk_abs(double x) { return x < 0 ? -x : x; }
 
 /* How many matrices: the product of all sizes but the last two. */
 static AOTK_UNUSED aotk_i64 aotk_matrices(const aotk_operand *a) {
@@ -26,11 +30,11 @@ static AOTK_UNUSED void aotk_put(const aotk_result *a, aotk_i64 i, double v) {
 }
 
 /* The `n` numbers of one matrix. */
-static AOTK_UNUSED void aotk_load(double *x, const aotk_operand *a, aotk_i64 matrix, aotk_i64 n) {
+static AOTK_UNUSED void aotk_load_matrix(double *x, const aotk_operand *a, aotk_i64 matrix, aotk_i64 n) {
     for (aotk_i64 i = 0; i < n; i++) x[i] = aotk_get(a, matrix * n + i);
 }
 
-static AOTK_UNUSED void aotk_store(const double *x, const aotk_result *a, aotk_i64 matrix, aotk_i64 n) {
+static AOTK_UNUSED void aotk_store_matrix(const double *x, const aotk_result *a, aotk_i64 matrix, aotk_i64 n) {
     for (aotk_i64 i = 0; i < n; i++) aotk_put(a, matrix * n + i, x[i]);
 }
 

@@ -12,7 +12,7 @@ static void aotk_hessenberg(double *a, double *v, double *u, aotk_i64 n) {
         double below = 0;
         for (aotk_i64 i = m + 1; i < n; i++) below += a[i * n + m - 1] * a[i * n + m - 1];
         if (below == 0) continue;
-        const double d = a[m * n + m - 1], size = __builtin_sqrt(d * d + below), beta = d >= 0 ? -size : size;
+        const double d = a[m * n + m - 1], size = aotk_sqrt(d * d + below), beta = d >= 0 ? -size : size;
         for (aotk_i64 i = m; i < n; i++) u[i] = a[i * n + m - 1];
         u[m] -= beta;
         const double scale = 2 / (u[m] * u[m] + below);
@@ -35,7 +35,7 @@ static void aotk_hessenberg(double *a, double *v, double *u, aotk_i64 n) {
 static void aotk_schur_pair(double *h, double *v, aotk_i64 n, aotk_i64 n1, double *re, double *im) {
     const aotk_i64 n0 = n1 - 1;
     const double w = h[n1 * n + n0] * h[n0 * n + n1], x = h[n1 * n + n1];
-    double p = (h[n0 * n + n0] - x) / 2, q = p * p + w, z = __builtin_sqrt(aotk_abs(q));
+    double p = (h[n0 * n + n0] - x) / 2, q = p * p + w, z = aotk_sqrt(aotk_abs(q));
     if (q < 0) {
         re[n0] = re[n1] = x + p;
         im[n0] = z;
@@ -46,7 +46,7 @@ static void aotk_schur_pair(double *h, double *v, aotk_i64 n, aotk_i64 n1, doubl
     re[n0] = x + z;
     re[n1] = z != 0 ? x - w / z : re[n0];
     im[n0] = im[n1] = 0;
-    const double s0 = h[n1 * n + n0], r = __builtin_sqrt(s0 * s0 + z * z), s = s0 / r, c = z / r;
+    const double s0 = h[n1 * n + n0], r = aotk_sqrt(s0 * s0 + z * z), s = s0 / r, c = z / r;
     if (r == 0) return;
     for (aotk_i64 j = n0; j < n; j++) {
         const double a = h[n0 * n + j], b = h[n1 * n + j];
@@ -98,7 +98,7 @@ static void aotk_schur_step(double *h, double *v, aotk_i64 n, aotk_i64 l, aotk_i
             q /= scale;
             r /= scale;
         }
-        double s = __builtin_sqrt(p * p + q * q + r * r);
+        double s = aotk_sqrt(p * p + q * q + r * r);
         s = p < 0 ? -s : s;
         if (s == 0) continue;
         if (k != m)
@@ -230,7 +230,7 @@ AOTK_API const char *AOTK_NAME(aotk_eig)(const aotk_routine *p) {
     aotk_c2 *x = (aotk_c2 *)(u + n);
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
         double norm = 0;
-        aotk_load(a, in, b, n * n);
+        aotk_load_matrix(a, in, b, n * n);
         for (aotk_i64 i = 0; i < n * n; i++) norm += aotk_abs(a[i]);
         if (!(norm < 1e300)) return "the matrix holds infinities or NaN";
         aotk_hessenberg(a, v, u, n);
@@ -250,8 +250,8 @@ AOTK_API const char *AOTK_NAME(aotk_eig)(const aotk_routine *p) {
                     }
                     size += pass ? 0 : y.re * y.re + y.im * y.im;
                     if (!pass) continue;
-                    aotk_put(&p->out[1], 2 * (b * n * n + i * n + e), y.re / __builtin_sqrt(size));
-                    aotk_put(&p->out[1], 2 * (b * n * n + i * n + e) + 1, sign * y.im / __builtin_sqrt(size));
+                    aotk_put(&p->out[1], 2 * (b * n * n + i * n + e), y.re / aotk_sqrt(size));
+                    aotk_put(&p->out[1], 2 * (b * n * n + i * n + e) + 1, sign * y.im / aotk_sqrt(size));
                 }
         }
     }

@@ -47,10 +47,10 @@ AOTK_API const char *AOTK_NAME(aotk_lu)(const aotk_routine *p) {
     const aotk_operand *in = &p->in[0];
     const aotk_i64 m = in->n[in->rank - 2], n = in->n[in->rank - 1], least = m < n ? m : n;
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
-        aotk_load(p->work, in, b, m * n);
+        aotk_load_matrix(p->work, in, b, m * n);
         aotk_i32 *info = (aotk_i32 *)p->out[2].data + b;
         *info = aotk_lu_matrix(p->work, m, n, (aotk_i32 *)p->out[1].data + b * least, p->attr[0] != 0);
-        aotk_store(p->work, &p->out[0], b, m * n);
+        aotk_store_matrix(p->work, &p->out[0], b, m * n);
     }
     return 0;
 }
@@ -72,14 +72,14 @@ AOTK_API const char *AOTK_NAME(aotk_lu_solve)(const aotk_routine *p) {
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
         const aotk_i32 *pivots = (const aotk_i32 *)p->in[1].data + b * n;
         const int adjoint = p->attr[0] != 0;
-        aotk_load(a, in, b, n * n);
-        aotk_load(x, &p->in[2], b, n * k);
+        aotk_load_matrix(a, in, b, n * n);
+        aotk_load_matrix(x, &p->in[2], b, n * k);
         if (!adjoint && !aotk_permute(x, n, k, pivots, 0)) return "a pivot is out of range";
         if (adjoint) aotk_flip(a, n);
         aotk_triangle(a, x, n, k, 0, !adjoint);
         aotk_triangle(a, x, n, k, 1, adjoint);
         if (adjoint && !aotk_permute(x, n, k, pivots, 1)) return "a pivot is out of range";
-        aotk_store(x, &p->out[0], b, n * k);
+        aotk_store_matrix(x, &p->out[0], b, n * k);
     }
     return 0;
 }
@@ -92,13 +92,13 @@ AOTK_API const char *AOTK_NAME(aotk_solve)(const aotk_routine *p) {
     aotk_i32 *pivots = (aotk_i32 *)(x + n * k);
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
         aotk_i32 *info = (aotk_i32 *)p->out[1].data + b;
-        aotk_load(a, in, b, n * n);
-        aotk_load(x, &p->in[1], b, n * k);
+        aotk_load_matrix(a, in, b, n * n);
+        aotk_load_matrix(x, &p->in[1], b, n * k);
         *info = aotk_lu_matrix(a, n, n, pivots, 1);
         aotk_permute(x, n, k, pivots, 0);
         aotk_triangle(a, x, n, k, 0, 1);
         aotk_triangle(a, x, n, k, 1, 0);
-        aotk_store(x, &p->out[0], b, n * k);
+        aotk_store_matrix(x, &p->out[0], b, n * k);
     }
     return 0;
 }
@@ -110,10 +110,10 @@ AOTK_API const char *AOTK_NAME(aotk_triangular)(const aotk_routine *p) {
     const aotk_i64 n = in->n[in->rank - 1], k = p->in[1].n[p->in[1].rank - 1];
     double *a = p->work, *x = a + n * n;
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
-        aotk_load(a, in, b, n * n);
-        aotk_load(x, &p->in[1], b, n * k);
+        aotk_load_matrix(a, in, b, n * n);
+        aotk_load_matrix(x, &p->in[1], b, n * k);
         aotk_triangle(a, x, n, k, p->attr[0] != 0, p->attr[1] != 0);
-        aotk_store(x, &p->out[0], b, n * k);
+        aotk_store_matrix(x, &p->out[0], b, n * k);
     }
     return 0;
 }
@@ -146,7 +146,7 @@ AOTK_API const char *AOTK_NAME(aotk_cholesky)(const aotk_routine *p) {
     double *a = p->work;
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
         aotk_i32 info = 0;
-        aotk_load(a, in, b, n * n);
+        aotk_load_matrix(a, in, b, n * n);
         for (aotk_i64 i = 0; i < n; i++)
             for (aotk_i64 j = i + 1; j < n; j++) a[i * n + j] = 0;
         for (aotk_i64 j = 0; j < n && !info; j++)
@@ -156,12 +156,12 @@ AOTK_API const char *AOTK_NAME(aotk_cholesky)(const aotk_routine *p) {
                 if (i > j)
                     *x /= a[j * n + j];
                 else if (*x > 0)
-                    *x = __builtin_sqrt(*x);
+                    *x = aotk_sqrt(*x);
                 else
                     info = (aotk_i32)(j + 1); /* what is behind it stays as it was */
             }
         ((aotk_i32 *)p->out[1].data)[b] = info;
-        aotk_store(a, &p->out[0], b, n * n);
+        aotk_store_matrix(a, &p->out[0], b, n * n);
     }
     return 0;
 }
@@ -251,12 +251,12 @@ AOTK_API const char *AOTK_NAME(aotk_ldl)(const aotk_routine *p) {
     const aotk_i64 n = in->n[in->rank - 1];
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
         double *a = p->work;
-        aotk_load(a, in, b, n * n);
+        aotk_load_matrix(a, in, b, n * n);
         aotk_i32 info = aotk_ldl_matrix(a, n, (aotk_i32 *)p->out[1].data + b * n);
         for (aotk_i64 i = 0; i < n; i++)
             for (aotk_i64 j = i + 1; j < n; j++) a[i * n + j] = 0;
         ((aotk_i32 *)p->out[2].data)[b] = info;
-        aotk_store(a, &p->out[0], b, n * n);
+        aotk_store_matrix(a, &p->out[0], b, n * n);
     }
     return 0;
 }
@@ -306,11 +306,11 @@ AOTK_API const char *AOTK_NAME(aotk_ldl_solve)(const aotk_routine *p) {
     const aotk_i64 n = in->n[in->rank - 1], k = p->in[2].n[p->in[2].rank - 1];
     double *a = p->work, *x = a + n * n;
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
-        aotk_load(a, in, b, n * n);
-        aotk_load(x, &p->in[2], b, n * k);
+        aotk_load_matrix(a, in, b, n * n);
+        aotk_load_matrix(x, &p->in[2], b, n * k);
         const char *bad = aotk_ldl_solve_matrix(a, (const aotk_i32 *)p->in[1].data + b * n, x, n, k);
         if (bad) return bad;
-        aotk_store(x, &p->out[0], b, n * k);
+        aotk_store_matrix(x, &p->out[0], b, n * k);
     }
     return 0;
 }
@@ -330,7 +330,7 @@ AOTK_API const char *AOTK_NAME(aotk_matrix_exp)(const aotk_routine *p) {
     const aotk_i64 n = in->n[in->rank - 1];
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
         double *a = p->work, *e = a + n * n, *t = e + n * n, norm = 0;
-        aotk_load(a, in, b, n * n);
+        aotk_load_matrix(a, in, b, n * n);
         for (aotk_i64 i = 0; i < n; i++) {
             double row = 0;
             for (aotk_i64 j = 0; j < n; j++) row += aotk_abs(a[i * n + j]);
@@ -352,7 +352,7 @@ AOTK_API const char *AOTK_NAME(aotk_matrix_exp)(const aotk_routine *p) {
             aotk_product(t, e, e, n);
             for (aotk_i64 i = 0; i < n * n; i++) e[i] = t[i];
         }
-        aotk_store(e, &p->out[0], b, n * n);
+        aotk_store_matrix(e, &p->out[0], b, n * n);
     }
     return 0;
 }

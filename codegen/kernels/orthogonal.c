@@ -11,12 +11,12 @@ AOTK_API const char *AOTK_NAME(aotk_householder)(const aotk_routine *p) {
     const aotk_i64 m = in->n[in->rank - 2], n = in->n[in->rank - 1], k = m < n ? m : n;
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
         double *a = p->work;
-        aotk_load(a, in, b, m * n);
+        aotk_load_matrix(a, in, b, m * n);
         for (aotk_i64 j = 0; j < k; j++) {
             double below = 0, tau = 0, d = a[j * n + j];
             for (aotk_i64 i = j + 1; i < m; i++) below += a[i * n + j] * a[i * n + j];
             if (below != 0) {
-                double beta = __builtin_sqrt(d * d + below);
+                double beta = aotk_sqrt(d * d + below);
                 beta = d >= 0 ? -beta : beta;
                 tau = (beta - d) / beta;
                 for (aotk_i64 i = j + 1; i < m; i++) a[i * n + j] /= d - beta;
@@ -30,7 +30,7 @@ AOTK_API const char *AOTK_NAME(aotk_householder)(const aotk_routine *p) {
             }
             aotk_put(&p->out[1], b * k + j, tau);
         }
-        aotk_store(a, &p->out[0], b, m * n);
+        aotk_store_matrix(a, &p->out[0], b, m * n);
     }
     return 0;
 }
@@ -42,7 +42,7 @@ AOTK_API const char *AOTK_NAME(aotk_reflections)(const aotk_routine *p) {
     if (k > n || n > m) return "there are more reflections than columns, or more columns than rows";
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
         double *a = p->work, *q = a + m * n;
-        aotk_load(a, in, b, m * n);
+        aotk_load_matrix(a, in, b, m * n);
         for (aotk_i64 i = 0; i < m * n; i++) q[i] = i / n == i % n;
         for (aotk_i64 j = k; j-- > 0;) {
             const double tau = aotk_get(&p->in[1], b * k + j);
@@ -53,7 +53,7 @@ AOTK_API const char *AOTK_NAME(aotk_reflections)(const aotk_routine *p) {
                 for (aotk_i64 i = j + 1; i < m; i++) q[i * n + c] -= tau * w * a[i * n + j];
             }
         }
-        aotk_store(q, &p->out[0], b, m * n);
+        aotk_store_matrix(q, &p->out[0], b, m * n);
     }
     return 0;
 }
@@ -62,9 +62,9 @@ AOTK_API const char *AOTK_NAME(aotk_reflections)(const aotk_routine *p) {
 
 /* Of the rotation that annuls `off` between diagonal elements p and q: tangent, cosine, sine. */
 static void aotk_rotation(double p, double q, double off, double *t, double *c, double *s) {
-    const double z = (q - p) / (2 * off), r = aotk_abs(z) + __builtin_sqrt(1 + z * z);
+    const double z = (q - p) / (2 * off), r = aotk_abs(z) + aotk_sqrt(1 + z * z);
     *t = z >= 0 ? 1 / r : -1 / r;
-    *c = 1 / __builtin_sqrt(1 + *t * *t);
+    *c = 1 / aotk_sqrt(1 + *t * *t);
     *s = *t * *c;
 }
 
@@ -117,7 +117,7 @@ AOTK_API const char *AOTK_NAME(aotk_eigh)(const aotk_routine *p) {
     const aotk_i64 n = in->n[in->rank - 1];
     double *a = p->work, *v = a + n * n;
     for (aotk_i64 b = 0; b < aotk_matrices(in); b++) {
-        aotk_load(a, in, b, n * n);
+        aotk_load_matrix(a, in, b, n * n);
         for (aotk_i64 i = 0; i < n; i++)
             for (aotk_i64 j = i + 1; j < n; j++) a[i * n + j] = a[j * n + i];
         aotk_jacobi(a, v, n);
@@ -152,7 +152,7 @@ static void aotk_complete(double *x, aotk_i64 rows, aotk_i64 n, aotk_i64 k) {
             }
         const double size = aotk_dot(y, y, n);
         if (size < 0.5 / (double)n) continue;
-        for (aotk_i64 i = 0; i < n; i++) y[i] /= __builtin_sqrt(size);
+        for (aotk_i64 i = 0; i < n; i++) y[i] /= aotk_sqrt(size);
         k++;
     }
 }
@@ -168,7 +168,7 @@ static void aotk_svd_rows(double *g, double *v, double *s, aotk_i64 k, aotk_i64 
             for (aotk_i64 j = i + 1; j < k; j++) {
                 const double p = aotk_dot(g + i * n, g + i * n, n), q = aotk_dot(g + j * n, g + j * n, n);
                 double t, c, sine, off = aotk_dot(g + i * n, g + j * n, n);
-                if (!(aotk_abs(off) > upright * __builtin_sqrt(p) * __builtin_sqrt(q)) || aotk_abs(off) < 1e-300)
+                if (!(aotk_abs(off) > upright * aotk_sqrt(p) * aotk_sqrt(q)) || aotk_abs(off) < 1e-300)
                     continue;
                 turned = 1;
                 aotk_rotation(p, q, off, &t, &c, &sine);
@@ -176,7 +176,7 @@ static void aotk_svd_rows(double *g, double *v, double *s, aotk_i64 k, aotk_i64 
                 aotk_rotate(v, k, i, j, c, sine);
             }
     }
-    for (aotk_i64 i = 0; i < k; i++) s[i] = __builtin_sqrt(aotk_dot(g + i * n, g + i * n, n));
+    for (aotk_i64 i = 0; i < k; i++) s[i] = aotk_sqrt(aotk_dot(g + i * n, g + i * n, n));
     for (aotk_i64 i = 0; i < k; i++) {
         aotk_i64 most = i;
         for (aotk_i64 j = i + 1; j < k; j++)
