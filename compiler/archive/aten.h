@@ -56,6 +56,7 @@ Value *log_sigmoid(Call *c, Value *x);
 
 Value *build_complex(Call *c, Value *re, Value *im);
 Value *build_abs(Call *c, Value *z);     /* of complex values, too */
+Value *conjugated(Call *c, Value *z);    /* a real one itself */
 Value *as_real(Call *c, Value *z);       /* a last axis of 2 */
 Value *as_complex(Call *c, Value *pairs);
 

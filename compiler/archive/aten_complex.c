@@ -29,13 +29,23 @@ void decode_part(Call *c) /* real, imag; a real tensor is its own real part */
     give(c, dtype_is_complex(z->type.dtype) ? build1(&c->b, c->row->op, z) : z);
 }
 
-void decode_conj(Call *c)
+Value *conjugated(Call *c, Value *z)
 {
     Build *b = &c->b;
-    Value *z = arg_tensor(c, "self");
-    if (dtype_is_complex(z->type.dtype))
-        z = build_complex(c, build1(b, OP_real, z), build1(b, OP_neg, build1(b, OP_imag, z)));
-    give(c, z);
+    return dtype_is_complex(z->type.dtype)
+               ? build_complex(c, build1(b, OP_real, z), build1(b, OP_neg, build1(b, OP_imag, z)))
+               : z;
+}
+
+void decode_conj(Call *c)
+{
+    give(c, conjugated(c, arg_tensor(c, "self")));
+}
+
+void decode_adjoint(Call *c)
+{
+    Value *z = conjugated(c, arg_tensor(c, "self"));
+    give(c, z->type.rank < 2 ? z : transposed(c, z));
 }
 
 Value *build_abs(Call *c, Value *z)

@@ -51,12 +51,6 @@ static Value *transformed(const Transform *t, Value *z, int but)
     return z;
 }
 
-static Value *conjugated(Call *c, Value *z)
-{
-    Build *b = &c->b;
-    return build_complex(c, build1(b, OP_real, z), build1(b, OP_neg, build1(b, OP_imag, z)));
-}
-
 static Value *complexed(Call *c, Value *v)
 {
     if (dtype_is_complex(v->type.dtype))
@@ -289,4 +283,49 @@ void decode_stft(Call *c)
     int dims[MAX_RANK] = { 0, 2, 1 };
     z = build_permute(b, z, rank == 2 ? dims : (int[]){ 1, 0 });
     give(c, dtype_is_complex(d) ? z : as_real(c, z));
+}
+
+/* Of a signal that frames `of` make, `hop` apart, added where they overlap. */
+static Value *overlapped(Call *c, Value *of, int64_t hop, const Idx *size)
+{
+    Build *b = &c->b;
+    const Type *t = &of->type;
+    const Idx *sizes[2] = { t->dim[0], size };
+    Value *start = build2(b, OP_mul, iota_along(c, t, 1), build_full_int(b, DT_i64, hop));
+    Value *index = build2(b, OP_add, start, iota_along(c, t, 2));
+    return put(c, build_expand(b, build_full(b, t->dtype, 0), 2, sizes), of, index, 1, "add");
+}
+
+/* The inverse of stft: frames are transformed back, weighted, added up and divided by the sum of the squared windows. */
+void decode_istft(Call *c)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    Value *z = arg_tensor(c, "self"), *w = arg_tensor_or_null(c, "window");
+    int64_t n = arg_int(c, "n_fft"), hop = arg_json(c, "hop_length") ? arg_int(c, "hop_length") : n / 4;
+    int rank = z->type.rank;
+    if (!dtype_is_complex(z->type.dtype) || rank < 2 || rank > 3 || n < 1 || hop < 1 || arg_bool(c, "return_complex"))
+        call_refuse(c, "of %s", type_text(job, &z->type));
+    DType part = dtype_part(z->type.dtype);
+    bool half = arg_json(c, "onesided") ? arg_bool(c, "onesided") : true;
+    if ((arg_json(c, "win_length") && arg_int(c, "win_length") != n) || !half ||
+        (w && (w->type.rank != 1 || w->type.dim[0] != k(c, n) || w->type.dtype != part)))
+        call_refuse(c, "with a window of another length, or of both sides");
+    const Idx *frames = z->type.dim[rank - 1], *batch = rank == 3 ? z->type.dim[0] : k(c, 1);
+    z = build_reshape(b, z, 3, (const Idx *[]){ batch, z->type.dim[rank - 2], frames });
+    Transform t = { .c = c, .backward = true, .norm = arg_bool(c, "normalized") ? 1 : 2, .count = 1, .dim = { 2 } };
+    Value *x = last_to_reals(&t, build_permute(b, z, (int[]){ 0, 2, 1 }), k(c, n));
+    w = w ? w : build_expand(b, build_full(b, part, 1), 1, (const Idx *[]){ k(c, n) });
+    const Idx *whole = idx_addk(job, idx_mulk(job, idx_addk(job, frames, -1), hop), n), *one[3] = { k(c, 1), frames, k(c, n) };
+    x = overlapped(c, build2(b, OP_mul, x, w), hop, whole);
+    Value *weight = overlapped(c, build_expand(b, build2(b, OP_mul, w, w), 3, one), hop, whole);
+    const Idx *start = k(c, arg_bool(c, "center") ? n / 2 : 0), *size = c->meta[0].dim[c->meta[0].rank - 1];
+    const Idx *kept = idx_min(job, size, idx_sub(job, whole, start));
+    x = build_slice(b, x, 1, start, k(c, 1), kept);
+    weight = build_slice(b, weight, 1, start, k(c, 1), kept);
+    bool all[MAX_RANK] = { true, true };
+    Value *good = build2(b, OP_gt, weight, build_full(b, part, 1e-11));
+    graph_check(b->g, build_reduce(b, OP_all, good, all, false), sym(job, "istft: the windows overlap everywhere"), &b->origin);
+    x = resized(c, build2(b, OP_div, x, weight), 1, size);
+    give(c, build_reshape(b, x, c->meta[0].rank, c->meta[0].dim));
 }

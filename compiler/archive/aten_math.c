@@ -82,6 +82,11 @@ void decode_signbit(Call *c)
 void decode_angle(Call *c) /* of real numbers: 0 or pi */
 {
     Build *b = &c->b;
+    Value *z = arg_tensor(c, "self");
+    if (dtype_is_complex(z->type.dtype)) {
+        give(c, build2(b, OP_atan2, build1(b, OP_imag, z), build1(b, OP_real, z)));
+        return;
+    }
     Value *x = self_as(c, c->meta[0].dtype), *zero = number_like(c, x, 0);
     Value *r = build3(b, OP_where, build2(b, OP_lt, x, zero), number_like(c, x, pi), zero);
     give(c, build3(b, OP_where, build1(b, OP_isnan, x), x, r));

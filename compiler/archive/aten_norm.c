@@ -32,7 +32,7 @@ void decode_vector_norm(Call *c)
     bool axes[MAX_RANK];
     DType t = c->meta[0].dtype, w = wide(t);
     Value *x = arg_tensor(c, "self");
-    real_only(c, x);
+    x = dtype_is_complex(x->type.dtype) ? build_abs(c, x) : x;
     double p = flag(c, '2') ? 2 : flag(c, 'p') ? (arg_given(c, "p") ? arg_float(c, "p") : 2) : arg_float(c, "ord");
     axes_of(c, x->type.rank, axes);
     x = norm_of(c, build_cast(&c->b, build_cast(&c->b, x, t), w), p, axes, arg_bool(c, "keepdim"));

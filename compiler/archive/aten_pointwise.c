@@ -141,18 +141,28 @@ void decode_threshold(Call *c)
     give(c, build3(b, OP_where, build2(b, OP_le, x, at), v, x));
 }
 
+static Value *tells(Call *c, Value *x, int kind)
+{
+    Value *a = kind < 2 ? build1(&c->b, OP_abs, x) : x, *inf = number_like(c, x, kind == 3 ? -INFINITY : INFINITY);
+    return build2(&c->b, kind == 1 ? OP_lt : OP_eq, a, inf);
+}
+
 void decode_infinite(Call *c) /* and isfinite (1), isposinf (2), isneginf (3), isreal (4) */
 {
     Build *b = &c->b;
     Value *x = arg_tensor(c, "self");
     int kind = (int)c->row->op;
+    if (dtype_is_complex(x->type.dtype)) {
+        Value *re = tells(c, build1(b, OP_real, x), kind), *im = tells(c, build1(b, OP_imag, x), kind);
+        give(c, build2(b, kind == 1 ? OP_and : OP_or, re, im));
+        return;
+    }
     if (!dtype_is_float(x->type.dtype) || kind == 4) {
         Value *all = build_full_int(b, DT_bool, kind == 1 || kind == 4);
         give(c, build_expand(b, all, x->type.rank, x->type.dim));
         return;
     }
-    Value *a = kind < 2 ? build1(b, OP_abs, x) : x, *inf = number_like(c, x, kind == 3 ? -INFINITY : INFINITY);
-    give(c, build2(b, kind == 1 ? OP_lt : OP_eq, a, inf));
+    give(c, tells(c, x, kind));
 }
 
 void decode_gelu(Call *c)

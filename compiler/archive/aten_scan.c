@@ -25,7 +25,7 @@ void decode_scan(Call *c)
     Value *a = self_as(c, c->meta[0].dtype);
     Op op = c->row->op;
     const DTypeInfo *d = &dtype_info[a->type.dtype];
-    if (d->kind == DK_C || (op == OP_logaddexp && d->kind != DK_F))
+    if ((d->kind == DK_C && op != OP_add) || (op == OP_logaddexp && d->kind != DK_F))
         call_refuse(c, "of %s", d->name);
     if (d->kind == DK_B) /* dtype=torch.bool */
         op = op == OP_mul ? OP_and : OP_or;

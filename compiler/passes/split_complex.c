@@ -221,6 +221,21 @@ static Pair asinh_rule(Build *b, const Pair *in)
     return choose(b, minus, scaled(b, z, -1), z);
 }
 
+/* log(z + sqrt(z - 1) sqrt(z + 1)) */
+static Pair acosh_rule(Build *b, const Pair *in)
+{
+    Pair more = one_plus(b, *in), less = { sub(b, in->re, num(b, in->re, 1)), in->im };
+    Pair z = plus(b, *in, product(b, sqrt_rule(b, &less), sqrt_rule(b, &more)));
+    return log_rule(b, &z);
+}
+
+/* z / |z|, and 0 of 0. */
+static Pair sign_rule(Build *b, const Pair *in)
+{
+    Value *m = magnitude(b, in), *zero = is_zero(b, m);
+    return choose(b, zero, (Pair){ m, m }, (Pair){ build2(b, OP_div, in->re, m), build2(b, OP_div, in->im, m) });
+}
+
 static Pair atanh_rule(Build *b, const Pair *in)
 {
     Pair minus = scaled(b, *in, -1), x = log1p_rule(b, in), y = log1p_rule(b, &minus);
@@ -318,6 +333,8 @@ static const Rule rules[OP_COUNT] = {
     [OP_cosh] = cosh_rule,       [OP_tanh] = tanh_rule,   [OP_sin] = sin_rule,
     [OP_cos] = cos_rule,         [OP_tan] = tan_rule,     [OP_asin] = asin_rule,
     [OP_acos] = acos_rule,       [OP_atan] = atan_rule,   [OP_sigmoid] = sigmoid_rule,
+    [OP_asinh] = asinh_rule,     [OP_acosh] = acosh_rule, [OP_atanh] = atanh_rule,
+    [OP_sign] = sign_rule,
     [OP_silu] = silu_rule,       [OP_real] = real_rule,   [OP_imag] = imag_rule,
     [OP_complex] = complex_rule, [OP_eq] = eq_rule,       [OP_ne] = ne_rule,
     [OP_isnan] = isnan_rule,
