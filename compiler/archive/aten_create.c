@@ -43,7 +43,8 @@ void decode_triangle_indices(Call *c)
         both[x] = i.at[x];
         both[i.n + x] = j.at[x];
     }
-    Value *v = build_reshape(&c->b, const_ints(c, both, 2 * (int64_t)i.n), 2, (const Idx *[]){ k(c, 2), k(c, (int64_t)i.n) });
+    Value *v =
+        build_reshape(&c->b, const_ints(c, both, 2 * (int64_t)i.n), 2, (const Idx *[]){ k(c, 2), k(c, (int64_t)i.n) });
     give(c, build_cast(&c->b, v, c->meta[0].dtype));
 }
 
@@ -125,6 +126,60 @@ void decode_eye(Call *c)
     const Type *t = &c->meta[0];
     Value *rows = build_reshape(b, iota(c, t->dim[0]), 2, (const Idx *[]){ t->dim[0], k(c, 1) });
     give(c, build_cast(b, build2(b, OP_eq, rows, iota(c, t->dim[1])), t->dtype));
+}
+
+/* hann, hamming (1), blackman (2): cosines of 2 pi i / n; bartlett (3): a triangle; kaiser (4).  n is the length, less one if
+ * the window is not to be repeated. */
+void decode_window(Call *c)
+{
+    Build *b = &c->b;
+    int kind = (int)c->row->op;
+    double turn = 6.2831853071795862, alpha = arg_json(c, "alpha") ? arg_float(c, "alpha") : kind ? 0.54 : 0.5;
+    double beta = arg_json(c, "beta") ? arg_float(c, "beta") : kind == 4 ? 12 : kind ? 0.46 : 0.5;
+    const Idx *n = c->meta[0].dim[0];
+    if (arg_json(c, "periodic") && !arg_bool(c, "periodic"))
+        n = idx_addk(b->g->job, n, -1);
+    if (idx_is(c->meta[0].dim[0], 1)) {
+        give(c, build_expand(b, build_full_int(b, c->meta[0].dtype, 1), 1, c->meta[0].dim));
+        return;
+    }
+    Value *at = build_cast(b, iota_along(c, &c->meta[0], 0), DT_f64), *one = number_like(c, at, 1), *r, *d;
+    at = build2(b, OP_div, at, build_cast(b, build_index(b, n), DT_f64));
+    d = build2(b, OP_sub, build2(b, OP_add, at, at), one); /* -1 to 1 */
+    Value *cosine = build1(b, OP_cos, build2(b, OP_mul, at, number_like(c, at, turn)));
+    if (kind < 2) {
+        r = build2(b, OP_sub, number_like(c, at, alpha), build2(b, OP_mul, cosine, number_like(c, at, beta)));
+    } else if (kind == 2) {
+        Value *twice = build1(b, OP_cos, build2(b, OP_mul, at, number_like(c, at, 2 * turn)));
+        r = build2(b, OP_sub, number_like(c, at, 0.42), build2(b, OP_mul, cosine, number_like(c, at, 0.5)));
+        r = build2(b, OP_add, r, build2(b, OP_mul, twice, number_like(c, at, 0.08)));
+    } else if (kind == 3) {
+        r = build2(b, OP_sub, one, build1(b, OP_abs, d));
+    } else { /* I0(beta r) / I0(beta), by I0 e^-x */
+        r = build2(b, OP_max, build2(b, OP_sub, one, build2(b, OP_mul, d, d)), number_like(c, at, 0));
+        r = build2(b, OP_mul, build1(b, OP_sqrt, r), number_like(c, at, beta));
+        Value *scale = build1(b, OP_exp, build2(b, OP_sub, r, number_like(c, at, beta)));
+        r = build2(b, OP_div, build1(b, OP_i0e, r), build1(b, OP_i0e, number_like(c, at, beta)));
+        r = build2(b, OP_mul, r, scale);
+    }
+    give(c, build_cast(b, r, c->meta[0].dtype));
+}
+
+/* Every (columns + 1)th element in row-major order; without `wrap` those of the first square only. */
+void decode_fill_diagonal(Call *c)
+{
+    Build *b = &c->b;
+    bool number;
+    Value *a = arg_tensor(c, "self");
+    const Type *t = &a->type;
+    if (t->rank != 2)
+        call_refuse(c, "of %d dimensions", t->rank);
+    Value *i = iota_along(c, t, 0), *j = iota_along(c, t, 1), *columns = build_index(b, t->dim[1]);
+    Value *at = build2(b, OP_add, build2(b, OP_mul, i, columns), j), *one = build_full_int(b, DT_i64, 1);
+    Value *on = build2(b, OP_eq, build2(b, OP_rem, at, build2(b, OP_add, columns, one)), build_full_int(b, DT_i64, 0));
+    if (!arg_bool(c, "wrap"))
+        on = build2(b, OP_and, on, build2(b, OP_lt, i, columns));
+    give(c, build3(b, OP_where, on, build_cast(b, arg_operand(c, "fill_value", &number), t->dtype), a));
 }
 
 /* Elements on and below (above) the diagonal; zero elsewhere. */

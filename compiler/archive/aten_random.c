@@ -161,8 +161,19 @@ void decode_randint(Call *c) /* low <= result < high */
 {
     Build *b = &c->b;
     bool number;
-    Value *high = build_cast(b, arg_operand(c, "high", &number), DT_i64), *r = bits(c, &c->meta[0]);
-    Value *low = arg_json(c, "low") ? arg_operand(c, "low", &number) : build_full_int(b, DT_i64, 0);
+    DType t = c->meta[0].dtype; /* without a bound: as far as the type counts */
+    int64_t most = dtype_is_float(t) ? INT64_C(1) << (t == DT_f64   ? 53
+                                                      : t == DT_f32 ? 24
+                                                      : t == DT_f16 ? 11
+                                                                    : 8)
+                                     : INT64_MAX >> (64 - 8 * dtype_info[t].bytes);
+    const char *to = arg_json(c, "high") ? "high" : "to", *from = arg_json(c, "low") ? "low" : "from";
+    Value *low = arg_json(c, from) ? arg_operand(c, from, &number) : build_full_int(b, DT_i64, 0);
+    Value *high = arg_json(c, to)     ? build_cast(b, arg_operand(c, to, &number), DT_i64)
+                  : t == DT_bool      ? build_full_int(b, DT_i64, 2)
+                  : dtype_is_float(t) ? build_full_int(b, DT_i64, most + 1)
+                                      : build_full_int(b, DT_i64, most);
+    Value *r = bits(c, &c->meta[0]);
     r = build2(b, OP_and, r, build_full_int(b, DT_i64, INT64_MAX));
     r = build2(b, OP_rem, r, build2(b, OP_sub, high, low));
     give_cast(c, build2(b, OP_add, r, low));
