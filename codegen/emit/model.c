@@ -380,6 +380,13 @@ static void output_sizes(Emit *e)
     }
 }
 
+static void see_unbound(void *ctx, const Idx *s)
+{
+    Emit *e = ctx;
+    if (!s->late && !is_bound(e->known.at, e->known.n, s))
+        fail(e->a->job, EXIT_UNSUPPORTED, "%s: the symbol %s cannot be found from the inputs", e->p->name, s->sym);
+}
+
 static void bind(Emit *e)
 {
     const Graph *g = e->p->g;
@@ -403,6 +410,13 @@ static void bind(Emit *e)
     for (size_t i = 0; i < n; i++)
         *vec_push(e->a->job, &e->known) = bound[i];
     guards(e, -1, 1);
+    for (size_t i = 0; i < g->outputs.n; i++)
+        for (int d = 0; g->outputs.at[i].kind == PORT_TENSOR && d < g->outputs.at[i].value->type.rank; d++)
+            idx_symbols(g->outputs.at[i].value->type.dim[d], see_unbound, e);
+    for (size_t i = 0; i < g->symbols.n; i++)
+        if (g->symbols.at[i]->most)
+            idx_symbols(g->symbols.at[i]->most, see_unbound, e);
+    idx_symbols(e->p->workspace, see_unbound, e);
     output_sizes(e);
     text_add(e->out, "    need->work = (u64)(");
     idx(e, e->p->workspace);
