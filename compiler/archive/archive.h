@@ -50,6 +50,9 @@ const char *archive_torch(Archive *archive);
  * is not there, is no subclass, or has no such tensor. */
 const Tensor *archive_inner_tensor(Archive *archive, size_t model, const char *name,
                                    const char *attribute);
+/* The tensor that a tensor subclass holds several copies of and no other, so that it stands for it; NULL: it holds
+ * others, or one alone. */
+const Tensor *archive_copied_tensor(Archive *archive, size_t model, const char *name);
 /* Whether the weight is a pickled tensor subclass, which archive_tensor refuses. */
 bool archive_is_subclass(Archive *archive, size_t model, const char *name);
 /* archive_open over bytes in memory that outlive the job; `where` names them in messages. */

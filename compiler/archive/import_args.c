@@ -84,6 +84,10 @@ Value *named_tensor(Call *c, const Json *name)
         return e->value;
     if (e->kind == ENTRY_INT)
         return build_index(&c->b, e->number);
+    const Tensor *plain = e->subclass ? archive_copied_tensor(c->m->archive, c->m->model, e->subclass) : NULL;
+    Type t;
+    if (plain && recorded_type(c->m, text, &t) && t.dtype == plain->dtype && t.rank == plain->rank)
+        return constant_value(c->m, graph_name(c->b.g, text), plain);
     if (e->subclass)
         call_refuse(c, "it reads %s, a tensor subclass; quantize or unwrap it before the export", e->subclass);
     call_refuse(c, "it reads %s, which is no tensor", text);

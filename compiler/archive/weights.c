@@ -410,3 +410,33 @@ const Tensor *archive_inner_tensor(Archive *a, size_t model, const char *name,
     }
     return ready(a, inner);
 }
+
+static bool equal_tensors(const Tensor *a, const Tensor *b)
+{
+    int64_t size = dtype_info[a->dtype].bytes, reach = 1;
+    bool same = a->dtype == b->dtype && a->rank == b->rank;
+    for (int i = 0; i < a->rank && same; i++) {
+        same = a->size[i] == b->size[i] && a->stride[i] == b->stride[i] && a->size[i] > 0;
+        reach += same ? (a->size[i] - 1) * a->stride[i] : 0; /* within the storage: that was checked */
+    }
+    return same && !memcmp(a->storage->bytes + a->offset * size, b->storage->bytes + b->offset * size, (size_t)(reach * size));
+}
+
+const Tensor *archive_copied_tensor(Archive *a, size_t model, const char *name)
+{
+    const Weight *w = find(a, model, name);
+    const PValue *state = w && w->sub && w->sub->kind == P_SUBCLASS ? w->sub->sub.state : NULL;
+    const Tensor *first = NULL;
+    int copies = 0;
+    for (size_t i = 0; state && state->kind == P_DICT && i + 1 < state->items.n; i += 2) {
+        const PValue *key = state->items.at[i], *v = state->items.at[i + 1];
+        if (v->kind == P_SUBCLASS)
+            return NULL;
+        const Tensor *t = v->kind == P_TENSOR && key->kind == P_STRING ? archive_inner_tensor(a, model, name, key->text) : NULL;
+        if (t && first && !equal_tensors(t, first))
+            return NULL;
+        first = first ? first : t;
+        copies += t != NULL;
+    }
+    return copies > 1 ? first : NULL; /* a lone one may be any encoding */
+}
