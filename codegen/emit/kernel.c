@@ -369,8 +369,8 @@ static void update(Emit *e, const Stmt *s)
         text_add(e->out, "%s = %s %s ", v, v, s->op == OP_or || s->op == OP_max ? "|" : "&");
         expr(e, s->x, 14);
         text_add(e->out, ";\n");
-    } else if (dtype_is_float(s->dtype) && (s->op == OP_add || s->op == OP_mul)) {
-        text_add(e->out, "%s %s= ", v, s->op == OP_add ? "+" : "*");
+    } else if (s->op == OP_xor || (dtype_is_float(s->dtype) && (s->op == OP_add || s->op == OP_mul))) {
+        text_add(e->out, "%s %s= ", v, s->op == OP_add ? "+" : s->op == OP_mul ? "*" : "^");
         expr(e, s->x, 0);
         text_add(e->out, ";\n");
     } else {

@@ -295,6 +295,7 @@ static Op update_op(Op op)
     case OP_amax: return OP_max;
     case OP_amin: return OP_min;
     case OP_any: return OP_or;
+    case OP_parity: return OP_xor;
     default: return OP_and;
     }
 }

@@ -130,7 +130,10 @@ static Value *counts(Call *c, Histogram *h)
         pos[i] = build2(b, OP_sub, search_sorted(c, e, x, NULL, true), one); /* the last edge belongs to the last bin */
         pos[i] = build2(b, OP_min, pos[i], build2(b, OP_sub, int_value(c, bins.dim[i]), one));
     }
-    Value *r = tally(c, pos, inside, weight ? flat(c, build_cast(b, weight, bins.dtype)) : NULL, &bins);
+    weight = weight ? flat(c, build_cast(b, weight, bins.dtype)) : NULL;
+    if (weight)
+        call_guard(c, GUARD_EQ, weight->type.dim[0], h->x->type.dim[0], "each element has a weight");
+    Value *r = tally(c, pos, inside, weight, &bins);
     if (!arg_bool(c, "density"))
         return r;
     memset(axes, 1, sizeof axes);

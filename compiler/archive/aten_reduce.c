@@ -28,6 +28,21 @@ void decode_reduce(Call *c)
     give(c, build_cast(&c->b, a, c->meta[0].dtype));
 }
 
+/* Exclusive or of the elements' bits: of floats as doubles, of integers with their sign extended. */
+void decode_hash_tensor(Call *c)
+{
+    Build *b = &c->b;
+    bool axes[MAX_RANK];
+    Value *a = arg_tensor(c, "self");
+    if (arg_int(c, "mode") || dtype_info[a->type.dtype].kind == DK_C)
+        call_refuse(c, "mode %lld of %s", (long long)arg_int(c, "mode"), dtype_info[a->type.dtype].name);
+    axes_of(c, a->type.rank, axes);
+    a = dtype_is_float(a->type.dtype) ? build_cast(b, a, DT_f64) : build_cast(b, a, DT_u64);
+    if (a->type.dtype == DT_f64)
+        a = build(b, OP_bitcast, &a, 1, &(Type){ .dtype = DT_u64 }, NULL, 0);
+    give(c, build_reduce(b, OP_parity, a, axes, arg_bool(c, "keepdim")));
+}
+
 /* The sum of what is no NaN; nanmean (1): by the number of these. */
 void decode_nansum(Call *c)
 {

@@ -56,6 +56,7 @@ void decode_cummax(Call *c)
 static Value *shifted(Call *c, Value *a, int dim, int by)
 {
     const Idx *less = idx_addk(c->b.g->job, a->type.dim[dim], -1);
+    call_guard(c, GUARD_LE, k(c, 0), less, "an axis has neighbours only if it has elements");
     return build_slice(&c->b, a, dim, k(c, by), k(c, 1), less);
 }
 

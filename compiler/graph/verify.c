@@ -330,6 +330,8 @@ static const char *check_types(Check *c, const Node *n)
         for (uint32_t i = first + 1; i < n->in_count; i++)
             if (n->in[i]->type.dtype != n->in[first]->type.dtype)
                 return say(c->g, n, "has operands of different element types");
+    if (n->op == OP_parity && !dtype_is_int(t->dtype))
+        return say(c->g, n, "has operands that are no integers");
     if (n->op == OP_where && n->in[0]->type.dtype != DT_bool)
         return say(c->g, n, "has a condition that is not bool");
     Type inferred;
