@@ -4,14 +4,15 @@
 
 Value *build_complex(Call *c, Value *re, Value *im)
 {
+    if (dtype_complex(re->type.dtype) == DT_NONE || im->type.dtype != re->type.dtype)
+        call_refuse(c, "of %s and %s", dtype_info[re->type.dtype].name, dtype_info[im->type.dtype].name);
     return build2(&c->b, OP_complex, re, im);
 }
 
 void decode_complex(Call *c)
 {
-    DType part = dtype_part(c->meta[0].dtype);
-    Value *re = build_cast(&c->b, arg_tensor(c, "real"), part);
-    give(c, build_complex(c, re, build_cast(&c->b, arg_tensor(c, "imag"), part)));
+    Value *re = arg_tensor(c, "real");
+    give(c, build_complex(c, re, arg_tensor(c, "imag")));
 }
 
 void decode_polar(Call *c)
@@ -65,8 +66,8 @@ Value *as_real(Call *c, Value *z)
 {
     Build *b = &c->b;
     Type t = z->type;
-    if (t.rank == MAX_RANK)
-        call_refuse(c, "of %d dimensions", MAX_RANK);
+    if (t.rank == MAX_RANK || !dtype_is_complex(t.dtype))
+        call_refuse(c, "of %s", type_text(b->g->job, &t));
     t.dtype = dtype_part(t.dtype);
     t.dim[t.rank++] = k(c, 1);
     Value *part[2] = { build_reshape(b, build1(b, OP_real, z), t.rank, t.dim),

@@ -306,6 +306,8 @@ void decode_istft(Call *c)
     int rank = z->type.rank;
     if (!dtype_is_complex(z->type.dtype) || rank < 2 || rank > 3 || n < 1 || hop < 1 || arg_bool(c, "return_complex"))
         call_refuse(c, "of %s", type_text(job, &z->type));
+    if (!c->meta[0].rank)
+        call_refuse(c, "to a number");
     DType part = dtype_part(z->type.dtype);
     bool half = arg_json(c, "onesided") ? arg_bool(c, "onesided") : true;
     if ((arg_json(c, "win_length") && arg_int(c, "win_length") != n) || !half ||

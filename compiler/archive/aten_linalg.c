@@ -162,7 +162,10 @@ void decode_lu(Call *c) /* factors and pivots; factors multiplied out (1) */
 
 void decode_lu_unpack(Call *c)
 {
-    give_lu_parts(c, arg_matrix(c, "LU_data"), arg_tensor(c, "LU_pivots"));
+    Value *lu = arg_matrix(c, "LU_data"), *pivots = arg_tensor(c, "LU_pivots");
+    if (pivots->type.rank != lu->type.rank - 1 || pivots->type.dtype != DT_i32)
+        call_refuse(c, "with pivots of %s", type_text(c->b.g->job, &pivots->type));
+    give_lu_parts(c, lu, pivots);
 }
 
 /* -1 where the pivots make an odd permutation, else 1. */

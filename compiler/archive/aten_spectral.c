@@ -58,6 +58,8 @@ void decode_svd(Call *c) /* linalg_svd, _linalg_svd; svd (1), which gives V; svd
 static Value *with_axis(Call *c, Value *v)
 {
     Type t = v->type;
+    if (t.rank == MAX_RANK)
+        call_refuse(c, "of %d dimensions", MAX_RANK);
     t.dim[t.rank++] = k(c, 1);
     return build_reshape(&c->b, v, t.rank, t.dim);
 }

@@ -483,6 +483,7 @@ static void split_inputs(Split *s)
         Value *v = g->states.at[i];
         if (!is_complex(v))
             continue;
+        split_outside(s, &b, v); /* which refuses the greatest rank */
         Tensor *t = job_alloc(g->job, sizeof *t);
         *t = *v->tensor;
         for (int d = 0; d < t->rank; d++)
@@ -491,7 +492,6 @@ static void split_inputs(Split *s)
         t->offset *= 2;
         t->size[t->rank] = 2;
         t->stride[t->rank++] = 1;
-        split_outside(s, &b, v);
         v->tensor = t;
     }
 }
