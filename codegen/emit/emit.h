@@ -39,7 +39,9 @@ void emit_header(Text *out, const Artifact *a, const char *name, const char *abo
 const char *emit_name(Job *job, const char *text); /* a C identifier made of a file's name */
 
 /* kernel.c */
-void emit_kernel(Text *out, Job *job, const Program *p, const Kernel *k, int number);
+/* For each kernel the number of the first one whose function it shares: they differ in the buffers only. */
+int *kernel_twins(Job *job, const Program *p);
+void emit_kernel(Text *out, Job *job, const Program *p, const int *twins, int number);
 const char *c_name(Job *job, const char *name); /* a C identifier that recalls `name` */
 const char *kernel_c_name(Job *job, const Program *p, const Kernel *k, int number);
 /* Dimension symbols that a kernel's text uses, in the graph's order. */

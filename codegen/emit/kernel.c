@@ -599,7 +599,23 @@ static void buffer_comment(Emit *e, const char *what, const Buffer *b, const cha
     text_add(e->out, "%s\n", end);
 }
 
-static void comment(Emit *e, int n)
+/* The kernels that share the function of kernel `n`: the first few of them, and the last. */
+static void sharers(Emit *e, int n, const int *twins)
+{
+    enum { MOST = 4 };
+    size_t count = 0, seen = 0;
+    for (size_t i = 0; i < e->p->kernels.n; i++)
+        count += twins[i] == n && (int)i != n;
+    for (size_t i = 0; i < e->p->kernels.n; i++) {
+        const Kernel *k = e->p->kernels.at[i];
+        if (twins[i] != n || (int)i == n || (++seen >= MOST && seen != count))
+            continue;
+        text_add(e->out, seen == 1 ? "\n * also k%zu " : seen > MOST ? " ... k%zu " : ", k%zu ", i);
+        emit_comment(e->out, k->origin.module ? k->origin.module : k->name);
+    }
+}
+
+static void comment(Emit *e, int n, const int *twins)
 {
     const Kernel *k = e->k;
     text_add(e->out, "/* k%d: ", n);
@@ -609,6 +625,7 @@ static void comment(Emit *e, int n)
         text_add(e->out, "\n * ");
         emit_comment(e->out, origin_text(e->job, o));
     }
+    sharers(e, n, twins);
     size_t count = k->reads.n + k->writes.n;
     text_add(e->out, count ? "\n" : " */\n");
     for (size_t i = 0; i < count; i++) {
@@ -690,28 +707,63 @@ static void foreign(Text *out, const Block *b)
     }
 }
 
-void emit_kernel(Text *out, Job *job, const Program *p, const Kernel *k, int n)
+static void function(Emit *e, const char *name)
+{
+    const Kernel *k = e->k;
+    bool first = true;
+    text_add(e->out, "static %s %s(", k->checks ? "aot_status" : "void", name);
+    if (k->checks)
+        parameter(e, &first, "aot_call *call");
+    each_argument(e, &first, as_parameter);
+    if (k->splits)
+        parameter(e, &first, "i64 task, i64 tasks");
+    text_add(e->out, ")\n{\n");
+    /* names of buffers and symbols are taken */
+    for (int w = 0; w < 2; w++)
+        for (size_t i = 0; i < (w ? k->writes.n : k->reads.n); i++)
+            *vec_push(e->job, &e->names) = (Rename){ NULL, sym(e->job, buffer_name(e, w ? k->writes.at[i] : k->reads.at[i])) };
+    block(e, &k->body);
+    if (k->checks)
+        text_add(e->out, "    return AOT_OK;\n");
+    text_add(e->out, "}\n\n");
+}
+
+/* The kernel's function with nothing of its own in it: buffers are named by their places among the parameters. */
+static void anonymous(Text *out, Job *job, const Program *p, const Kernel *k)
 {
     Emit e = { .out = out, .job = job, .p = p, .k = k, .depth = 1 };
+    for (size_t i = 0; i < k->reads.n + k->writes.n; i++) {
+        const Buffer *b = i < k->reads.n ? k->reads.at[i] : k->writes.at[i - k->reads.n];
+        *vec_push(job, &e.buffers) = (BufferName){ b, sym_printf(job, "aot_%zu", i) };
+    }
     foreign(out, &k->body);
-    bool first = true;
-    comment(&e, n);
-    text_add(out, "static %s %s(", k->checks ? "aot_status" : "void", kernel_c_name(job, p, k, n));
-    if (k->checks)
-        parameter(&e, &first, "aot_call *call");
-    each_argument(&e, &first, as_parameter);
-    if (k->splits)
-        parameter(&e, &first, "i64 task, i64 tasks");
-    text_add(out, ")\n{\n");
-    /* names of buffers and symbols are taken */
-    for (size_t i = 0; i < k->reads.n; i++)
-        *vec_push(job, &e.names) = (Rename){ NULL, sym(job, buffer_name(&e, k->reads.at[i])) };
-    for (size_t i = 0; i < k->writes.n; i++)
-        *vec_push(job, &e.names) = (Rename){ NULL, sym(job, buffer_name(&e, k->writes.at[i])) };
-    block(&e, &k->body);
-    if (k->checks)
-        text_add(out, "    return AOT_OK;\n");
-    text_add(out, "}\n\n");
+    function(&e, "kernel");
+}
+
+int *kernel_twins(Job *job, const Program *p)
+{
+    size_t n = p->kernels.n;
+    int *twins = job_array(job, n + 1, sizeof *twins);
+    Sym *texts = job_array(job, n + 1, sizeof *texts);
+    Text t;
+    text_init(&t, job);
+    for (size_t i = 0; i < n; i++) {
+        t.n = 0;
+        anonymous(&t, job, p, p->kernels.at[i]);
+        texts[i] = sym_n(job, t.at, t.n);
+        while (texts[twins[i]] != texts[i])
+            twins[i]++;
+    }
+    return twins;
+}
+
+void emit_kernel(Text *out, Job *job, const Program *p, const int *twins, int n)
+{
+    const Kernel *k = p->kernels.at[n];
+    Emit e = { .out = out, .job = job, .p = p, .k = k, .depth = 1 };
+    foreign(out, &k->body);
+    comment(&e, n, twins);
+    function(&e, kernel_c_name(job, p, k, n));
     if (k->splits)
         task_function(&e, n);
 }

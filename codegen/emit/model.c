@@ -42,6 +42,7 @@ typedef struct Emit {
     const Program *p;
     const char *m; /* the method's name in C */
     VEC(Local) locals;
+    const int *twins; /* kernel_twins */
     VEC(const Idx *) known; /* symbols that have values at this place of run */
 } Emit;
 
@@ -597,8 +598,8 @@ static void kernel_call(Emit *e, const Item *item, int depth)
     const Graph *g = e->p->g;
     bool *used = job_array(e->a->job, g->symbols.n + 1, sizeof *used), first = true;
     int64_t work;
-    int n = kernel_number(e->p, k);
-    const char *name = kernel_c_name(e->a->job, e->p, k, n);
+    int n = e->twins[kernel_number(e->p, k)];
+    const char *name = kernel_c_name(e->a->job, e->p, e->p->kernels.at[n], n);
     if (k->splits) {
         text_add(e->out, "%*saot_parallel(call, ", 4 * depth, "");
         if (idx_is_const(k->work, &work)) {
@@ -848,8 +849,10 @@ static void method(Text *out, const Artifact *a, const Program *p)
     Emit e = { .out = out, .a = a, .p = p, .m = c_name(a->job, p->name) };
     const Graph *g = p->g;
     method_comment(&e);
+    e.twins = kernel_twins(a->job, p);
     for (size_t i = 0; i < p->kernels.n; i++)
-        emit_kernel(out, a->job, p, p->kernels.at[i], (int)i);
+        if (e.twins[i] == (int)i)
+            emit_kernel(out, a->job, p, e.twins, (int)i);
     ports(&e, g->inputs.at, g->inputs.n, "in");
     ports(&e, g->outputs.at, g->outputs.n, "out");
     text_add(out, "\n");

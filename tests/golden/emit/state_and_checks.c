@@ -35,42 +35,13 @@ static aot_status st_k3_check(aot_call *call, const u8 *AOT_RESTRICT ok)
 }
 
 /* k4: h
+ * also k5 x, k6 h, k7 x
  * reads  h_: f32[4]
  * writes h_1: f32[4] */
 static void st_k4_h_(const f32 *AOT_RESTRICT h_, f32 *AOT_RESTRICT h_1)
 {
     for (i64 i = 0; i < 4; i++) {
         h_1[i] = h_[i];
-    }
-}
-
-/* k5: x
- * reads  x_: f32[4]
- * writes x_1: f32[4] */
-static void st_k5_x_(const f32 *AOT_RESTRICT x_, f32 *AOT_RESTRICT x_1)
-{
-    for (i64 i = 0; i < 4; i++) {
-        x_1[i] = x_[i];
-    }
-}
-
-/* k6: h
- * reads  h_1: f32[4]
- * writes x_: f32[4] */
-static void st_k6_h_(const f32 *AOT_RESTRICT h_1, f32 *AOT_RESTRICT x_)
-{
-    for (i64 i = 0; i < 4; i++) {
-        x_[i] = h_1[i];
-    }
-}
-
-/* k7: x
- * reads  x_1: f32[4]
- * writes h_: f32[4] */
-static void st_k7_x_(const f32 *AOT_RESTRICT x_1, f32 *AOT_RESTRICT h_)
-{
-    for (i64 i = 0; i < 4; i++) {
-        h_[i] = x_1[i];
     }
 }
 
