@@ -305,23 +305,25 @@ static void store_scan(Make *m, Node *n, Buffer *out)
         close_loop(m);
 }
 
-/* A strided copy of floats whose sides disagree about the innermost axis: the transposing kernel. */
-static bool store_by_copy(Make *m, Value *v, Buffer *out)
+/* A strided copy of floats as a call: of a part of a concatenation, which begins at `start` of axis `dim`, or (dim -1)
+ * of a whole whose sides disagree about the innermost axis, for the transposing kernel. */
+static bool store_by_copy(Make *m, Value *v, Buffer *out, int dim, const Idx *start)
 {
     Affine a;
     Job *job = m->job;
     if (v->type.dtype != DT_f32 || v->type.rank > 4 || v->type.rank < 2 || !value_affine(m->l, v, &a))
         return false;
-    bool same = true; /* the axis of stride 1 is the same: a plain loop is as good */
+    bool same = dim < 0; /* the axis of stride 1 is the same: a plain loop is as good, but more text than a call */
     for (int i = 0; i < v->type.rank; i++)
         same &= idx_is(a.stride[i], 1) == idx_is(out->stride[i], 1) || idx_is(v->type.dim[i], 1);
     if (same)
         return false;
+    const Idx *first = dim < 0 ? out->offset : idx_add(job, out->offset, idx_mul(job, out->stride[dim], start));
     Stmt *s = stmt_add(job, m->block[0], S_CALL);
     s->var = sym(job, "aotk_copy4_f32");
     s->text = sym(job, "aotk_copy4");
     *vec_push(job, &s->fields) = (Field){ .name = sym(job, "src"), .idx = a.offset, .buffer = a.buffer };
-    *vec_push(job, &s->fields) = (Field){ .name = sym(job, "dst"), .idx = out->offset, .buffer = out };
+    *vec_push(job, &s->fields) = (Field){ .name = sym(job, "dst"), .idx = first, .buffer = out };
     for (int i = 0; i < 4; i++) {
         int axis = i - (4 - v->type.rank);
         const Idx *one = idx_const(job, 1), *zero = idx_const(job, 0);
@@ -351,13 +353,14 @@ void store_value(Lower *l, Value *v, Buffer *out)
         const Idx *start = idx_const(l->job, 0);
         int dim = (int)node_int(n, "dim", 0);
         for (uint32_t i = 0; i < n->in_count; i++) {
-            store_loops(m, n->in[i], out, dim, start, NULL);
+            if (!store_by_copy(m, n->in[i], out, dim, start))
+                store_loops(m, n->in[i], out, dim, start, NULL);
             start = idx_add(l->job, start, n->in[i]->type.dim[dim]);
         }
     } else if (n && n->op == OP_put) {
         store_loops(m, n->in[0], out, -1, NULL, NULL);
         store_loops(m, n->in[1], out, -1, NULL, n);
-    } else if (!store_by_copy(m, v, out) && !store_flat(m, v, out)) {
+    } else if (!store_by_copy(m, v, out, -1, NULL) && !store_flat(m, v, out)) {
         store_loops(m, v, out, -1, NULL, NULL);
     }
     finish_kernel(m);
