@@ -326,6 +326,8 @@ static bool store_by_copy(Make *m, Value *v, Buffer *out, int dim, const Idx *st
     *vec_push(job, &s->fields) = (Field){ .name = sym(job, "dst"), .idx = first, .buffer = out };
     for (int i = 0; i < 4; i++) {
         int axis = i - (4 - v->type.rank);
+        if (out->channels_last && axis > 0) /* as they lie in memory: threads share the first one that is long enough */
+            axis = axis + 1 < v->type.rank ? axis + 1 : 1;
         const Idx *one = idx_const(job, 1), *zero = idx_const(job, 0);
         *vec_push(job, &s->fields) = (Field){ .name = sym_printf(job, "n[%d]", i), .idx = axis < 0 ? one : v->type.dim[axis] };
         *vec_push(job, &s->fields) = (Field){ .name = sym_printf(job, "s[%d]", i), .idx = axis < 0 ? zero : a.stride[axis] };

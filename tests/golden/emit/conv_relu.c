@@ -8,8 +8,8 @@ static void g__k0_x_(const f32 *AOT_RESTRICT x_, f32 *AOT_RESTRICT x_nhwc)
         .x_n = 400, .x_h = 40, .x_w = 4, .tasks = 1
     });
     AOTK_NAME_AT(aotk_copy4_f32)(&(aotk_copy4){
-        .src = x_, .dst = x_nhwc + 44, .n[0] = 1, .s[0] = 256, .d[0] = 400, .n[1] = 4, .s[1] = 64,
-        .d[1] = 1, .n[2] = 8, .s[2] = 8, .d[2] = 40, .n[3] = 8, .s[3] = 1, .d[3] = 4, .tasks = 1
+        .src = x_, .dst = x_nhwc + 44, .n[0] = 1, .s[0] = 256, .d[0] = 400, .n[1] = 8, .s[1] = 8,
+        .d[1] = 40, .n[2] = 8, .s[2] = 1, .d[2] = 4, .n[3] = 4, .s[3] = 64, .d[3] = 1, .tasks = 1
     });
 }
 
