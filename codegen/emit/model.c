@@ -418,6 +418,16 @@ static void bind(Emit *e)
         if (g->symbols.at[i]->most)
             idx_symbols(g->symbols.at[i]->most, see_unbound, e);
     idx_symbols(e->p->workspace, see_unbound, e);
+    for (size_t i = 0; i < g->guards.n; i++) {
+        idx_symbols(g->guards.at[i].a, see_unbound, e);
+        idx_symbols(g->guards.at[i].b, see_unbound, e);
+    }
+    bool *used = job_array(e->a->job, g->symbols.n + 1, sizeof *used);
+    for (size_t i = 0; i < e->p->kernels.n; i++)
+        kernel_symbols(e->p, e->p->kernels.at[i], used);
+    for (size_t i = 0; i < g->symbols.n; i++)
+        if (used[i])
+            see_unbound(e, g->symbols.at[i]);
     output_sizes(e);
     text_add(e->out, "    need->work = (u64)(");
     idx(e, e->p->workspace);
@@ -641,6 +651,7 @@ static void loop(Emit *e, const Item *item, int depth)
     size_t known = e->known.n; /* a size found in an iteration is known there */
     if (l->var) {
         const char *v = variable_name(e, l->var);
+        idx_symbols(l->extent, see_unbound, e);
         text_add(e->out, "%*sfor (i64 %s = 0; %s < ", 4 * depth, "", v, v);
         idx_print_c(e->out, l->extent, false, variable_name, e);
         text_add(e->out, "; %s++) { /* step %d */\n", v, item->position);

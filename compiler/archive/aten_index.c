@@ -224,6 +224,8 @@ void decode_one_hot(Call *c)
     Job *job = b->g->job;
     Value *a = arg_tensor(c, "self"), *one = build_full_int(b, DT_i64, 1), *at[2];
     const Type *t = &c->meta[0];
+    if (!t->rank)
+        call_refuse(c, "as %s", type_text(job, t));
     const Idx *classes = t->dim[t->rank - 1];
     bool all[MAX_RANK];
     for (int i = 0; i < a->type.rank; i++)

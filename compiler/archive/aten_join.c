@@ -8,6 +8,9 @@ static void cat_values(Call *c, Value **in, size_t n, int dim)
     for (size_t i = 0; i < n; i++)
         if (in[i]->type.rank == c->meta[0].rank) /* the legacy empty 1-d tensor counts for nothing */
             *vec_push(c->b.g->job, &list) = build_cast(&c->b, in[i], c->meta[0].dtype);
+    if (!list.n || dim >= c->meta[0].rank)
+        fail_at(c->b.g->job, EXIT_INPUT, &c->b.origin, "%s: no tensor of %d dimensions to join along the one numbered %d",
+                c->target, c->meta[0].rank, dim);
     if (list.n == 1) {
         give(c, list.at[0]);
         return;
@@ -114,6 +117,8 @@ void decode_block_diag(Call *c)
     size_t n = arg_tensors(c, "tensors", &in);
     const Idx *before = k(c, 0);
     for (size_t i = 0; i < n; i++) {
+        if (in[i]->type.rank > 2 || c->meta[0].rank != 2)
+            call_refuse(c, "of %s as %s", type_text(c->b.g->job, &in[i]->type), type_text(c->b.g->job, &c->meta[0]));
         Value *v = with_rank(c, build_cast(&c->b, in[i], c->meta[0].dtype), 2, 2);
         in[i] = padded(c, v, 1, before, c->meta[0].dim[1]);
         before = idx_add(c->b.g->job, before, v->type.dim[1]);
@@ -133,6 +138,8 @@ void decode_chunk_cat(Call *c)
         fail_at(job, EXIT_INPUT, &c->b.origin, "%s: num_chunks is %lld", c->target, (long long)chunks);
     for (size_t i = 0; i < n; i++) {
         Type t = in[i]->type;
+        if (t.rank <= dim || dim + 2 > MAX_RANK)
+            call_refuse(c, "of %s along the axis numbered %d", type_text(job, &t), dim);
         const Idx *size = idx_ceil_to(job, t.dim[dim], chunks);
         Value *v = padded(c, in[i], dim, k(c, 0), size);
         t.dim[dim] = k(c, chunks);

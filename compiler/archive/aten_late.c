@@ -98,7 +98,9 @@ void decode_bincount(Call *c)
     Build *b = &c->b;
     const Type *t = &c->meta[0];
     Value *a = build_cast(b, arg_tensor(c, "self"), DT_i64), *weights = arg_tensor_or_null(c, "weights");
-    Value *most = build_reduce(b, OP_amax, a, (const bool[]){ true }, false);
+    if (a->type.rank != 1 || t->rank != 1)
+        call_refuse(c, "of %s as %s", type_text(b->g->job, &a->type), type_text(b->g->job, t));
+    Value *most = build_reduce(b, OP_amax, a, (const bool[MAX_RANK]){ true }, false);
     most = build2(b, OP_max, build2(b, OP_add, most, build_full_int(b, DT_i64, 1)), int_value(c, arg_idx(c, "minlength")));
     call_size(c, t->dim[0], most, NULL);
     Value *none = build_expand(b, build_full_int(b, t->dtype, 0), 1, t->dim);
@@ -116,7 +118,7 @@ void decode_masked_scatter(Call *c)
     Value *mask = flat(c, build_expand(b, as_bool(c, arg_tensor(c, "mask")), t->rank, t->dim));
     Value *source = flat(c, build_cast(b, arg_tensor(c, "source"), t->dtype)), *ones = build_cast(b, mask, DT_i64);
     const Idx *n = source->type.dim[0], *low = k(c, 0);
-    Value *count = build_reduce(b, OP_sum, ones, (const bool[]){ true }, false);
+    Value *count = build_reduce(b, OP_sum, ones, (const bool[MAX_RANK]){ true }, false);
     graph_check(b->g, build2(b, OP_le, count, int_value(c, n)), sym(job, "the source has an element for each that the mask selects"),
                 &b->origin);
     Value *at = build2(b, OP_sub, running_sum(c, ones), build_full_int(b, DT_i64, 1));
@@ -140,10 +142,12 @@ Value *repeat_indices(Call *c, Value *repeats, const Idx *size)
     Build *b = &c->b;
     Job *job = b->g->job;
     Value *zero = build_full_int(b, DT_i64, 0), *one = build_full_int(b, DT_i64, 1);
+    if (repeats->type.rank != 1)
+        call_refuse(c, "with repeats of %d dimensions", repeats->type.rank);
     repeats = build_cast(b, repeats, DT_i64);
-    Value *fine = build_reduce(b, OP_all, build2(b, OP_ge, repeats, zero), (const bool[]){ true }, false);
+    Value *fine = build_reduce(b, OP_all, build2(b, OP_ge, repeats, zero), (const bool[MAX_RANK]){ true }, false);
     graph_check(b->g, fine, sym(job, "repeats are not negative"), &b->origin);
-    call_size(c, size, build_reduce(b, OP_sum, repeats, (const bool[]){ true }, false), NULL);
+    call_size(c, size, build_reduce(b, OP_sum, repeats, (const bool[MAX_RANK]){ true }, false), NULL);
     Value *first = build2(b, OP_sub, running_sum(c, repeats), repeats);
     Value *marks = build_expand(b, zero, 1, (const Idx *[]){ idx_addk(job, size, 1) }); /* one more: empty ones at the end */
     marks = put(c, marks, one, first, 0, "add");

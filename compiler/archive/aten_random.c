@@ -199,9 +199,9 @@ void decode_multinomial(Call *c)
     Value *p = self_as(c, d);
     Type t = c->meta[0];
     int rank = t.rank;
-    const Idx *n = t.dim[rank - 1], *dim[MAX_RANK];
     if (rank < 1 || rank > 2 || p->type.rank != rank)
         call_refuse(c, "of %d dimensions", p->type.rank);
+    const Idx *n = t.dim[rank - 1], *dim[MAX_RANK];
     if (!arg_bool(c, "replacement")) {
         Value *key = build2(b, OP_div, p, exponential(c, &p->type));
         give(c, build_slice(b, order(c, key, true), rank - 1, k(c, 0), k(c, 1), n));

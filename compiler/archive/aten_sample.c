@@ -226,12 +226,12 @@ void decode_channel_shuffle(Call *c)
     give(c, build_reshape(b, build_permute(b, build_reshape(b, a, rank + 1, split), dims), rank, t->dim));
 }
 
-/* Each element put where the pooling found it, zero elsewhere; or the gradient of the pooling (a), which is added. */
+/* Each element put where the pooling found it, zero elsewhere. */
 void decode_max_unpool(Call *c)
 {
     Build *b = &c->b;
     Job *job = b->g->job;
-    Value *from = arg_tensor(c, flag(c, 'a') ? "grad_output" : "self"), *index = arg_tensor(c, "indices");
+    Value *from = arg_tensor(c, "self"), *index = arg_tensor(c, "indices");
     const Type *t = &c->meta[0];
     int axes = (int)c->row->op, outer = t->rank - axes;
     if (outer < 0 || from->type.rank != t->rank || index->type.rank != t->rank)
@@ -246,5 +246,5 @@ void decode_max_unpool(Call *c)
     from = build_reshape(b, from, 2, (const Idx *[]){ planes, n });
     at[1] = build_reshape(b, index, 2, (const Idx *[]){ planes, n });
     at[0] = iota_along(c, &from->type, 0);
-    give(c, build_reshape(b, put_axes(c, zeros, from, at, (int64_t[]){ 0, 1 }, 2, flag(c, 'a') ? "add" : "set"), t->rank, t->dim));
+    give(c, build_reshape(b, put_axes(c, zeros, from, at, (int64_t[]){ 0, 1 }, 2, "set"), t->rank, t->dim));
 }

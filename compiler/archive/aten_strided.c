@@ -70,6 +70,8 @@ void decode_diagonal(Call *c)
     const char *name = arg_json(c, "A") ? "A" : "self";
     Value *a = arg_tensor(c, name);
     int rank = a->type.rank;
+    if (!c->meta[0].rank)
+        call_refuse(c, "as %s", type_text(c->b.g->job, &c->meta[0]));
     give(c, diagonal(c, a, arg_int(c, "offset"), arg_dim(c, "dim1", rank), arg_dim(c, "dim2", rank),
                      c->meta[0].dim[c->meta[0].rank - 1]));
 }
@@ -83,6 +85,8 @@ static Value *embed(Call *c, Value *a, int64_t offset, int x, int y, const Type 
     Value *at[2];
     if (x == y)
         fail_at(b->g->job, EXIT_INPUT, &b->origin, "%s: dim1 and dim2 are one", c->target);
+    if (rank != a->type.rank + 1)
+        call_refuse(c, "of %s as %s", type_text(b->g->job, &a->type), type_text(b->g->job, t));
     to_the_end(rank, x, y, dims);
     for (int i = 0; i < rank; i++) {
         size[i] = t->dim[dims[i]];
@@ -117,7 +121,7 @@ void decode_trace(Call *c)
 {
     Value *a = self_as(c, c->meta[0].dtype);
     const Idx *n = a->type.rank == 2 ? idx_min(c->b.g->job, a->type.dim[0], a->type.dim[1]) : k(c, 0);
-    give(c, build_reduce(&c->b, OP_sum, diagonal(c, a, 0, 0, 1, n), (bool[]){ true }, false));
+    give(c, build_reduce(&c->b, OP_sum, diagonal(c, a, 0, 0, 1, n), (bool[MAX_RANK]){ true }, false));
 }
 
 /* ---- windows -------------------------------------------------------------------------------------------------------- */
@@ -136,6 +140,8 @@ void decode_unfold(Call *c)
     int rank = a->type.rank, dim = arg_dim(c, "dimension", rank), dims[MAX_RANK];
     const Type *t = &c->meta[0];
     bool whole = t->rank == rank; /* of a 0-d tensor: one window */
+    if (!whole && t->rank != rank + 1)
+        call_refuse(c, "of %s as %s", type_text(c->b.g->job, &a->type), type_text(c->b.g->job, t));
     const Idx *outer = whole ? k(c, 1) : t->dim[dim], *inner = t->dim[t->rank - 1];
     a = take(c, a, window_index(c, outer, arg_int(c, "step"), 0, inner, 1, 1, 2), dim);
     for (int i = 0; i <= rank; i++)
@@ -261,22 +267,6 @@ void decode_roll(Call *c)
     for (size_t i = 0; i < m; i++)
         v = rolled(c, v, dim_within(c, dims[i], a->type.rank), shift[i]);
     give(c, v);
-}
-
-/* By half of each size, rounded down, or back (1). */
-void decode_fftshift(Call *c)
-{
-    Job *job = c->b.g->job;
-    Value *a = arg_tensor(c, "self");
-    int64_t dims[MAX_RANK];
-    bool all = !arg_given(c, "dim");
-    size_t n = all ? (size_t)a->type.rank : arg_ints(c, "dim", dims, MAX_RANK, 0);
-    for (size_t i = 0; i < n; i++) {
-        int dim = dim_within(c, all ? (int64_t)i : dims[i], a->type.rank);
-        const Idx *size = a->type.dim[dim], *half = idx_div(job, size, k(c, 2));
-        a = rolled(c, a, dim, c->row->op ? idx_sub(job, size, half) : half);
-    }
-    give(c, a);
 }
 
 static Value *flipped(Call *c, Value *a, int dim)

@@ -294,13 +294,17 @@ void decode_repeat_interleave(Call *c)
 {
     const Json *given = arg_json(c, "repeats");
     Value *repeats = given && !strcmp(json_key(given), "as_tensor") ? at_least_1d(c, arg_tensor(c, "repeats")) : NULL;
+    int rank = c->meta[0].rank;
+    if (rank < 1)
+        call_refuse(c, "as %s", type_text(c->b.g->job, &c->meta[0]));
     if (!arg_given(c, "self")) { /* the form that gives indices */
+        repeats = repeats ? repeats : arg_tensor(c, "repeats");
         give(c, repeat_indices(c, repeats, c->meta[0].dim[0]));
         return;
     }
     Value *a = at_least_1d(c, arg_tensor(c, "self"));
     a = arg_given(c, "dim") ? a : flat(c, a);
-    int dim = arg_given(c, "dim") ? arg_dim(c, "dim", a->type.rank) : 0;
+    int dim = arg_given(c, "dim") ? arg_dim(c, "dim", a->type.rank < rank ? a->type.rank : rank) : 0;
     const Idx *n = a->type.dim[dim], *size = c->meta[0].dim[dim];
     if (repeats)
         give(c, take(c, a, repeat_indices(c, build_expand(&c->b, repeats, 1, &n), size), dim));

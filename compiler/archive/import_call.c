@@ -278,6 +278,8 @@ void decode(Import *m, const Json *node, Call *c)
             call_refuse(c, "result %s has a size known only during the run", names[i]);
         if (dtype_is_complex(c->meta[i].dtype) && !strchr(c->row->flags, 'z'))
             call_refuse(c, "result %s is complex", names[i]);
+        for (int d = c->meta[i].rank; d < MAX_RANK; d++) /* a size that is asked for before the check below */
+            c->meta[i].dim[d] = idx_const(m->job, 1);
     }
     c->casts = autocast_casts(c);
     c->cast = c->result_count ? c->meta[0].dtype : DT_NONE;

@@ -297,6 +297,23 @@ static bool put_fits(Job *job, const Node *n)
     return fits;
 }
 
+/* Whether a pointwise or composite operator means anything for the operands' element type. */
+static bool dtype_fits(Op op, DType d)
+{
+    bool integer = dtype_is_int(d), real = dtype_is_float(d);
+    if ((op >= OP_sqrt && op <= OP_exponent && op != OP_relu) || (op >= OP_lgamma && op <= OP_legendre))
+        return real || dtype_is_complex(d);
+    switch (op) {
+    case OP_div: return real || dtype_is_complex(d);
+    case OP_atan2: case OP_copysign: case OP_logaddexp: case OP_hypot: case OP_nextafter:
+    case OP_softmax: case OP_log_softmax: case OP_batch_norm: case OP_layer_norm: case OP_sdpa: return real;
+    case OP_gcd: case OP_shl: case OP_shr: case OP_parity: return integer;
+    case OP_not: case OP_and: case OP_or: case OP_xor: return integer || d == DT_bool;
+    case OP_any: case OP_all: return d == DT_bool;
+    default: return true;
+    }
+}
+
 static bool negative(const Type *t)
 {
     for (int i = 0; i < t->rank; i++)
@@ -330,8 +347,8 @@ static const char *check_types(Check *c, const Node *n)
         for (uint32_t i = first + 1; i < n->in_count; i++)
             if (n->in[i]->type.dtype != n->in[first]->type.dtype)
                 return say(c->g, n, "has operands of different element types");
-    if (n->op == OP_parity && !dtype_is_int(t->dtype))
-        return say(c->g, n, "has operands that are no integers");
+    if (n->in_count && !dtype_fits(n->op, n->in[0]->type.dtype))
+        return say(c->g, n, job_printf(c->g->job, "has operands of %s", dtype_info[n->in[0]->type.dtype].name));
     if (n->op == OP_where && n->in[0]->type.dtype != DT_bool)
         return say(c->g, n, "has a condition that is not bool");
     Type inferred;

@@ -363,6 +363,39 @@ def operators(w, members):
         w.put(f"op_{name}", codes, f"operator attribute: {name}", edited(members, PROGRAM, edit))
 
 
+def tensors(*names):
+    return {"as_tensors": [{"name": name} for name in names]}
+
+
+def other_operators(w, members):
+    """Operators that an image classifier has not, with operands or recorded types that do not go with them."""
+    empty, x = tensors(), {"as_tensor": {"name": "x"}}
+    calls = {"dstack_nothing": ("dstack", {"tensors": empty}), "cat_nothing": ("cat", {"tensors": empty}),
+             "block_diag": ("block_diag", {"tensors": tensors("x")}),
+             "chunk_cat_last": ("_chunk_cat", {"tensors": tensors("x"), "dim": {"as_int": 3}, "num_chunks": {"as_int": 1}}),
+             "repeat_number": ("repeat_interleave", {"repeats": {"as_int": 2}}),
+             "repeat_by_matrix": ("repeat_interleave", {"repeats": x}),
+             "combinations": ("combinations", {"self": x, "r": {"as_int": 2}}), "meshgrid": ("meshgrid", {"tensors": empty})}
+
+    def edit(name, inputs):
+        def change(p):
+            node = find(p, "aten.relu.default")
+            node.update(target=f"torch.ops.aten.{name}.default", inputs=[])
+            for argument, value in inputs.items():
+                set_argument(node, argument, value)
+        return change
+    for name, call in calls.items():
+        w.put(f"call_{name}", ODD, f"operator instead of relu: {name}", edited(members, PROGRAM, edit(*call)))
+
+    def integers(p):
+        node = find(p, "aten.relu.default")
+        graph(p)["tensor_values"][node["outputs"][0]["as_tensor"]["name"]]["dtype"] = 5
+        node.update(target="torch.ops.aten.log_softmax.int")
+        set_argument(node, "dim", {"as_int": 0})
+        set_argument(node, "dtype", {"as_scalar_type": 5})
+    w.put("call_softmax_integers", ODD, "softmax in integers", edited(members, PROGRAM, integers))
+
+
 def symbols(w, members):
     """Ranges and expressions of dynamic sizes."""
     limits = lambda low, high: lambda p: [r.update(min_val=low, max_val=high) for r in p["range_constraints"].values()]
@@ -457,6 +490,7 @@ def main():
     weights(w, members)
     graphs(w, members)
     operators(w, members)
+    other_operators(w, members)
     symbols(w, members)
     pickled(w, unpacked(old), unpacked(load(fixtures, "2.8.0/tied_strided")),
             unpacked(load(fixtures, "2.13.0/pickled_subclass")))

@@ -17,6 +17,8 @@ static const struct {
     { "y: f32[4, 6] = add(x)", "wrong number of operands" },
     { "y: f32[] = cat() {dim=[0]}", "wrong number of operands" },
     { "y: f32[4, 6] = add(x, n)", "different element types" },
+    { "y: f32[4, 6] = and(x, x)", "operands of f32" },
+    { "y: i64[2] = exp(n)", "operands of i64" },
     { "y: f32[4, 6] = where(x, x, x)", "condition that is not bool" },
     { "y: f32[4] = relu(x)", "not the type of its rule" },
     { "y: f64[4, 6] = relu(x)", "not the type of its rule" },

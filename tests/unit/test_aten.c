@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of operators: every name has one row, and its in-place form no other. */
+#include "../check.h"
+#include "../../compiler/archive/import.h"
+
+static void one_row_a_name(void)
+{
+    for (size_t i = 0; i < aten_row_count; i++) {
+        const Row *r = &aten_rows[i], *found = r->name ? aten_row(r->name) : r;
+        if (!CHECK(found == r))
+            fprintf(stderr, "a second row of %s\n", r->name);
+    }
+}
+
+int main(void)
+{
+    RUN(one_row_a_name);
+    return check_report();
+}
