@@ -237,7 +237,8 @@ class Fixture:
             output = module(*inputs)
         row = {"model": method} if method else {}
         row["inputs"] = [self.tensor(f"{tag}_in_{i}.npy", n, v) for i, (n, v) in enumerate(zip(names, inputs))]
-        row["outputs"] = [self.tensor(f"{tag}_out_0.npy", "output", output)]
+        outputs = {f"{i}": v for i, v in enumerate(output)} if isinstance(output, tuple) else {"output": output}
+        row["outputs"] = [self.tensor(f"{tag}_out_{i}.npy", n, v) for i, (n, v) in enumerate(outputs.items())]
         self.manifest["cases"].append(row)
 
     def out_of_range(self, message, *shapes):

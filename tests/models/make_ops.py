@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""Exports the core operators of ATen as small fixtures: make_ops.py OUT [NAME ...]
+
+Each group of operators becomes OUT/NAME/: one program that calls them all on shared inputs, two cases (values that
+hurt, and ordinary ones), manifest.json as make_models.py writes it. Needs torch.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from make_models import Fixture
+
+aten = torch.ops.aten
+INF, NAN = float("inf"), float("nan")
+
+
+class Calls(nn.Module):
+    """The results of all calls on the same inputs."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self.calls = calls
+
+    def forward(self, *inputs):
+        results = []
+        for call in self.calls:
+            r = call(*inputs)
+            results += r if isinstance(r, (tuple, list)) else [r]
+        return tuple(results)
+
+
+def reals(*size, seed=0):
+    return torch.randn(*size, generator=torch.Generator().manual_seed(seed))
+
+
+def units(*size, seed=0):
+    return torch.rand(*size, generator=torch.Generator().manual_seed(seed)) * 0.9 + 0.05
+
+
+def ints(lo, hi, *size, seed=0):
+    return torch.randint(lo, hi, size, generator=torch.Generator().manual_seed(seed))
+
+
+HARD = torch.tensor([0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.5, 1e-30, -1e30, INF, -INF, NAN])
+
+
+def unary(names, *cases):
+    return [(lambda x, f=getattr(aten, n): f.default(x)) for n in names.split()], cases
+
+
+def groups():
+    """{name: (calls, cases, cases of integers)}; a case is a tuple of inputs."""
+    g = {}
+    g["op_round"] = unary("abs ceil floor neg round sign trunc relu isnan isinf", (HARD,), (reals(12) * 5,))
+    g["op_exp"] = unary("exp expm1 log log10 log1p log2 sqrt rsqrt reciprocal sigmoid tanh erf", (HARD,), (units(12) * 4,))
+    g["op_trig"] = unary("sin cos tan asin acos atan sinh cosh asinh atanh", (reals(12) * 3,), (units(12),))
+    g["op_activation"] = [
+        lambda x: aten.elu.default(x, 1.5), lambda x: aten.gelu.default(x), lambda x: aten.gelu.default(x, approximate="tanh"),
+        lambda x: aten.hardtanh.default(x, -2.0, 1.0), lambda x: aten.leaky_relu.default(x, 0.2),
+        lambda x: aten.clamp.default(x, -1.0, 2.0), lambda x: aten._softmax.default(x, 1, False),
+        lambda x: aten._log_softmax.default(x, 0, False), lambda x: aten.acosh.default(x + 4),
+    ], ((reals(3, 5),), (reals(3, 5, seed=1) * 3,))
+    g["op_arithmetic"] = [
+        lambda x, y: aten.add.Tensor(x, y, alpha=2), lambda x, y: aten.add.Scalar(x, 1.5), lambda x, y: aten.sub.Tensor(x, y),
+        lambda x, y: aten.sub.Scalar(x, 2), lambda x, y: aten.mul.Tensor(x, y), lambda x, y: aten.mul.Scalar(x, 3),
+        lambda x, y: aten.div.Tensor(x, y), lambda x, y: aten.div.Scalar(x, 3),
+        lambda x, y: aten.div.Tensor_mode(x, y, rounding_mode="floor"),
+        lambda x, y: aten.div.Scalar_mode(x, 3, rounding_mode="trunc"), lambda x, y: aten.fmod.Tensor(x, y),
+        lambda x, y: aten.fmod.Scalar(x, 3), lambda x, y: aten.remainder.Tensor(x, y), lambda x, y: aten.remainder.Scalar(x, -3),
+        lambda x, y: aten.pow.Tensor_Scalar(x, 3), lambda x, y: aten.maximum.default(x, y),
+        lambda x, y: aten.minimum.default(x, y),
+    ], ((reals(4, 3), reals(3, seed=1)), (reals(4, 3, seed=2) * 4, reals(3, seed=3))), ((ints(-9, 9, 4, 3), ints(1, 5, 3)),)
+    g["op_power"] = [
+        lambda x, y: aten.pow.Tensor_Tensor(x, y), lambda x, y: aten.pow.Scalar(2.0, y), lambda x, y: aten.atan2.default(x, y),
+        lambda x, y: aten.clamp.Tensor(x, y - 1, y), lambda x, y: aten.where.self(x > y, x, y),
+    ], ((units(4, 3) * 3, reals(4, 3)), (units(4, 3, seed=1), reals(4, 3, seed=2)))
+    g["op_compare"] = [
+        lambda x, y, p, q: [f(x, y) for f in (aten.eq.Tensor, aten.ne.Tensor, aten.lt.Tensor, aten.le.Tensor, aten.gt.Tensor,
+                                              aten.ge.Tensor)],
+        lambda x, y, p, q: [f(x, 1) for f in (aten.eq.Scalar, aten.ne.Scalar, aten.lt.Scalar, aten.le.Scalar, aten.gt.Scalar,
+                                              aten.ge.Scalar)],
+        lambda x, y, p, q: [f.Tensor(x, y) for f in (aten.bitwise_and, aten.bitwise_or, aten.bitwise_xor)],
+        lambda x, y, p, q: [f.Scalar(x, 6) for f in (aten.bitwise_and, aten.bitwise_or, aten.bitwise_xor)],
+        lambda x, y, p, q: [f.default(p, q) for f in (aten.logical_and, aten.logical_or, aten.logical_xor)],
+        lambda x, y, p, q: [aten.bitwise_not.default(x), aten.logical_not.default(p)],
+    ], ((ints(-3, 4, 3, 4), ints(-3, 4, 4), HARD.reshape(3, 4), reals(4)),
+        (ints(0, 3, 3, 4, seed=1), ints(0, 3, 4, seed=2), reals(3, 4, seed=1).relu(), reals(4).relu()))
+    g["op_reduce"] = [
+        lambda x: aten.sum.dim_IntList(x, [1], True), lambda x: aten.sum.dim_IntList(x, [0, -1]), lambda x: aten.mean.default(x),
+        lambda x: aten.mean.dim(x, [0]), lambda x: aten.amax.default(x, [1]), lambda x: aten.amin.default(x, [0, 2], True),
+        lambda x: aten.prod.default(x), lambda x: aten.prod.dim_int(x, 2), lambda x: aten.any.default(x),
+        lambda x: aten.any.dim(x, 1), lambda x: aten.any.dims(x, [0, 1]), lambda x: aten.argmax.default(x, 1),
+        lambda x: aten.argmin.default(x), lambda x: aten.max.dim(x, 2), lambda x: aten.min.dim(x, 0, True),
+        lambda x: aten.var.correction(x, [1], correction=0), lambda x: aten.var.dim(x, [0, 2]), lambda x: aten.cumsum.default(x, 1),
+    ], ((reals(3, 4, 2),), (reals(3, 4, 2, seed=1),))
+    g["op_sort"] = [
+        lambda x: aten.sort.default(x, 1, True), lambda x: aten.sort.default(x, 0), lambda x: aten.topk.default(x, 2, 1),
+        lambda x: aten.topk.default(x, 3, 0, False, True), lambda x: aten.nonzero.default(x > 0),
+    ], ((reals(4, 5),), (reals(4, 5, seed=1),))
+    g["op_view"] = [
+        lambda x: aten.view.default(x, [6, 4]), lambda x: aten.permute.default(x, [2, 0, 1]),
+        lambda x: aten.expand.default(aten.unsqueeze.default(x, 1), [2, 5, 3, 4]), lambda x: aten.squeeze.dim(x[:, :1], 1),
+        lambda x: aten.squeeze.dims(x[:1, :1], [0, 1]), lambda x: aten.select.int(x, 1, -1), lambda x: aten.slice.Tensor(x, 2, 1, 4, 2),
+        lambda x: aten.split_with_sizes.default(x, [1, 3], 2), lambda x: aten.diagonal.default(x, 1, 1, 2),
+        lambda x: aten.as_strided.default(x.contiguous(), [3, 2], [2, 1], 1), lambda x: aten.flip.default(x, [0, 2]),
+        lambda x: aten.cat.default([x, x[:, :1]], 1), lambda x: aten.repeat.default(x, [1, 2, 1]), lambda x: aten.alias.default(x),
+        lambda x: aten.clone.default(x), lambda x: aten.constant_pad_nd.default(x, [1, -1, 0, 2], 0.5),
+        lambda x: aten._to_copy.default(x, dtype=torch.int32), lambda x: aten.copy.default(x, x[:1]),
+        lambda x: aten.fill.Scalar(x, 2.5),
+    ], ((reals(2, 3, 4),), (reals(2, 3, 4, seed=1) * 9,))
+    g["op_create"] = [
+        lambda x: aten.arange.start_step(1, 10, 2), lambda x: aten.full.default([2, 3], 1.5), lambda x: aten.full_like.default(x, 7),
+        lambda x: aten.scalar_tensor.default(2.5), lambda x: x + aten.arange.start_step(0, 3, 1),
+        lambda x: aten.embedding.default(x, torch.tensor([1, 0, 1])),
+    ], ((reals(2, 3),), (reals(2, 3, seed=1),))
+    g["op_index"] = [
+        lambda x, i, j: aten.index.Tensor(x, [i, None, j]), lambda x, i, j: aten.index.Tensor(x, [None, j]),
+        lambda x, i, j: aten.index_put.default(x, [i], x[:2] * 2, True), lambda x, i, j: aten.index_select.default(x, 1, j),
+        lambda x, i, j: aten.gather.default(x, 2, j.reshape(1, 2, 1).expand(3, 2, 2)),
+        lambda x, i, j: aten.scatter.value(x, 1, j.reshape(1, 2, 1), 9.0),
+        lambda x, i, j: aten.scatter.src(x, 0, i.reshape(2, 1, 1), x), lambda x, i, j: aten.scatter_add.default(x, 0, i.reshape(2, 1, 1), x),
+        lambda x, i, j: aten.scatter_reduce.two(x, 0, i.reshape(2, 1, 1), x, "amax", include_self=False),
+        lambda x, i, j: aten.select_scatter.default(x, x[:, 0] * 3, 1, 2), lambda x, i, j: aten.slice_scatter.default(x, x[:1], 0, 1, 2),
+        lambda x, i, j: aten.masked_scatter.default(x, x > 0, aten.view.default(x, [-1])),
+    ], ((reals(3, 4, 3), torch.tensor([2, 0]), torch.tensor([1, -1]).abs()),
+        (reals(3, 4, 3, seed=1), torch.tensor([1, 1]), torch.tensor([0, 2])))
+    g["op_matmul"] = [
+        lambda x, y, b: aten.mm.default(x[0], y[0]), lambda x, y, b: aten.bmm.default(x, y),
+        lambda x, y, b: aten.addmm.default(b, x[0], y[0], beta=0.5, alpha=2),
+        lambda x, y, b: aten._cdist_forward.default(x, aten.permute.default(y, [0, 2, 1]), 2.0, None),
+        lambda x, y, b: aten._pdist_forward.default(x[0], 2.0),
+    ], ((reals(2, 3, 4), reals(2, 4, 5, seed=1), reals(5, seed=2)), (reals(2, 3, 4, seed=3), reals(2, 4, 5, seed=4), reals(5, seed=5)))
+    conv = ([2, 1], [1, 0], [1, 2])
+    g["op_conv"] = [
+        lambda x, w, b: aten.convolution.default(x, w, b, *conv, False, [0, 0], 1),
+        lambda x, w, b: aten.convolution.default(x, w[:, :1], b, [1, 1], [1, 1], [1, 1], False, [0, 0], 4),
+        lambda x, w, b: aten.convolution.default(x, w, None, *conv, True, [1, 0], 1),
+        lambda x, w, b: aten.convolution.default(x[:, :, 0], w[:, :, 0], b, [1], [1], [1], False, [0], 1),
+        lambda x, w, b: aten.convolution.default(x.unsqueeze(2), w.unsqueeze(2), b, [1, 1, 1], [0, 1, 1], [1, 1, 1], False, [0] * 3, 1),
+    ], ((reals(2, 4, 6, 7), reals(4, 4, 3, 3, seed=1), reals(4, seed=2)), (reals(2, 4, 6, 7, seed=3), reals(4, 4, 3, 3, seed=4), reals(4)))
+    g["op_pool"] = [
+        lambda x: aten.max_pool2d_with_indices.default(x, [3, 2], [2, 2], [1, 0], [1, 1], True),
+        lambda x: aten.avg_pool2d.default(x, [3, 3], [2, 2], [1, 1], True, False), lambda x: aten._adaptive_avg_pool2d.default(x, [3, 2]),
+        lambda x: aten.avg_pool1d.default(x[:, :, 0], [3], [2], [1]), lambda x: aten.adaptive_avg_pool1d.default(x[:, :, 0], [3]),
+        lambda x: aten.max_pool3d_with_indices.default(x.unsqueeze(2), [1, 2, 2], [1, 2, 2]),
+        lambda x: aten.avg_pool3d.default(x.unsqueeze(2), [1, 2, 3], [1, 1, 2]),
+        lambda x: aten._adaptive_avg_pool3d.default(x.unsqueeze(1), [1, 2, 3]),
+        lambda x: aten.reflection_pad1d.default(x[:, :, 0], [2, 1]), lambda x: aten.reflection_pad2d.default(x, [1, 2, 2, 0]),
+        lambda x: aten.replication_pad2d.default(x, [1, 2, 0, 3]), lambda x: aten.upsample_nearest2d.vec(x, [9, 11], None),
+        lambda x: aten.upsample_bilinear2d.vec(x, None, False, [1.5, 2.0]), lambda x: aten.upsample_bilinear2d.vec(x, [9, 11], True, None),
+        lambda x: aten.grid_sampler_2d.default(x, aten.permute.default(x[:, :2], [0, 2, 3, 1]) * 0.6, 0, 0, False),
+        lambda x: aten.col2im.default(x[:, :, :4, :6].reshape(2, 12, 8), [5, 3], [2, 2], [1, 1], [0, 0], [1, 1]),
+    ], ((reals(2, 4, 6, 7),), (reals(2, 4, 6, 7, seed=1),))
+    g["op_norm"] = [
+        lambda x, w, b: aten.native_layer_norm.default(x, [5], aten.arange.start_step(1, 6, 1, dtype=torch.float32), None, 1e-5),
+        lambda x, w, b: aten.native_group_norm.default(x, w, b, 2, 4, 15, 2, 1e-5),
+        lambda x, w, b: aten._native_batch_norm_legit_no_training.default(x, w, b, b, w * w, 0.1, 1e-5),
+        lambda x, w, b: aten._native_batch_norm_legit.no_stats(x, w, b, True, 0.1, 1e-5),
+    ], ((reals(2, 4, 3, 5), reals(4, seed=1), reals(4, seed=2)), (reals(2, 4, 3, 5, seed=3), reals(4, seed=4), reals(4, seed=5)))
+    return g
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    for name, (calls, *cases) in groups().items():
+        if options.names and name not in options.names:
+            continue
+        for kind, inputs_of_kind in zip(("", "_ints"), cases):
+            about = f"operators of ATen's core: {name[3:]}"
+            fixture = Fixture(options.out / (name + kind), about, rtol=1e-4, atol=1e-5)
+            module = Calls(calls)
+            fixture.archive("model.pt2", module, inputs_of_kind[0])
+            for inputs in inputs_of_kind:
+                fixture.case(module, inputs, [f"x{i}" for i in range(len(inputs))])
+            fixture.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
