@@ -176,7 +176,7 @@ class Hosts(Case):
                 for size in (1, 3):
                     with self.subTest(fixture=path.parent, method=method["name"], size=size):
                         self.digest(ARGS.host[0], "m.so", method["name"], size)
-        self.assertLessEqual(skipped, {"aoti_only", "pickled_subclass"})
+        self.assertLessEqual(skipped, {"aoti_only"})
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ static void value_body(Job *job, void *arg)
                    { "Not(Float('1'))", DT_NONE },
                    { "Add()", DT_NONE } };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        Value *v = expr_value(&b, expr_parse(job, values[i].text), find, job);
+        Value *v = expr_value(&b, expr_parse(job, values[i].text), find, NULL, job);
         if (!CHECK((v ? v->type.dtype : DT_NONE) == values[i].dtype))
             fprintf(stderr, "of %s\n", values[i].text);
     }
@@ -142,7 +142,7 @@ static void any_body(Job *job, void *arg)
         return;
     Build b = { .g = graph_new(job, sym(job, "g")) };
     expr_idx(job, e, find, job);
-    expr_value(&b, e, find, job);
+    expr_value(&b, e, find, NULL, job);
 }
 
 /* `head`, then `piece` so many times, then `tail` as often. */
