@@ -147,13 +147,13 @@ static AOT_COLD aot_status aot_bad_index(aot_call *call, const char *tensor, i64
     return AOT_EDATA;
 }
 
-/* "topk: a sort of NaN" of a routine that cannot do with this data. */
 #if defined(__GNUC__) || defined(__TINYC__)
 #define AOT_FOREIGN extern __attribute__((visibility("hidden")))
 #else
 #define AOT_FOREIGN extern
 #endif
 
+#ifdef AOTK_H
 /* A call of a function that --custom-op names. */
 typedef struct aot_custom {
     aot_operator *function;
@@ -189,6 +189,9 @@ static AOT_UNUSED const char *aot_call_operator(const aot_custom *p)
     return p->function(in, p->in_count, out, p->out_count, p->argument, p->argument_count);
 }
 
+#endif
+
+/* "topk: a sort of NaN" of a routine that cannot do with this data. */
 static AOT_COLD aot_status aot_failed(aot_call *call, const char *kernel, const char *what)
 {
     aot_say s = aot_begin(call);

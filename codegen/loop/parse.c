@@ -497,6 +497,7 @@ static void call(Parser *t, Block *b)
             lex_need(s, ",");
         *vec_push(s->job, &st->fields) = field(t);
     }
+    t->k->checks |= call_may_fail(st);
 }
 
 static void store_or_update(Parser *t, Block *b)

@@ -75,7 +75,7 @@ static const Idx *block_work(Work *w, const Block *b)
 {
     const Idx *sum = idx_const(w->job, 0);
     for (const Stmt *s = b->first; s; s = s->next) {
-        const Idx *one = idx_const(w->job, s->x ? operators(s->x) + 1 : 0);
+        const Idx *one = idx_const(w->job, s->x ? (s->x->name ? 0 : operators(s->x)) + 1 : 0);
         if (s->kind == S_CALL)
             one = call_work(w, s);
         if (s->kind == S_FOR && w->depth < MOST_LOOPS) {

@@ -101,18 +101,27 @@ static bool defines(const Embedded *e, const char *callee)
     return false;
 }
 
-/* Marks the sources that define what the block calls. */
+/* Marks the sources that define what the block calls; behind them stands that headers are needed. */
 static void mark_calls(Job *job, const Block *b, bool *wanted)
 {
     for (const Stmt *s = b->first; s; s = s->next) {
-        bool found = s->kind != S_CALL || strncmp(s->var, "aotk_", 5); /* else it is in glue.h */
-        for (size_t i = 0; !found && embedded_sources[i].name; i++)
-            if (defines(&embedded_sources[i], s->var))
-                found = wanted[i] = true;
+        size_t n = 0;
+        bool own = s->kind == S_CALL && strncmp(s->var, "aotk_", 5), found = s->kind != S_CALL || own;
+        for (; embedded_sources[n].name; n++)
+            if (!found && defines(&embedded_sources[n], s->var))
+                found = wanted[n] = true;
+        wanted[n] |= own; /* in glue.h, which needs the headers */
         if (!found)
             fail(job, EXIT_UNSUPPORTED, "the kernel %s has no source to emit; compile a shared object instead", s->var);
         mark_calls(job, &s->body, wanted);
     }
+}
+
+static bool includes(const Embedded *e, const char *header)
+{
+    char line[80];
+    snprintf(line, sizeof line, "#include \"%s\"", header);
+    return memmem(e->from, (size_t)(e->to - e->from), line, strlen(line)) != NULL;
 }
 
 /* A source without its #include lines. */
@@ -133,18 +142,25 @@ static void paste_kernels(const Files *f, Text *out)
     size_t n = 0;
     while (embedded_sources[n].name)
         n++;
-    bool *wanted = job_array(f->job, n + 1, sizeof *wanted), any = false, said = false;
+    bool *wanted = job_array(f->job, n + 1, sizeof *wanted), any, said = false;
     for (size_t i = 0; i < f->c->programs.n; i++)
         for (size_t k = 0; k < f->c->programs.at[i]->kernels.n; k++)
             mark_calls(f->job, &f->c->programs.at[i]->kernels.at[k]->body, wanted);
+    any = wanted[n];
+    bool dense = false; /* its sources call square roots, which rt.c has */
     for (size_t i = 0; i < n; i++) {
-        if (!strcmp(embedded_sources[i].name, "rt.c")) /* for aotk_cpu_level */
-            wanted[i] = f->target->march != NULL;
         any |= wanted[i];
+        dense |= wanted[i] && includes(&embedded_sources[i], "dense.h");
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(embedded_sources[i].name, "rt.c"))
+            any |= wanted[i] = dense || f->target->march; /* or for aotk_cpu_level */
     }
     for (size_t i = 0; i < n && any; i++) {
         const char *dot = strrchr(embedded_sources[i].name, '.');
         bool heading = !strcmp(dot, ".h");
+        if (!strcmp(embedded_sources[i].name, "dense.h") && !dense)
+            continue;
         if (!heading && !said) /* inlined and specialised copies cost flash, and gcc warns where it unrolls them */
             text_add(out, "#undef AOTK_API\n#if defined(__GNUC__) && !defined(__clang__) && !defined(__TINYC__)\n"
                           "#define AOTK_API static __attribute__((noinline, noclone, unused))\n"

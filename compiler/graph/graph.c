@@ -155,7 +155,7 @@ Node *build_node(Build *b, Op op, Value *const *in, uint32_t n, const Type *type
     node->out_count = out_count;
     node->out = job_array(g->job, out_count, sizeof *node->out);
     for (uint32_t i = 0; i < out_count; i++) {
-        node->out[i] = new_value(g, names[i], types ? types[i] : (Type){ 0 }, VALUE_NODE);
+        node->out[i] = new_value(g, graph_name(g, names[i]), types ? types[i] : (Type){ 0 }, VALUE_NODE);
         node->out[i]->def = node;
     }
     link_before(g, node, b->before);

