@@ -37,6 +37,12 @@ static inline DType wide(DType t)
     return t == DT_f16 || t == DT_bf16 ? DT_f32 : t;
 }
 
+/* What torch keeps in a narrow type between two steps of one operator: v rounded to t, in the type of v. */
+static inline Value *rounded(Build *b, Value *v, DType t)
+{
+    return build_cast(b, build_cast(b, v, t), v->type.dtype);
+}
+
 /* ---- aten_pointwise.c ---- */
 
 /* The dtype that arithmetic on tensors with sizes, 0-d tensors and Python numbers has: promote_operand for each
@@ -110,6 +116,10 @@ Value *int_value(Call *c, const Idx *n); /* 0-d i64 */
 Value *const_ints(Call *c, const int64_t *v, int64_t n); /* 1-d i64; v is kept */
 /* start + step * i for i < n, along an axis of a tensor of sizes 1. */
 Value *affine_along(Call *c, const Idx *n, const Idx *start, const Idx *step, int axis, int rank);
+
+/* ---- aten_random.c ---- */
+
+Value *dropped(Call *c, Value *a, double p); /* each element is 0 with probability p, or scaled */
 
 /* ---- aten_index.c ---- */
 

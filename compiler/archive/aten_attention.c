@@ -52,8 +52,7 @@ void decode_sdpa(Call *c)
                      arg_tensor_or_null(c, mask) };
     Type t = c->meta[0];
     int rank = t.rank;
-    if (arg_json(c, "dropout_p") && arg_float(c, "dropout_p") != 0)
-        call_refuse(c, "it drops at random (dropout_p > 0)");
+    double drop = arg_json(c, "dropout_p") ? arg_float(c, "dropout_p") : 0;
     for (int i = 0; i < 4 && in[i]; i++) {
         if (in[i]->type.rank > rank || rank < 2 || (i < 3 && in[i]->type.rank < 2))
             call_refuse(c, "of operands of these ranks");
@@ -72,7 +71,18 @@ void decode_sdpa(Call *c)
         call_refuse(c, "scale 0");
     if (arg_json(c, "scale"))
         at[1] = attr_float(job, "scale", arg_float(c, "scale"));
-    Value *r = build(&c->b, OP_sdpa, in, in[3] ? 4 : 3, &wide, at, 2);
+    Value *v = in[2];
+    Type attention = wide;
+    if (drop != 0) { /* the weights of each value: what attends to the unit matrix gives */
+        const Idx *keys = v->type.dim[v->type.rank - 2];
+        Type unit = in[1]->type;
+        unit.dim[unit.rank - 2] = unit.dim[unit.rank - 1] = keys;
+        in[2] = eye_like(c, &unit);
+        attention.dim[attention.rank - 1] = keys;
+    }
+    Value *r = build(&c->b, OP_sdpa, in, in[3] ? 4 : 3, &attention, at, 2);
+    if (drop != 0)
+        r = matmul_any(c, dropped(c, r, drop), v, &wide);
     give(c, build_reshape(&c->b, r, rank, t.dim));
 }
 

@@ -117,10 +117,22 @@ Value *gather(Call *c, Value *a, Value *index, int dim)
     return take_axes(c, a, at, axes, a->type.rank);
 }
 
+static bool without_elements(const Type *t)
+{
+    for (int i = 0; i < t->rank; i++)
+        if (idx_is(t->dim[i], 0))
+            return true;
+    return false;
+}
+
 void decode_gather(Call *c)
 {
     Value *a = at_least_1d(c, arg_tensor(c, "self")), *index = at_least_1d(c, arg_tensor(c, "index"));
-    give_like(c, gather(c, a, index, arg_dim(c, "dim", a->type.rank)));
+    int dim = arg_dim(c, "dim", a->type.rank);
+    if (without_elements(&index->type)) /* of any rank */
+        give(c, build_expand(&c->b, build_full_int(&c->b, a->type.dtype, 0), index->type.rank, index->type.dim));
+    else
+        give_like(c, gather(c, a, index, dim));
 }
 
 void decode_take_along_dim(Call *c)
@@ -205,8 +217,8 @@ void decode_scatter(Call *c) /* and scatter_add (1), scatter_reduce */
     int64_t axes[MAX_RANK];
     bool number, tensor = arg_json(c, "src") != NULL;
     Value *src = tensor ? at_least_1d(c, arg_tensor(c, "src")) : arg_operand(c, "value", &number);
-    if (index->type.rank == 1 && rank != 1 && idx_is(index->type.dim[0], 0)) { /* nothing to put */
-        give(c, a);
+    if (without_elements(&index->type)) { /* of any rank: nothing to put */
+        give_like(c, a);
         return;
     }
     if (index->type.rank != rank || (tensor && src->type.rank != rank))

@@ -94,10 +94,11 @@ void decode_cosine_similarity(Call *c)
     Type whole = build2(b, OP_mul, x[0], x[1])->type;
     for (int i = 0; i < 2; i++) {
         x[i] = build_expand(b, x[i], whole.rank, whole.dim);
-        Value *n = norm_of(c, x[i], 2, axes, true);
-        x[i] = build2(b, OP_div, x[i], build2(b, OP_max, n, number_like(c, n, arg_float(c, "eps"))));
+        Value *n = build2(b, OP_max, norm_of(c, x[i], 2, axes, true), number_like(c, x[i], arg_float(c, "eps")));
+        x[i] = rounded(b, build2(b, OP_div, x[i], rounded(b, n, t)), t);
     }
-    give(c, build_cast(b, build_reduce(b, OP_sum, build2(b, OP_mul, x[0], x[1]), axes, false), t));
+    Value *product = rounded(b, build2(b, OP_mul, x[0], x[1]), t);
+    give(c, build_cast(b, build_reduce(b, OP_sum, product, axes, false), t));
 }
 
 /* |a_i - b_j| for every i and j: a[.., i, k], b[.., j, k]. */

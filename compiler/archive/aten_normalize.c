@@ -113,6 +113,10 @@ static void batch_norm(Call *c, bool training, bool instance)
     Build *b = &c->b;
     Job *job = b->g->job;
     Value *x = arg_tensor(c, "input");
+    if (c->result_count == 1 && x->type.rank == 1 && idx_is(x->type.dim[0], 0)) { /* nothing to normalise: a vector without elements may pass */
+        give(c, x);
+        return;
+    }
     if (x->type.rank < 2)
         call_refuse(c, "of a tensor %s", type_text(job, &x->type));
     if (!training) {

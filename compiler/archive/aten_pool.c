@@ -103,11 +103,8 @@ void decode_pool(Call *c)
     give(c, r);
     if (c->result_count < 2)
         return;
-    double least = dtype_is_float(t.dtype)            ? -1e308 * 10
-                   : dtype_info[t.dtype].kind == DK_I ? -9223372036854775808.0
-                                                      : 0;
     Value *numbers = windows_of(c, numbered(c, &a->type, (int)n), r->def, -1);
-    c->result[1] = place_of(c, windows_of(c, a, r->def, least), numbers, (int)n);
+    c->result[1] = place_of(c, windows_of(c, a, r->def, dtype_lowest(t.dtype)), numbers, (int)n);
 }
 
 /* ---- adaptive: window i of an axis goes from floor(i * in / out) to ceil((i + 1) * in / out) ---------------------- */

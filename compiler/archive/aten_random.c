@@ -228,6 +228,23 @@ void decode_multinomial(Call *c)
 
 enum { ALPHA = 1, FEATURE = 2, WITH_MASK = 4 };
 
+static void check_probability(Call *c, double p)
+{
+    if (!(p >= 0 && p <= 1))
+        fail_at(c->b.g->job, EXIT_INPUT, &c->b.origin, "%s: a probability of %g", c->target, p);
+}
+
+Value *dropped(Call *c, Value *a, double p)
+{
+    Build *b = &c->b;
+    Type noise = a->type;
+    noise.dtype = wide(a->type.dtype);
+    check_probability(c, p);
+    Value *keep = drawn(c, &noise, build_full(b, noise.dtype, 1 - p)), *x = build_cast(b, a, noise.dtype);
+    x = build2(b, OP_mul, x, number_like(c, x, p < 1 ? 1 / (1 - p) : 0));
+    return build_cast(b, build2(b, OP_mul, x, build_cast(b, keep, noise.dtype)), a->type.dtype);
+}
+
 /* Each element (or feature: of the first two axes) is kept with probability 1 - p and scaled.  Alpha dropout moves what
  * is dropped to -alpha' and keeps mean and variance. */
 void decode_dropout(Call *c)
@@ -240,8 +257,7 @@ void decode_dropout(Call *c)
     bool train = !arg_given(c, "train") || arg_bool(c, "train");
     Type noise = a->type;
     noise.dtype = d;
-    if (p < 0 || p > 1)
-        fail_at(b->g->job, EXIT_INPUT, &b->origin, "%s: a probability of %g", c->target, p);
+    check_probability(c, p);
     for (int i = 2; i < noise.rank && (kind & FEATURE); i++)
         noise.dim[i] = k(c, 1);
     Value *keep, *x = build_cast(b, a, d);

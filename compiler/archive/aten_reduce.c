@@ -180,8 +180,9 @@ void decode_logsumexp(Call *c)
     axes_of(c, x->type.rank, axes);
     Value *m = build_reduce(b, OP_amax, x, axes, true), *zero = number_like(c, x, 0);
     m = build3(b, OP_where, build2(b, OP_eq, build1(b, OP_abs, m), number_like(c, x, 1e308 * 10)), zero, m);
-    Value *s = build_reduce(b, OP_sum, build1(b, OP_exp, build2(b, OP_sub, x, m)), axes, true);
-    Value *r = build2(b, OP_add, build1(b, OP_log, s), m);
+    x = rounded(b, build1(b, OP_exp, rounded(b, build2(b, OP_sub, x, m), t)), t);
+    Value *s = rounded(b, build_reduce(b, OP_sum, x, axes, true), t);
+    Value *r = build2(b, OP_add, rounded(b, build1(b, OP_log, s), t), m);
     give(c, build_cast(b, build_reshape(b, r, c->meta[0].rank, c->meta[0].dim), t));
 }
 

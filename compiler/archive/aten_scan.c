@@ -126,3 +126,93 @@ void decode_trapezoid(Call *c)
     both = build_cast(b, both, t);
     give(c, build2(b, OP_mul, both, number_like(c, both, x ? 0.5 : 0.5 * arg_float(c, "dx"))));
 }
+
+/* ---- gradient ---------------------------------------------------------------------------------------------------- */
+
+/* The slope of the parabola through three points `l` and `r` apart, at the first, second or third of them. */
+static Value *slope(Call *c, Value *const *x, Value *l, Value *r, int at)
+{
+    Build *b = &c->b;
+    Value *s = build2(b, OP_add, l, r), *zero = number_like(c, l, 0), *sum = NULL;
+    Value *const to_here[3][3] = { { zero, build1(b, OP_neg, l), build1(b, OP_neg, s) },
+                                   { l, zero, build1(b, OP_neg, r) },
+                                   { s, r, zero } };
+    Value *const *from = to_here[at];
+    Value *apart[3] = { build2(b, OP_mul, l, s), build1(b, OP_neg, build2(b, OP_mul, l, r)), build2(b, OP_mul, r, s) };
+    for (int i = 0; i < 3; i++) {
+        Value *w = build2(b, OP_div, build2(b, OP_add, from[(i + 1) % 3], from[(i + 2) % 3]), apart[i]);
+        Value *part = build2(b, OP_mul, w, build_cast(b, x[i], l->type.dtype));
+        sum = sum ? build2(b, OP_add, sum, part) : part;
+    }
+    return sum;
+}
+
+/* Slopes along dim: inside by both neighbours, at the ends by one (edge 1) or two (edge 2).  dx: the distance of all
+ * points, 0-d, or those between the points, along dim. */
+static Value *gradient(Call *c, Value *a, int dim, Value *dx, int64_t edge)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    const Idx *size = a->type.dim[dim], *inner = idx_addk(job, size, -2), *one = k(c, 1);
+    Value *part[3];
+    for (int end = 0; end < 3; end++) { /* first, inside, last */
+        bool line = end != 1 && edge == 1;
+        const Idx *n = end == 1 ? inner : one;
+        const Idx *at = end == 2 ? idx_addk(job, size, line ? -2 : -3) : k(c, 0);
+        Value *x[3], *l = dx, *r = dx;
+        for (int i = 0; i < (line ? 2 : 3); i++)
+            x[i] = build_slice(b, a, dim, idx_addk(job, at, i), one, n);
+        if (dx->type.rank) {
+            l = build_slice(b, dx, dim, at, one, n);
+            r = line ? l : build_slice(b, dx, dim, idx_addk(job, at, 1), one, n);
+        }
+        if (line || (end == 1 && !dx->type.rank)) { /* integers are subtracted as such */
+            Value *rise = build_cast(b, build2(b, OP_sub, x[line ? 1 : 2], x[0]), dx->type.dtype);
+            part[end] = build2(b, OP_div, rise, l);
+            part[end] = line ? part[end] : build2(b, OP_mul, part[end], number_like(c, rise, 0.5));
+        } else if (dx->type.rank) {
+            part[end] = slope(c, x, l, r, end);
+        } else {
+            part[end] = build2(b, OP_div, slope(c, x, number_like(c, dx, 1), number_like(c, dx, 1), end), dx);
+        }
+    }
+    Attr at = attr_int(job, "dim", dim);
+    return build(b, OP_cat, part, 3, NULL, &at, 1);
+}
+
+void decode_gradient(Call *c)
+{
+    Build *b = &c->b;
+    Value *a = arg_tensor(c, "self"), **at = NULL;
+    int64_t dims[MAX_RANK], edge = arg_int(c, "edge_order");
+    double spacing[MAX_RANK];
+    size_t n = (size_t)a->type.rank, given;
+    bool points = strstr(c->target, ".tensor") != NULL, each = strstr(c->target, ".scalarray") != NULL;
+    for (int i = 0; i < MAX_RANK; i++)
+        dims[i] = i;
+    if (arg_given(c, "dim"))
+        n = arg_ints(c, "dim", dims, MAX_RANK, 0);
+    if (edge < 1 || edge > 2)
+        call_refuse(c, "edge_order is neither 1 nor 2");
+    given = points ? arg_tensors(c, "spacing", &at) : each ? arg_floats(c, "spacing", spacing, MAX_RANK) : n;
+    if (given != n || c->result_count != n)
+        call_refuse(c, "of another number of axes than spacings or results");
+    for (size_t i = 0; i < n; i++) {
+        int dim = dim_within(c, dims[i], a->type.rank);
+        Type t = c->meta[i];
+        DType d = wide(t.dtype);
+        call_guard(c, GUARD_LE, k(c, edge + 1), a->type.dim[dim], "an axis has more elements than edge_order");
+        Value *dx;
+        if (points) {
+            if (at[i]->type.rank != 1)
+                call_refuse(c, "of points that are no vector");
+            call_guard(c, GUARD_EQ, at[i]->type.dim[0], a->type.dim[dim], "each element has its point");
+            dx = build_cast(b, abscissae(c, at[i], &a->type, dim), d);
+            dx = build2(b, OP_sub, shifted(c, dx, dim, 1), shifted(c, dx, dim, 0));
+        } else {
+            bool one = !each && (strstr(c->target, ".array") || !arg_given(c, "spacing"));
+            dx = build_full(b, d, one ? 1 : each ? spacing[i] : arg_float(c, "spacing"));
+        }
+        c->result[i] = build_cast(b, gradient(c, a, dim, dx, edge), t.dtype);
+    }
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Element types: look-ups and PyTorch's promotion lattice. */
 #include "dtype.h"
+#include <math.h>
 #include <string.h>
 
 const DTypeInfo dtype_info[DT_COUNT] = {
@@ -9,6 +10,12 @@ const DTypeInfo dtype_info[DT_COUNT] = {
 #include "dtypes.def"
 #undef DTYPE
 };
+
+double dtype_lowest(DType t)
+{
+    const DTypeInfo *d = &dtype_info[t];
+    return dtype_is_float(t) ? -INFINITY : d->kind == DK_I ? -ldexp(1, 8 * d->bytes - 1) : 0;
+}
 
 DType dtype_from_torch(int64_t number)
 {

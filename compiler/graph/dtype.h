@@ -27,6 +27,7 @@ typedef struct DTypeInfo {
 
 extern const DTypeInfo dtype_info[DT_COUNT];
 
+double dtype_lowest(DType t); /* of real numbers; what the greatest of nothing is */
 DType dtype_from_torch(int64_t number);       /* DT_NONE: not one we know */
 DType dtype_from_name(const char *name);      /* "f32"; DT_NONE */
 DType dtype_from_storage(const char *storage); /* "Float"; DT_NONE */

@@ -195,9 +195,8 @@ static Value *over_windows(Build *b, Op op, const Node *n, Value *w)
 
 static Value *max_pool(Build *b, const Node *n)
 {
-    const DTypeInfo *d = &dtype_info[n->in[0]->type.dtype];
-    double least = dtype_is_float(n->in[0]->type.dtype) ? -INFINITY : d->kind == DK_I ? -ldexp(1, 8 * d->bytes - 1) : 0;
-    return over_windows(b, OP_amax, n, windows(b, n, n->in[0], least, false));
+    Value *x = n->in[0];
+    return over_windows(b, OP_amax, n, windows(b, n, x, dtype_lowest(x->type.dtype), false));
 }
 
 static Value *avg_pool(Build *b, const Node *n)
