@@ -85,6 +85,8 @@ const Idx *arg_storage_offset(Call *c, const char *name)
     const Idx *at = e->base ? recorded_offset(c->m, e->name) : idx_const(c->m->job, 0);
     if (!at)
         call_refuse(c, "where %s begins in memory is not recorded", e->name);
+    if (call_new_size(c, &(Type){ DT_i64, 1, { at } }))
+        call_refuse(c, "where %s begins in memory is known only during the run", e->name);
     return at;
 }
 

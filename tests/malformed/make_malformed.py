@@ -20,7 +20,7 @@ from pathlib import Path
 PROGRAM = "model/models/model.json"
 WEIGHTS = "model/data/weights/model_weights_config.json"
 RECORD = "model/data/weights/weight_0"
-BROKEN, ODD, ANY = "1", "1,3", "0,1,3"
+BROKEN, UNSUPPORTED, ODD, ANY = "1", "3", "1,3", "0,1,3"
 KINDS = {"null": None, "true": True, "negative": -1, "large": 2**63, "half": 0.5, "text": "zz", "list": [],
          "object": {}, "deep": [[[[[]]]]]}
 SAMPLE, SEED = 300, 7
@@ -393,6 +393,16 @@ def other_operators(w, members):
         node.update(target="torch.ops.aten.log_softmax.int")
         set_argument(node, "dim", {"as_int": 0})
         set_argument(node, "dtype", {"as_scalar_type": 5})
+    def late_offset(p):
+        view, node = find(p, "aten.flatten.using_ints"), find(p, "aten.linear.default")
+        name = view["outputs"][0]["as_tensor"]["name"]
+        offset = {"as_expr": {"expr_str": "Symbol('u0', integer=True)", "hint": None}}
+        graph(p)["tensor_values"][name]["storage_offset"] = offset
+        node.update(target="torch.ops.aten.as_strided.default", inputs=[])
+        for argument, value in (("self", {"as_tensor": {"name": name}}), ("size", {"as_ints": [2, 5]}),
+                                ("stride", {"as_ints": [1, 1]})):
+            set_argument(node, argument, value)
+    w.put("call_late_offset", UNSUPPORTED, "a view begins where nothing says", edited(members, PROGRAM, late_offset))
     w.put("call_softmax_integers", ODD, "softmax in integers", edited(members, PROGRAM, integers))
 
 
