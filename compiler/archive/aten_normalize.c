@@ -113,7 +113,8 @@ static void batch_norm(Call *c, bool training, bool instance)
     Build *b = &c->b;
     Job *job = b->g->job;
     Value *x = arg_tensor(c, "input");
-    if (c->result_count == 1 && x->type.rank == 1 && idx_is(x->type.dim[0], 0)) { /* nothing to normalise: a vector without elements may pass */
+    /* A vector without elements may pass: nothing to normalise. */
+    if (c->result_count == 1 && x->type.rank == 1 && idx_is(x->type.dim[0], 0)) {
         give(c, x);
         return;
     }
