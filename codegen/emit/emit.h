@@ -26,8 +26,12 @@ void emit_entry(Text *out, const char *const *levels, size_t count, const char *
  * and the array aot_metadata are defined between head and model.  `name` is the one function that is exported. */
 void emit_head_one_file(Text *out, const char *level, const char *isa);
 void emit_entry_function(Text *out, const char *name, const char *const *levels, size_t count);
+/* A text carried inside the program (below). */
+void emit_embedded(Text *out, const char *from, const char *to);
 /* JSON for the note and aot_model.metadata. */
 const char *artifact_metadata(const Artifact *a, const char *isa_levels, const char *extra);
+/* The most that a size may be; INT64_MAX: no bound is known. */
+int64_t emit_most(Job *job, const Idx *size);
 /* A C string literal. */
 void emit_string(Text *out, const char *s);
 /* Text for the inside of a comment: nothing in it ends the comment or the line. */

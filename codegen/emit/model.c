@@ -121,12 +121,6 @@ static void method_comment(Emit *e)
 
 /* ---- ports -------------------------------------------------------------------------------------------------------- */
 
-static int64_t most_of(Job *job, const Idx *d)
-{
-    const Idx *bound = idx_at_entry(job, d);
-    return bound && bound->hi < d->hi ? bound->hi : d->hi;
-}
-
 static void dims_table(Emit *e, const char *name, const Type *t)
 {
     if (!t->rank)
@@ -137,7 +131,7 @@ static void dims_table(Emit *e, const char *name, const Type *t)
         text_add(e->out, "%s{ ", i ? ", " : " ");
         i64_text(e->out, d->lo < 0 ? 0 : d->lo);
         text_add(e->out, ", ");
-        i64_text(e->out, most_of(e->a->job, d));
+        i64_text(e->out, emit_most(e->a->job, d));
         if (d->op == IDX_CONST) {
             text_add(e->out, ", 0, 0 }");
             continue;
@@ -906,12 +900,6 @@ static void init_state(Text *out, const Weights *w)
     text_add(out, "}\n\n");
 }
 
-static void embedded(Text *out, const char *from, const char *to)
-{
-    text_put(out, from, (size_t)(to - from));
-    text_add(out, "\n");
-}
-
 static bool calls_special(const Artifact *a)
 {
     bool found = false;
@@ -924,7 +912,7 @@ static bool calls_special(const Artifact *a)
 void emit_model(Text *out, const Artifact *a)
 {
     if (calls_special(a))
-        embedded(out, embed_special, embed_special_end);
+        emit_embedded(out, embed_special, embed_special_end);
     text_add(out, "/* Model ");
     emit_comment(out, a->name);
     text_add(out, ", written by aotc %s.\n * Public types: aot.h; kernels that are called: aotk.h. */\n\n", a->version);
@@ -947,190 +935,4 @@ void emit_model(Text *out, const Artifact *a)
     text_add(out, ", AOT_ISA, AOT_METADATA,\n    %zu, %d, %" PRIu64 ", aot_methods, %s, %s\n};\n", a->program_count,
              a->weights->bytes ? 1 : 0, a->weights->state_bytes, a->weights->bytes ? "aot_segments" : "0",
              a->weights->state_bytes ? "aot_init_state" : "0");
-}
-
-/* ---- head and entry -------------------------------------------------------------------------------------------------------------- */
-
-/* Last in both heads: sums of an innermost loop, which the compiler may add in any order. */
-static void sums_macro(Text *out)
-{
-    text_add(out,
-             "#if defined(__GNUC__) && !defined(__TINYC__) && defined(AOT_SIMD)\n"
-             "#define AOT_PRAGMA(x) _Pragma(#x)\n#define AOT_SIMD_SUM(v) AOT_PRAGMA(omp simd reduction(+ : v))\n"
-             "#else\n#define AOT_SIMD_SUM(v)\n#endif\n\n");
-}
-
-static void hidden_macro(Text *out)
-{
-    text_add(out, "#define AOT_HIDDEN __attribute__((visibility(\"hidden\")))\n");
-}
-
-void emit_head(Text *out)
-{
-    text_add(out, "#define AOT_NO_INCLUDES\n#define AOT_MODEL_ONLY\n#if defined(__TINYC__)\n#define AOT_RT\n#endif\n");
-    embedded(out, embed_prelude, embed_prelude_end);
-    embedded(out, embed_aot_h, embed_aot_h_end);
-    embedded(out, embed_aotk_h, embed_aotk_h_end);
-    embedded(out, embed_glue, embed_glue_end);
-    hidden_macro(out);
-    text_add(out,
-             "#define AOT_TABLE AOT_HIDDEN\n"
-             "extern AOT_HIDDEN const u8 aot_weights[];\nextern AOT_HIDDEN const char aot_metadata[];\n"
-             "#define AOT_METADATA aot_metadata\n"
-             "#ifdef AOT_SUFFIX\nAOTK_DECLARE(AOT_SUFFIX)\n"
-             "#define AOTK_NAME_AT(x) AOTK_PASTE(x, AOT_SUFFIX)\n#endif\n");
-    sums_macro(out);
-}
-
-void emit_head_one_file(Text *out, const char *level, const char *isa)
-{
-    embedded(out, embed_prelude, embed_prelude_end);
-    embedded(out, embed_glue, embed_glue_end);
-    text_add(out,
-             "#define AOT_TABLE static\n#define AOT_METADATA aot_metadata\n#define AOT_MODEL aot_model_%s\n"
-             "#define AOT_ISA \"%s\"\n#define AOTK_NAME_AT(x) x\n",
-             level, isa);
-    sums_macro(out);
-}
-
-static void metadata_text(Text *out, const char *metadata)
-{
-    text_add(out, "AOT_HIDDEN const char aot_metadata[] =");
-    for (size_t n = strlen(metadata), i = 0; i < n; i += 80) { /* pieces: compilers limit a literal's line */
-        char piece[81];
-        size_t k = n - i < 80 ? n - i : 80;
-        memcpy(piece, metadata + i, k);
-        piece[k] = 0;
-        text_add(out, "\n    ");
-        emit_string(out, piece);
-    }
-    text_add(out, ";\n\n");
-}
-
-/* The least that aotk_cpu_level must say; 0: the level is what every processor of the machine has. */
-static int cpu_needed(const char *level)
-{
-    return !strcmp(level, "v4") ? 4 : !strcmp(level, "v3") ? 3 : 0;
-}
-
-void emit_entry_function(Text *out, const char *name, const char *const *levels, size_t count)
-{
-    bool asks = false;
-    for (size_t i = 0; i < count; i++)
-        asks |= cpu_needed(levels[i]) > 0;
-    text_add(out,
-             "\nstatic int aot_same(const char *a, const char *b)\n{\n    while (*a && *a == *b) {\n        a++;\n"
-             "        b++;\n    }\n    return *a == *b;\n}\n\n"
-             "const aot_model *%s(uint32_t host_abi, const char *isa, aot_status *status)\n{\n%s"
-             "    *status = AOT_OK;\n"
-             "    if (host_abi != AOT_ABI) {\n        *status = AOT_EABI;\n        return 0;\n    }\n",
-             name, asks ? "    const int cpu = aotk_cpu_level();\n" : "");
-    for (size_t i = 0; i < count; i++) {
-        text_add(out, "    if (");
-        if (cpu_needed(levels[i]))
-            text_add(out, "cpu >= %d && (", cpu_needed(levels[i]));
-        text_add(out, "!isa || aot_same(isa, aot_model_%s.isa)%s)\n        return &aot_model_%s;\n", levels[i],
-                 cpu_needed(levels[i]) ? ")" : "", levels[i]);
-    }
-    text_add(out, "    *status = AOT_ECPU;\n    return 0;\n}\n");
-}
-
-void emit_entry(Text *out, const char *const *levels, size_t count, const char *metadata)
-{
-    text_add(out, "#define AOT_NO_INCLUDES\n#define AOT_MODEL_ONLY\n");
-    embedded(out, embed_aot_h, embed_aot_h_end);
-    hidden_macro(out);
-    text_add(out, "extern int aotk_cpu_level(void);\n\n");
-    metadata_text(out, metadata);
-    for (size_t i = 0; i < count; i++)
-        text_add(out, "extern AOT_HIDDEN const aot_model aot_model_%s;\n", levels[i]);
-    emit_entry_function(out, "aot_entry", levels, count);
-}
-
-/* ---- metadata ----------------------------------------------------------------------------------------------------------------------- */
-
-static void quote_json(Text *out, const char *s)
-{
-    text_add(out, "\"");
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            text_add(out, "\\%c", c);
-        else if (c < 32 || c == 127)
-            text_add(out, "\\u%04x", c);
-        else
-            text_put(out, s, 1);
-    }
-    text_add(out, "\"");
-}
-
-static void json_port(Text *out, const Port *p)
-{
-    text_add(out, "{\"name\":");
-    quote_json(out, p->name);
-    if (p->kind == PORT_NONE) {
-        text_add(out, ",\"none\":true}");
-        return;
-    }
-    Type t = p->kind == PORT_TENSOR ? port_type(p) : (Type){ .dtype = p->dtype };
-    text_add(out, ",\"dtype\":\"%s\",\"dims\":[", dtype_info[t.dtype].name);
-    for (int i = 0; i < t.rank; i++) {
-        const Idx *e = t.dim[i];
-        text_add(out, i ? "," : "");
-        if (e->op == IDX_CONST) {
-            text_add(out, "%" PRId64, e->k);
-            continue;
-        }
-        text_add(out, "{\"size\":\"");
-        idx_print(out, e);
-        text_add(out, "\",\"min\":%" PRId64, e->lo < 0 ? 0 : e->lo);
-        if (most_of(out->job, e) != INT64_MAX)
-            text_add(out, ",\"max\":%" PRId64, most_of(out->job, e));
-        text_add(out, idx_is_late(e) ? ",\"unknown\":true}" : "}");
-    }
-    text_add(out, "]");
-    double real;
-    memcpy(&real, &p->bits, 8);
-    if (p->kind == PORT_NUMBER && p->dtype == DT_f64)
-        text_add(out, ",\"value\":\"%.17g\"", real);
-    else if (p->kind == PORT_NUMBER)
-        text_add(out, ",\"value\":\"%" PRId64 "\"", p->bits);
-    text_add(out, "%s%s}", p->scalar ? ",\"scalar\":true" : "", p->mutated ? ",\"mutated\":true" : "");
-}
-
-static void json_ports(Text *out, const Port *at, size_t n)
-{
-    text_add(out, "[");
-    for (size_t i = 0; i < n; i++) {
-        text_add(out, i ? "," : "");
-        json_port(out, &at[i]);
-    }
-    text_add(out, "]");
-}
-
-const char *artifact_metadata(const Artifact *a, const char *levels, const char *extra)
-{
-    Text t;
-    text_init(&t, a->job);
-    text_add(&t, "{\"format\":1,\"name\":");
-    quote_json(&t, a->name);
-    text_add(&t, ",\"compiler\":\"aotc %s\",\"isa\":[%s],\"weights_bytes\":%" PRIu64 ",\"state_bytes\":%" PRIu64 ",\"methods\":[",
-             a->version, levels, a->weights->bytes, a->weights->state_bytes);
-    for (size_t i = 0; i < a->program_count; i++) {
-        const Program *p = a->programs[i];
-        text_add(&t, "%s{\"name\":", i ? "," : "");
-        quote_json(&t, p->name);
-        text_add(&t, ",\"inputs\":");
-        json_ports(&t, p->g->inputs.at, p->g->inputs.n);
-        text_add(&t, ",\"outputs\":");
-        json_ports(&t, p->g->outputs.at, p->g->outputs.n);
-        text_add(&t, ",\"kernels\":[");
-        for (size_t k = 0; k < p->kernels.n; k++) {
-            text_add(&t, k ? "," : "");
-            quote_json(&t, p->kernels.at[k]->name);
-        }
-        text_add(&t, "]}");
-    }
-    text_add(&t, "]%s}", extra);
-    return t.at;
 }
