@@ -143,31 +143,34 @@ static void paste_kernels(const Files *f, Text *out)
     while (embedded_sources[n].name)
         n++;
     bool *wanted = job_array(f->job, n + 1, sizeof *wanted), any, said = false;
+    bool dense = false; /* its sources call square roots, which rt.c has */
     for (size_t i = 0; i < f->c->programs.n; i++)
         for (size_t k = 0; k < f->c->programs.at[i]->kernels.n; k++)
             mark_calls(f->job, &f->c->programs.at[i]->kernels.at[k]->body, wanted);
     any = wanted[n];
-    bool dense = false; /* its sources call square roots, which rt.c has */
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         any |= wanted[i];
-        dense |= wanted[i] && includes(&embedded_sources[i], "dense.h");
-    }
     for (size_t i = 0; i < n; i++) {
-        if (!strcmp(embedded_sources[i].name, "rt.c"))
+        const char *name = embedded_sources[i].name;
+        if (!strcmp(name, "aotk.h") || !strcmp(name, "vec.h"))
+            wanted[i] = true;
+        for (size_t k = i + 1; k < n && !strcmp(strrchr(name, '.'), ".h"); k++)
+            wanted[i] |= wanted[k] && includes(&embedded_sources[k], name);
+        dense |= wanted[i] && !strcmp(name, "dense.h");
+        if (!strcmp(name, "rt.c"))
             any |= wanted[i] = dense || f->target->march; /* or for aotk_cpu_level */
     }
     for (size_t i = 0; i < n && any; i++) {
         const char *dot = strrchr(embedded_sources[i].name, '.');
         bool heading = !strcmp(dot, ".h");
-        if (!strcmp(embedded_sources[i].name, "dense.h") && !dense)
+        if (!wanted[i])
             continue;
         if (!heading && !said) /* inlined and specialised copies cost flash, and gcc warns where it unrolls them */
             text_add(out, "#undef AOTK_API\n#if defined(__GNUC__) && !defined(__clang__) && !defined(__TINYC__)\n"
                           "#define AOTK_API static __attribute__((noinline, noclone, unused))\n"
                           "#else\n#define AOTK_API AOTK_NOINLINE\n#endif\n\n");
         said |= !heading;
-        if (wanted[i] || heading)
-            paste(out, &embedded_sources[i]);
+        paste(out, &embedded_sources[i]);
     }
 }
 

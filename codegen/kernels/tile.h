@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* Register tiles: MR rows by NV vectors of a product, summed over all of K. aotk_igemm_f32 says why
+ * they are fast; it and the other contractions call them. */
+#ifndef AOTK_TILE_H
+#define AOTK_TILE_H
+
+#include "vec.h"
+
+/* The most rows and vectors of a register tile, and the floats that shall stay in the L2 cache (a quarter of
+ * 2 MiB, three quarters of 256 KiB). */
+#if AOTK_VL == 16
+enum { AOTK_MR = 8, AOTK_NV = 4, AOTK_L2_FLOATS = 128 << 10 };
+#elif AOTK_VL == 8
+enum { AOTK_MR = 6, AOTK_NV = 3, AOTK_L2_FLOATS = 48 << 10 };
+#elif AOTK_VL == 4
+enum { AOTK_MR = 4, AOTK_NV = 4, AOTK_L2_FLOATS = 48 << 10 };
+#else
+enum { AOTK_MR = 2, AOTK_NV = 4, AOTK_L2_FLOATS = 16 << 10 };
+#endif
+
+/* What a tile needs: pointers to its rows, and the walk over K. */
+typedef struct aotk_tile {
+    const float *a[AOTK_MR];
+    float *c[AOTK_MR];
+    const float *r[AOTK_MR];
+    const float *b, *bias;
+    aotk_i64 ldb;                    /* width of the panel that the part belongs to */
+    const float *next;               /* prefetch: from here, `step` floats further with every k */
+    aotk_i64 step;
+    aotk_i64 taps_h, taps_w, tap_h, tap_w, seg;
+    int residual, clamp;
+    float lo, hi;
+} aotk_tile;
+
+/* ------------------------------------------------------------------------------- register tiles */
+
+/* acc[i][j] += a[i][k] * b[k][j] over all segments. */
+AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr, int nv) {
+    const float *b = t->b, *next = t->next, *a[AOTK_MR];
+    aotk_i64 ldb = t->ldb, step = t->step;
+    AOTK_UNROLL
+    for (int i = 0; i < mr; i++) a[i] = t->a[i];
+    for (aotk_i64 y = 0; y < t->taps_h; y++) {
+        for (aotk_i64 x = 0; x < t->taps_w; x++) {
+            aotk_i64 k = y * t->tap_h + x * t->tap_w;
+            for (aotk_i64 end = k + t->seg; k < end; k++) {
+                aotk_vf row[AOTK_NV];
+                AOTK_PREFETCH(next);
+                next += step;
+                AOTK_UNROLL
+                for (int j = 0; j < nv; j++) row[j] = aotk_load(b + j * AOTK_VL);
+                b += ldb;
+                AOTK_UNROLL
+                for (int i = 0; i < mr; i++) {
+                    float s = a[i][k];
+                    AOTK_UNROLL
+                    for (int j = 0; j < nv; j++) acc[i][j] += s * row[j];
+                }
+            }
+        }
+    }
+}
+
+/* Bias and residual. */
+AOTK_INLINE void aotk_tile_start(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr,
+                                 int nv) {
+    AOTK_UNROLL
+    for (int i = 0; i < mr; i++) {
+        AOTK_UNROLL
+        for (int j = 0; j < nv; j++) acc[i][j] = aotk_load(t->bias + j * AOTK_VL);
+    }
+    if (t->residual) {
+        AOTK_UNROLL
+        for (int i = 0; i < mr; i++) {
+            AOTK_UNROLL
+            for (int j = 0; j < nv; j++) acc[i][j] += aotk_load(t->r[i] + j * AOTK_VL);
+        }
+    }
+}
+
+/* Activation and store. */
+AOTK_INLINE void aotk_tile_finish(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr,
+                                  int nv) {
+    if (t->clamp) {
+        AOTK_UNROLL
+        for (int i = 0; i < mr; i++) {
+            AOTK_UNROLL
+            for (int j = 0; j < nv; j++) acc[i][j] = aotk_clamp(acc[i][j], t->lo, t->hi);
+        }
+    }
+    AOTK_UNROLL
+    for (int i = 0; i < mr; i++) {
+        AOTK_UNROLL
+        for (int j = 0; j < nv; j++) aotk_store(t->c[i] + j * AOTK_VL, acc[i][j]);
+    }
+}
+
+AOTK_INLINE void aotk_tile_run(const aotk_tile *t, int mr, int nv) {
+    aotk_vf acc[AOTK_MR][AOTK_NV];
+    aotk_tile_start(t, acc, mr, nv);
+    aotk_tile_sum(t, acc, mr, nv);
+    aotk_tile_finish(t, acc, mr, nv);
+}
+
+#define AOTK_TILE(mr, nv)                                                                          \
+    AOTK_NOINLINE void aotk_tile_##mr##x##nv(const aotk_tile *t) {                                 \
+        aotk_tile_run(t, mr, nv);                                                                  \
+    }
+
+#if AOTK_VL == 16
+#define AOTK_TILES(X)                                                                              \
+    X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1)                                \
+    X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(7, 2) X(8, 2)                                \
+    X(1, 3) X(2, 3) X(3, 3) X(4, 3) X(5, 3) X(6, 3) X(7, 3) X(8, 3)                                \
+    X(1, 4) X(2, 4) X(3, 4) X(4, 4) X(5, 4) X(6, 4)
+#elif AOTK_VL == 8
+#define AOTK_TILES(X)                                                                              \
+    X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)                                                \
+    X(1, 3) X(2, 3) X(3, 3) X(4, 3)
+#elif AOTK_VL == 4
+#define AOTK_TILES(X) X(1, 4) X(2, 4) X(3, 4) X(4, 4)
+#else
+#define AOTK_TILES(X) X(1, 4) X(2, 4)
+#endif
+
+AOTK_TILES(AOTK_TILE)
+
+#define AOTK_TILE_CASE(mr, nv)                                                                     \
+    case nv * 16 + mr: aotk_tile_##mr##x##nv(t); break;
+
+AOTK_INLINE void aotk_tile_any(const aotk_tile *t, int mr, int nv) {
+    switch (nv * 16 + mr) { AOTK_TILES(AOTK_TILE_CASE) default: break; }
+}
+
+/* Vectors in a part of a panel `width` columns wide, and the most rows of such a tile. */
+AOTK_INLINE int aotk_part_vectors(aotk_i64 width) {
+#if AOTK_VL == 16
+    return (int)(width / 16);
+#elif AOTK_VL == 8
+    return width == 48 ? 3 : 2;
+#else
+    (void)width;
+    return 4;
+#endif
+}
+
+AOTK_INLINE int aotk_part_rows(int nv) {
+#if AOTK_VL == 16
+    return nv == 4 ? 6 : 8;
+#elif AOTK_VL == 8
+    return nv == 3 ? 4 : 6;
+#elif AOTK_VL == 4 && !defined(__aarch64__)
+    (void)nv;
+    return 3; /* sixteen registers */
+#else
+    (void)nv;
+    return AOTK_MR;
+#endif
+}
+
+#endif
