@@ -302,13 +302,9 @@ static void report(Bench *b, const Times *t)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static const char help[] =
-    "usage: aotc bench FILE.{so,pt2} [--seconds 2] [--inputs A.npy ... | --dim NAME=N ...] [flags]\n"
-    "  --method NAME, --isa LEVEL, --threads N, --cache DIR; compile flags for a .pt2\n";
-
 void command_bench(Job *job, int argc, char **argv)
 {
-    if (help_wanted(argc, argv, help))
+    if (help_wanted(job, argc, argv, "bench"))
         return;
     Bench b = { .job = job, .seconds = 2, .seed = 88172645463325252u };
     Times times = { 0 };

@@ -7,6 +7,8 @@ void command_check(Job *job, int argc, char **argv)
 {
     CompileOptions o = { 0 };
     const char *input = NULL;
+    if (help_wanted(job, argc, argv, "check"))
+        return;
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] != '-' && !input)
             input = argv[i];

@@ -42,6 +42,36 @@ bool compile_flag(Job *job, CompileOptions *options, int argc, char **argv, int 
 /* EXIT_USAGE with the text and a hint at --help. */
 _Noreturn void usage_error(Job *job, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* ---- the table of the command line: options.def, options.c; what is made of it: usage.c */
+
+typedef struct OptionRow {
+    enum { ROW_COMMAND, ROW_GROUP, ROW_FLAG } kind;
+    const char *names;  /* "run"; "-v, --verbose" */
+    const char *value;  /* a flag's value, a command's arguments; NULL: none */
+    const char *groups; /* of a command: the groups whose flags it takes */
+    const char *about;
+} OptionRow;
+extern const OptionRow option_rows[];
+extern const size_t option_row_count;
+
+/* Walks over a list such as "a, b": the first word of `list` and its length, NULL behind the last; and what follows. */
+const char *option_word(const char *list, const char *between, size_t *n);
+const char *option_next(const char *at, const char *between, size_t n);
+/* Whether the words of `value` are all that the flag takes. */
+bool option_has_words(const OptionRow *row);
+/* EXIT_USAGE when the flag of that command ("" for compiling) takes other words only. */
+void option_check(Job *job, const char *section, const char *flag, const char *value);
+/* Whether `word` is one of the spellings of `flag`, which has a row. */
+bool flag_is(const char *word, const char *flag);
+/* The value of "--flag VALUE" or "--flag=VALUE", *i moved to its end; NULL: argv[*i] is another word. */
+const char *flag_value(Job *job, const char *flag, int argc, char **argv, int *i);
+/* Prints the help of the command ("": of aotc) when -h or --help is among the words. */
+bool help_wanted(Job *job, int argc, char **argv, const char *command);
+/* To standard output: all of the help; the manual page; the completions for bash or zsh. */
+void print_help(Job *job, const char *command);
+void print_manual(Job *job);
+void print_completion(Job *job, const char *shell);
+
 /* The commands: `aotc run ...`, argv[0] is the command's name. */
 void command_run(Job *job, int argc, char **argv);
 void command_inspect(Job *job, int argc, char **argv);

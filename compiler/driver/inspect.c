@@ -240,16 +240,14 @@ static void print_archive_json(Job *job, Archive *a)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static const char help[] = "usage: aotc inspect FILE.{so,pt2} [--json]\n";
-
 void command_inspect(Job *job, int argc, char **argv)
 {
-    if (help_wanted(argc, argv, help))
+    if (help_wanted(job, argc, argv, "inspect"))
         return;
     const char *path = NULL;
     bool json = false;
     for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--json"))
+        if (flag_is(argv[i], "--json"))
             json = true;
         else if (argv[i][0] == '-' && argv[i][1])
             usage_error(job, "%s: is not known to inspect", argv[i]);

@@ -41,27 +41,26 @@ void list_graph_ops(FILE *out)
 static void arguments(Ir *a, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--pass") && i + 1 < argc)
-            *vec_push(a->job, &a->passes) = argv[++i];
-        else if (!strncmp(argv[i], "--pass=", 7))
-            *vec_push(a->job, &a->passes) = argv[i] + 7;
-        else if (!strcmp(argv[i], "--lower"))
+        const char *v;
+        if ((v = flag_value(a->job, "--pass", argc, argv, &i))) {
+            *vec_push(a->job, &a->passes) = v;
+        } else if (flag_is(argv[i], "--lower")) {
             a->lower = true;
-        else if (!strcmp(argv[i], "--plan"))
+        } else if (flag_is(argv[i], "--plan")) {
             a->lower = a->plan = true;
-        else if (!strncmp(argv[i], "--emit=", 7))
-            a->emit = argv[i] + 7;
-        else if (argv[i][0] == '-' || a->path)
+        } else if ((v = flag_value(a->job, "--emit", argc, argv, &i))) {
+            option_check(a->job, "ir", "--emit", v);
+            a->emit = v;
+        } else if (argv[i][0] == '-' || a->path) {
             usage_error(a->job, "ir: %s: is not known", argv[i]);
-        else
+        } else {
             a->path = argv[i];
+        }
     }
     if (!a->path)
         usage_error(a->job, "ir: no file");
     a->emit = a->emit ? a->emit : a->lower ? "loops" : "graph";
     bool loops = !strcmp(a->emit, "loops"), c = !strcmp(a->emit, "c");
-    if (!loops && !c && strcmp(a->emit, "graph"))
-        usage_error(a->job, "ir: --emit=%s: is not known; graph, loops and c are", a->emit);
     a->lower |= loops || c;
     a->plan |= c;
 }
@@ -143,6 +142,8 @@ static Program *program_of(Ir *a, const char *text)
 void command_ir(Job *job, int argc, char **argv)
 {
     Ir a = { .job = job, .weights = { .job = job } };
+    if (help_wanted(job, argc, argv, "ir"))
+        return;
     arguments(&a, argc, argv);
     evaluator_install(job);
     size_t size;

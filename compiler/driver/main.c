@@ -8,35 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
-    "usage: aotc MODEL.pt2 -o MODEL.so [flags]     compile what torch.export.save wrote\n"
-    "       aotc run FILE.{so,pt2} --inputs A.npy ... --outputs DIR\n"
-    "       aotc inspect FILE [--json]             what an artifact holds, without loading it\n"
-    "       aotc check MODEL.pt2                   would it compile? every unsupported operator\n"
-    "       aotc bench FILE                        time it\n"
-    "       aotc verify FILE --against DIR         compare with recorded outputs\n"
-    "       aotc ir FILE.gir [--pass NAME]         one pass over a graph as text\n"
-    "flags:\n"
-    "  -o FILE            output; by default the model's name here\n"
-    "  --backend=gcc|tcc  compile by the C compiler, or by libtcc in this process\n"
-    "  --emit=so|obj|c|graph|loops\n"
-    "  --cpu=v3,v4        instruction sets in the artifact: any of v3, v4, baseline, native\n"
-    "  --target=generic|x86-64|x86-64-v3|x86-64-v4|aarch64   for --emit=c and --emit=obj\n"
-    "  --cc CC, --sysroot DIR, -j N\n"
-    "  --method NAME=FILE.pt2   one more method, weights shared;  --model NAME   one program of several\n"
-    "  --dim NAME=8, --dim NAME=1..64   specialise or narrow a dynamic size\n"
-    "  --custom-op NAME=FILE.c  the C function of an operator that PyTorch does not have (aot.h)\n"
-    "  -MD -MF FILE       dependencies for make;  --report=FILE.json\n"
-    "  -v, --time-passes, --dump=all, --dump=after:PASS, --list-passes, --list-ops, --version\n"
-    "exit codes: 0 done, 1 input refused, 2 usage, 3 not supported, 4 toolchain, 5 memory or I/O\n";
-
 typedef struct Args {
     int argc;
     char **argv;
 } Args;
 
-static void list_passes(void)
+static void print_version(Job *job)
 {
+    (void)job;
+    printf("aotc %s\n", AOTC_VERSION);
+}
+
+static void list_core_ops(Job *job)
+{
+    (void)job;
+    list_graph_ops(stdout);
+}
+
+static void list_passes(Job *job)
+{
+    (void)job;
     for (size_t i = 0; i < graph_pass_count; i++)
         printf("%-16s %s\n", graph_passes[i].name, graph_passes[i].doc);
     printf("%-16s %s\n", "lower", "the graph becomes kernels over buffers");
@@ -45,8 +36,9 @@ static void list_passes(void)
 }
 
 /* The table of README.md: what each group of rows reads; (_) marks an in-place form. */
-static void list_ops(void)
+static void list_ops(Job *job)
 {
+    (void)job;
     printf("| group | operators of `aten` |\n|---|---|");
     for (size_t i = 0; i < aten_row_count; i++) {
         const Row *r = &aten_rows[i];
@@ -66,6 +58,8 @@ static void compile(Job *job, int argc, char **argv)
 {
     CompileOptions o = { .cc = getenv("CC") };
     const char *input = NULL;
+    if (help_wanted(job, argc, argv, ""))
+        return;
     for (int i = 1; i < argc; i++) {
         if (compile_flag(job, &o, argc, argv, &i))
             continue;
@@ -85,31 +79,38 @@ static void body(Job *job, void *arg)
     static const struct {
         const char *name;
         void (*run)(Job *, int, char **);
-    } commands[] = { { "run", command_run },     { "inspect", command_inspect }, { "bench", command_bench },
-                     { "verify", command_verify }, { "check", command_check },
-                     { "ir", command_ir } };
+    } commands[] = { { "run", command_run },       { "inspect", command_inspect }, { "bench", command_bench },
+                     { "verify", command_verify }, { "check", command_check },     { "ir", command_ir } };
+    static const struct {
+        const char *flag;
+        void (*print)(Job *);
+    } answers[] = { { "--version", print_version },
+                    { "--list-passes", list_passes },
+                    { "--list-ops", list_ops },
+                    { "--list-graph-ops", list_core_ops },
+                    { "--man", print_manual } };
     Args *a = arg;
-    const char *first = a->argc > 1 ? a->argv[1] : "--help";
-    bool alone = !strcmp(first, "--version") || !strncmp(first, "--list-", 7);
-    if (alone && a->argc > 2)
-        usage_error(job, "%s: takes nothing else", first);
+    const char *first = a->argc > 1 ? a->argv[1] : "";
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(first, commands[i].name)) {
             commands[i].run(job, a->argc - 1, a->argv + 1);
             return;
         }
-    if (!strcmp(first, "--help") || !strcmp(first, "-h"))
-        fputs(help, stdout);
-    else if (!strcmp(first, "--version"))
-        printf("aotc %s\n", AOTC_VERSION);
-    else if (!strcmp(first, "--list-passes"))
-        list_passes();
-    else if (!strcmp(first, "--list-graph-ops"))
-        list_graph_ops(stdout);
-    else if (!strcmp(first, "--list-ops"))
-        list_ops();
-    else
+    for (size_t i = 0; i < sizeof answers / sizeof *answers && a->argc > 1; i++)
+        if (flag_is(first, answers[i].flag)) {
+            if (a->argc > 2)
+                usage_error(job, "%s: takes nothing else", first);
+            answers[i].print(job);
+            return;
+        }
+    int i = 1;
+    const char *shell = a->argc > 1 ? flag_value(job, "--completion", a->argc, a->argv, &i) : NULL;
+    if (shell && i + 1 == a->argc)
+        print_completion(job, shell);
+    else if (a->argc > 1)
         compile(job, a->argc, a->argv);
+    else
+        print_help(job, "");
 }
 
 typedef struct Start {

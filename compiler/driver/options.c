@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The compile flags, shared by `aotc MODEL.pt2` and by the commands that compile on the way. */
+/* The table of the command line, and the compile flags, shared by `aotc MODEL.pt2` and by the commands that compile on the way. */
 #include "compile.h"
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,18 +15,96 @@ _Noreturn void usage_error(Job *job, const char *format, ...)
     fail(job, EXIT_USAGE, "%s; see aotc --help", text);
 }
 
+/* ---- the table ------------------------------------------------------------------------------------------- */
+
+const OptionRow option_rows[] = {
+#define COMMAND(name, arguments, groups, about) { ROW_COMMAND, name, arguments, groups, about },
+#define GROUP(name, about) { ROW_GROUP, name, NULL, "", about },
+#define FLAG(names, value, about) { ROW_FLAG, names, value, "", about },
+#include "options.def"
+#undef COMMAND
+#undef GROUP
+#undef FLAG
+};
+const size_t option_row_count = sizeof option_rows / sizeof *option_rows;
+
+const char *option_word(const char *list, const char *between, size_t *n)
+{
+    if (!*list)
+        return NULL;
+    const char *end = strstr(list, between);
+    *n = end ? (size_t)(end - list) : strlen(list);
+    return list;
+}
+
+const char *option_next(const char *at, const char *between, size_t n)
+{
+    return at[n] ? at + n + strlen(between) : at + n;
+}
+
+static bool word_in(const char *list, const char *between, const char *word, size_t length)
+{
+    size_t n;
+    for (const char *at = list; (at = option_word(at, between, &n)); at = option_next(at, between, n))
+        if (n == length && !memcmp(at, word, n))
+            return true;
+    return false;
+}
+
+bool option_has_words(const OptionRow *row)
+{
+    for (const char *p = row->value; p && *p; p++)
+        if (isupper((unsigned char)*p))
+            return false;
+    return row->value != NULL;
+}
+
+/* The first row of a flag behind `section`, or anywhere when that is NULL. */
+static const OptionRow *row_of(const char *section, const char *flag)
+{
+    bool here = !section;
+    for (const OptionRow *r = option_rows; r < option_rows + option_row_count; r++) {
+        if (section && r->kind != ROW_FLAG)
+            here = !strcmp(r->names, section);
+        if (here && r->kind == ROW_FLAG && word_in(r->names, ", ", flag, strlen(flag)))
+            return r;
+    }
+    bug("%s is read, and has no row in options.def", flag);
+}
+
+void option_check(Job *job, const char *section, const char *flag, const char *value)
+{
+    const OptionRow *row = row_of(section, flag);
+    if (option_has_words(row) && !word_in(row->value, "|", value, strlen(value)))
+        usage_error(job, "%s=%s: is not known; %s are", flag, value, row->value);
+}
+
+bool flag_is(const char *word, const char *flag)
+{
+    return word_in(row_of(NULL, flag)->names, ", ", word, strlen(word));
+}
+
+const char *flag_value(Job *job, const char *flag, int argc, char **argv, int *i)
+{
+    const char *word = argv[*i], *equals = strchr(word, '=');
+    size_t n = equals ? (size_t)(equals - word) : strlen(word);
+    if (!word_in(row_of(NULL, flag)->names, ", ", word, n))
+        return NULL;
+    if (equals)
+        return equals + 1;
+    if (*i + 1 >= argc)
+        usage_error(job, "%s: needs a value", word);
+    return argv[++*i];
+}
+
+/* ---- the flags of a compilation -------------------------------------------------------------------------- */
+
 static bool known(const char *value, const char *const *words)
 {
     for (; *words; words++)
         if (!strcmp(value, *words))
             return true;
     return false;
-}
-
-static void one_of(Job *job, const char *flag, const char *value, const char *const *words)
-{
-    if (!known(value, words))
-        usage_error(job, "%s=%s: is not known", flag, value);
 }
 
 static void add_method(Job *job, CompileOptions *o, const char *text)
@@ -66,21 +145,6 @@ static void add_dim(Job *job, CompileOptions *o, const char *text)
     o->dims = more;
 }
 
-/* The value of "--name=value" or "--name value"; NULL: another flag. */
-static const char *value_of(Job *job, const char *name, int argc, char **argv, int *i)
-{
-    size_t n = strlen(name);
-    if (strncmp(argv[*i], name, n))
-        return NULL;
-    if (argv[*i][n] == '=')
-        return argv[*i] + n + 1;
-    if (argv[*i][n])
-        return NULL;
-    if (*i + 1 >= argc)
-        usage_error(job, "%s: needs a value", name);
-    return argv[++*i];
-}
-
 /* all, or after:STAGE with a stage of --list-passes or `import`. */
 static void check_dump(Job *job, const char *v)
 {
@@ -95,24 +159,18 @@ static void check_dump(Job *job, const char *v)
 
 static bool valued_flag(Job *job, CompileOptions *o, int argc, char **argv, int *i)
 {
-    static const char *const backends[] = { "gcc", "tcc", NULL };
-    static const char *const emits[] = { "so", "obj", "c", "graph", "loops", NULL };
-    static const char *const targets[] = { "generic", "x86-64", "x86-64-v3", "x86-64-v4", "aarch64", NULL };
-    static const char *const places[] = { "embed", NULL };
     const char *place = NULL;
     struct {
         const char *name, **to;
-        const char *const *words;
-    } flags[] = { { "-o", &o->output, NULL },          { "--backend", &o->backend, backends }, { "--emit", &o->emit, emits },
-                  { "--cpu", &o->cpu, NULL },          { "--target", &o->target, targets },    { "--cc", &o->cc, NULL },
-                  { "--sysroot", &o->sysroot, NULL },  { "--model", &o->model, NULL },         { "--dump", &o->dump, NULL },
-                  { "--report", &o->report, NULL },    { "--weights", &place, places } };
+    } flags[] = { { "-o", &o->output },       { "--backend", &o->backend }, { "--emit", &o->emit },
+                  { "--cpu", &o->cpu },       { "--target", &o->target },   { "--cc", &o->cc },
+                  { "--sysroot", &o->sysroot }, { "--model", &o->model },   { "--dump", &o->dump },
+                  { "-MF", &o->depfile },     { "--report", &o->report },   { "--weights", &place } };
     for (size_t k = 0; k < sizeof flags / sizeof *flags; k++) {
-        const char *v = value_of(job, flags[k].name, argc, argv, i);
+        const char *v = flag_value(job, flags[k].name, argc, argv, i);
         if (!v)
             continue;
-        if (flags[k].words)
-            one_of(job, flags[k].name, v, flags[k].words);
+        option_check(job, "", flags[k].name, v);
         *flags[k].to = v;
         if (flags[k].to == &o->dump)
             check_dump(job, v);
@@ -124,26 +182,24 @@ static bool valued_flag(Job *job, CompileOptions *o, int argc, char **argv, int 
 bool compile_flag(Job *job, CompileOptions *o, int argc, char **argv, int *i)
 {
     const char *a = argv[*i], *v;
-    if (!strcmp(a, "-v") || !strcmp(a, "--verbose")) {
+    if (flag_is(a, "--verbose")) {
         o->verbose = true;
-    } else if (!strcmp(a, "--time-passes")) {
+    } else if (flag_is(a, "--time-passes")) {
         o->time_passes = true;
-    } else if (!strcmp(a, "-MD")) {
+    } else if (flag_is(a, "-MD")) {
         o->depfile = o->depfile ? o->depfile : "";
-    } else if ((v = value_of(job, "-MF", argc, argv, i))) {
-        o->depfile = v;
     } else if (!strncmp(a, "-j", 2)) {
-        v = a[2] ? a + 2 : value_of(job, "-j", argc, argv, i);
+        v = a[2] ? a + 2 : flag_value(job, "-j", argc, argv, i);
         char *end;
         long n = strtol(v, &end, 10);
         o->jobs = (int)n;
         if (end == v || *end || n < 1 || n > 1024)
             usage_error(job, "-j %s: is not a number from 1 to 1024", v);
-    } else if ((v = value_of(job, "--method", argc, argv, i))) {
+    } else if ((v = flag_value(job, "--method", argc, argv, i))) {
         add_method(job, o, v);
-    } else if ((v = value_of(job, "--custom-op", argc, argv, i))) {
+    } else if ((v = flag_value(job, "--custom-op", argc, argv, i))) {
         add_custom(job, o, v);
-    } else if ((v = value_of(job, "--dim", argc, argv, i))) {
+    } else if ((v = flag_value(job, "--dim", argc, argv, i))) {
         add_dim(job, o, v);
     } else {
         return valued_flag(job, o, argc, argv, i);

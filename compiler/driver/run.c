@@ -161,18 +161,9 @@ static void parse(Job *job, RunCommand *c, int argc, char **argv)
         fail(job, EXIT_INPUT, "%s: is no folder; expected one with 000.npy, 001.npy, ...", c->expect);
 }
 
-static const char help[] =
-    "usage: aotc run FILE.{so,pt2} [--inputs A.npy ... | --inputs DIR] [flags]\n"
-    "  --inputs     one .npy per tensor input, or a folder with 000.npy, 001.npy, ...\n"
-    "  --outputs DIR  write 000.npy, ... and mutated inputs as in-000.npy, ...; else a table is printed\n"
-    "  --expect DIR   compare with DIR/000.npy, ...; status 1 when off by more than 1e-4 of the scale\n"
-    "  --method NAME, --isa LEVEL, --threads N\n"
-    "  --state FILE   the state of the model from run to run\n"
-    "  --cache DIR    keep what a .pt2 is compiled to; compile flags are permitted for a .pt2\n";
-
 void command_run(Job *job, int argc, char **argv)
 {
-    if (help_wanted(argc, argv, help))
+    if (help_wanted(job, argc, argv, "run"))
         return;
     RunCommand c = { 0 };
     parse(job, &c, argc, argv);

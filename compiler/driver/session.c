@@ -13,31 +13,6 @@
 
 /* ---- flags ----------------------------------------------------------------------------------- */
 
-const char *flag_value(Job *job, const char *name, int argc, char **argv, int *i)
-{
-    const char *word = argv[*i];
-    size_t n = strlen(name);
-    if (strncmp(word, name, n))
-        return NULL;
-    if (word[n] == '=')
-        return word + n + 1;
-    if (word[n])
-        return NULL;
-    if (*i + 1 >= argc)
-        usage_error(job, "%s: needs a value", name);
-    return argv[++*i];
-}
-
-bool help_wanted(int argc, char **argv, const char *text)
-{
-    for (int i = 1; i < argc; i++)
-        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-            fputs(text, stdout);
-            return true;
-        }
-    return false;
-}
-
 static bool is_flag(const char *word)
 {
     return word[0] == '-' && word[1];

@@ -29,13 +29,9 @@ typedef struct Request {
     VEC(const char *) dims; /* NAME=N */
 } Request;
 
-/* Prints `text` when --help is among the words. */
-bool help_wanted(int argc, char **argv, const char *text);
 /* Takes argv[*i] when it is FILE or a flag that all commands have; *i moves to its end.  A word that is none
  * is EXIT_USAGE. */
 void request_word(Job *job, Request *request, int argc, char **argv, int *i);
-/* The value of a command's own flag, "--name VALUE" or "--name=VALUE"; NULL: argv[*i] is another word. */
-const char *flag_value(Job *job, const char *name, int argc, char **argv, int *i);
 
 /* An open artifact with one session. */
 typedef struct Runner {

@@ -230,14 +230,9 @@ static void parse(Job *job, Verify *v, int argc, char **argv)
         usage_error(job, "verify needs --against DIR");
 }
 
-static const char help[] =
-    "usage: aotc verify FILE.{so,pt2} --against DIR [--rtol 1e-4] [--atol 1e-5] [flags]\n"
-    "  DIR holds inputs/000.npy, ... and outputs/000.npy, ..., or NAME_in_0.npy, ... NAME_out_0.npy, ...\n"
-    "  --method NAME, --isa LEVEL, --threads N, --cache DIR; compile flags for a .pt2\n";
-
 void command_verify(Job *job, int argc, char **argv)
 {
-    if (help_wanted(argc, argv, help))
+    if (help_wanted(job, argc, argv, "verify"))
         return;
     Verify v = { .rtol = 1e-4, .atol = 1e-5 };
     parse(job, &v, argc, argv);

@@ -11,6 +11,8 @@ import argparse
 import json
 import os
 import random
+import re
+import shlex
 import shutil
 import signal
 import struct
@@ -268,6 +270,79 @@ class Run(Commands):
         self.file("plain", b"")
         self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--outputs", "plain", status=5, says="plain")
         self.aotc("run", ARGS.toy, "--inputs", "x.npy", "--outputs", "plain/below", status=5, says="plain/below")
+
+
+class Usage(Commands):
+    """options.def is the only list of flags: what it has is read, and stands in every text made of it."""
+
+    def rows(self):
+        """[(command, [spelling], value)]; a group's flags come with each command that takes the group."""
+        text = (Path(__file__).parents[2] / "compiler/driver/options.def").read_text().split("*/", 1)[1]
+        words = r'"([^"]*)"'
+        sections, groups = {}, {}
+        for kind, rest in re.findall(r"^(COMMAND|GROUP|FLAG)\((.*)\)$", text, re.M):
+            found = re.match(rf'{words}, (?:{words}|NULL)(?:, {words})?', rest).groups()
+            if kind == "FLAG":
+                flags.append((found[0].split(", "), found[1]))
+            else:
+                flags = sections[found[0]] = []
+                groups[found[0]] = found[2] if kind == "COMMAND" else None
+        for command, letters in groups.items():
+            if letters is not None:
+                yield command, sections[command] + [f for g in letters for f in sections["" if g == "c" else g]]
+
+    def test_rows_are_read(self):
+        for command, flags in self.rows():
+            for names, value in flags:
+                for name in names:
+                    words = [name, value.split("|")[0]] if value else [name]
+                    done = subprocess.run([ARGS.aotc, *([command] if command else []), *words, "none.pt2"],
+                                          capture_output=True, text=True, cwd=self.folder)
+                    self.assertNotIn(f"{name}: is not known", done.stderr)
+                    self.assertIn(done.returncode, (1, 2), (command, words, done.stderr))
+
+    def test_texts(self):
+        manual, bash = self.aotc("--man"), self.aotc("--completion=bash")
+        zsh = self.aotc("--completion", "zsh")
+        for command, flags in self.rows():
+            text = self.aotc(command, "--help") if command else self.aotc("--help")
+            self.assertEqual(text, self.aotc(*([command] if command else []), "-h"))
+            for name in (name for names, _ in flags for name in names):
+                self.assertTrue(name in text or command and name in self.aotc("--help"), name)
+                for made in (manual.replace("\\-", "-"), bash, zsh):
+                    self.assertIn(name, made)
+        self.assertEqual(self.aotc(), self.aotc("--help"))
+        self.aotc("--completion=fish", status=2, says="fish")
+        self.aotc("--man", "more", status=2, says="nothing else")
+
+    @unittest.skipUnless(shutil.which("groff"), "no groff")
+    def test_manual(self):
+        said = subprocess.run(["groff", "-man", "-Tutf8", "-ww"], input=self.aotc("--man"), capture_output=True, text=True)
+        self.assertEqual((said.returncode, said.stderr), (0, ""))
+        self.assertIn("EXIT STATUS", re.sub(".\b", "", said.stdout))
+
+    def complete(self, *words):
+        script = self.aotc("--completion=bash") + f"COMP_WORDS=({shlex.join(words)})\nCOMP_CWORD={len(words) - 1}\n" \
+            "_aotc\necho ${COMPREPLY[@]}\n"
+        return subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=True,
+                              cwd=self.folder).stdout.split()
+
+    @unittest.skipUnless(shutil.which("bash"), "no bash")
+    def test_bash(self):
+        self.assertIn("inspect", self.complete("aotc", ""))
+        self.assertEqual(self.complete("aotc", "ver"), ["verify"])
+        self.assertEqual(self.complete("aotc", "m.pt2", "--backend", "=", "t"), ["tcc"])
+        self.assertEqual(self.complete("aotc", "m.pt2", "--emit", "="), "so obj c graph loops".split())
+        self.assertEqual(self.complete("aotc", "ir", "m.gir", "--emit", "=", ""), "graph loops c".split())
+        self.assertEqual(self.complete("aotc", "verify", "m.so", "--ag"), ["--against"])
+        self.assertEqual(self.complete("aotc", "inspect", "m.so", "--j"), ["--json"])
+        (self.folder / "folder").mkdir()
+        self.assertEqual(self.complete("aotc", "run", "m.so", "--outputs", "f"), ["folder"])
+
+    @unittest.skipUnless(shutil.which("zsh"), "no zsh")
+    def test_zsh(self):
+        self.file("_aotc", self.aotc("--completion=zsh").encode())
+        subprocess.run(["zsh", "-n", "_aotc"], check=True, cwd=self.folder)
 
 
 class Inspect(Commands):
