@@ -72,8 +72,12 @@ def main():
             unpack(options.kit / "cases-public.tar.zst", cases)
         runner = f"{aotc} run {{model}} --inputs {{inputs}} --outputs {{outdir}} --cache {{cache}} --backend={options.backend}"
         out = pathlib.Path(folder) / "results.json"
+        part, parts = map(int, options.shard.split("/"))
+        count = len(range(part, sum(1 for _ in cases.glob("**/case.json")), parts))
+        weak = dict(os.environ, NPY_PROMOTION_STATE="weak")  # NumPy 1 as NumPy 2: a shifted uint32 stays one
         subprocess.run([sys.executable, "-B", str(options.kit / "run_conformance.py"), "--cases", str(cases), "--runner",
-                        runner, "--shard", options.shard, "-j", str(options.jobs), "--json", str(out)], check=False)
+                        runner, "--shard", options.shard, "-j", str(options.jobs), "--json", str(out)], check=False,
+                       env=weak)
         results = json.loads(out.read_text())["results"]
         for name, r in results.items():
             if r["status"] == "wrong" and draws(json.loads((cases / name / "case.json").read_text())):
@@ -87,10 +91,12 @@ def main():
         elif r["status"] != "unsupported" or name not in expected:
             bad.append(f"{name}: {r['status']}: {r['detail']}")
     passed = sum(r["status"] == "pass" for r in results.values())
+    if len(results) != count:
+        bad.append(f"{len(results)} of {count} cases were judged")
     print("\n".join(bad + [f"{len(results)} cases, {passed} pass, {len(bad)} are not as they should be"]))
     if better:
         print(f"{better} cases pass that refused.txt lists: a full run with --bless takes them out")
-    return bool(bad) or not results
+    return bool(bad)
 
 
 if __name__ == "__main__":
