@@ -211,51 +211,16 @@ static AllBound missing(const Idx *e, const Idx *const *bound, size_t n)
     return a;
 }
 
-static void size_check(Emit *e, const char *input, int d, const char *found, const Idx *s, const char *symbol)
-{
-    if (s->lo <= 0 && s->hi == INT64_MAX)
-        return;
-    text_add(e->out, "    if (");
-    if (s->lo > 0) {
-        text_add(e->out, "%s < ", found);
-        i64_text(e->out, s->lo);
-    }
-    if (s->hi != INT64_MAX) {
-        text_add(e->out, "%s%s > ", s->lo > 0 ? " || " : "", found);
-        i64_text(e->out, s->hi);
-    }
-    text_add(e->out, ")\n        return aot_bad_size(call, ");
-    emit_string(e->out, input);
-    text_add(e->out, ", %d, %s, ", d, found);
-    i64_text(e->out, s->lo < 0 ? 0 : s->lo);
-    text_add(e->out, ", ");
-    i64_text(e->out, s->hi);
-    text_add(e->out, ", ");
-    if (symbol)
-        emit_string(e->out, symbol);
-    else
-        text_add(e->out, "0");
-    text_add(e->out, ");\n");
-}
-
-/* Pass 0 binds symbols that stand alone; pass 1 solves c*s + k; pass 2 checks all else. */
+/* Pass 0 binds symbols that stand alone; pass 1 solves c*s + k; pass 2 checks all else.  Ranges are the port's. */
 static void bind_dim(Emit *e, const Port *port, size_t i, int d, int pass, const Idx **bound, size_t *n)
 {
     const Idx *size = port->value->type.dim[d];
     const char *at = job_printf(e->a->job, "call->inputs[%zu].shape[%d]", i, d);
     AllBound m = missing(size, bound, *n);
-    if (size->op == IDX_CONST) {
-        if (pass == 0)
-            text_add(e->out, "    if (%s != %" PRId64 ")\n        return aot_bad_size(call, ", at, size->k);
-        if (pass == 0) {
-            emit_string(e->out, port->name);
-            text_add(e->out, ", %d, %s, %" PRId64 ", %" PRId64 ", 0);\n", d, at, size->k, size->k);
-        }
+    if (size->op == IDX_CONST)
         return;
-    }
     if (pass == 0 && size->op == IDX_SYM && m.missing == size) {
         text_add(e->out, "    const i64 %s = %s;\n", size->sym, at);
-        size_check(e, port->name, d, size->sym, size, size->sym);
         bound[(*n)++] = size;
         return;
     }
@@ -264,10 +229,9 @@ static void bind_dim(Emit *e, const Port *port, size_t i, int d, int pass, const
         text_add(e->out, "    const i64 %s = aot_floordiv(%s - (", m.missing->sym, at);
         i64_text(e->out, size->k);
         text_add(e->out, "), %" PRId64 "); /* from %s */\n", size->coef[0], idx_text(e->a->job, size));
-        size_check(e, port->name, d, m.missing->sym, m.missing, m.missing->sym);
         bound[(*n)++] = m.missing;
     }
-    if (pass == 2 && (size->op != IDX_SYM || !is_bound(bound, *n, size) || true)) {
+    if (pass == 2) {
         if (m.missing_count)
             fail(e->a->job, EXIT_UNSUPPORTED, "input %s: dimension %d is %s; the symbol %s cannot be found from the inputs",
                  port->name, d, idx_text(e->a->job, size), m.missing->sym);
@@ -286,12 +250,11 @@ static void bind_dim(Emit *e, const Port *port, size_t i, int d, int pass, const
 static void bind_inputs(Emit *e, const Idx **bound, size_t *n)
 {
     const Graph *g = e->p->g;
-    for (size_t i = 0; i < g->inputs.n; i++)
-        if (g->inputs.at[i].kind == PORT_TENSOR)
-            text_add(e->out,
-                     "    status = aot_check_input(call, %zu, &%s_in%zu);\n    if (status != AOT_OK)\n"
-                     "        return status;\n",
-                     i, e->m, i);
+    if (g->inputs.n)
+        text_add(e->out,
+                 "    const aot_status status = aot_check_inputs(call, %s_ins, %zu);\n    if (status != AOT_OK)\n"
+                 "        return status;\n",
+                 e->m, g->inputs.n);
     for (int pass = 0; pass < 3; pass++)
         for (size_t i = 0; i < g->inputs.n; i++) {
             const Port *port = &g->inputs.at[i];
@@ -393,15 +356,8 @@ static void bind(Emit *e)
         if (!g->symbols.at[i]->late)
             text_add(e->out, "    i64 %s;\n", g->symbols.at[i]->sym);
     text_add(e->out, "} %s_need;\n\n", e->m);
-    text_add(e->out, "static aot_status %s_bind(aot_call *call, %s_need *need)\n{\n    aot_status status = AOT_OK;\n", e->m, e->m);
+    text_add(e->out, "static aot_status %s_bind(aot_call *call, %s_need *need)\n{\n", e->m, e->m);
     bind_inputs(e, bound, &n);
-    for (size_t i = 0; i < g->inputs.n; i++) /* a Python number that the export fixed */
-        if (g->inputs.at[i].kind == PORT_NUMBER)
-            text_add(e->out,
-                     "    if (call->inputs[%zu].data && *(const i64 *)call->inputs[%zu].data != %s_in%zu_value)\n"
-                     "        return aot_bad_input(call, %s_in%zu.name, \"it must be the number that the export fixed\", "
-                     "AOT_EDATA);\n",
-                     i, i, e->m, i, e->m, i);
     for (size_t i = 0; i < n; i++)
         *vec_push(e->a->job, &e->known) = bound[i];
     guards(e, -1, 1);
@@ -430,7 +386,7 @@ static void bind(Emit *e)
         if (!g->symbols.at[i]->late)
             text_add(e->out, is_bound(bound, n, g->symbols.at[i]) ? "    need->%s = %s;\n" : "    need->%s = 0;\n",
                      g->symbols.at[i]->sym, g->symbols.at[i]->sym);
-    text_add(e->out, "    return status;\n}\n\n");
+    text_add(e->out, "    return AOT_OK;\n}\n\n");
 }
 
 /* ---- plan and run --------------------------------------------------------------------------------------------------------- */
@@ -442,8 +398,9 @@ static void plan(Emit *e)
              "static aot_status %s_plan(aot_call *call)\n{\n    %s_need need = { .work = 0 };\n"
              "    aot_status status = %s_bind(call, &need);\n    if (status != AOT_OK)\n        return status;\n",
              e->m, e->m, e->m);
-    for (size_t i = 0; i < outputs; i++)
-        text_add(e->out, "    call->output_bytes[%zu] = need.output[%zu];\n", i, i);
+    if (outputs)
+        text_add(e->out,
+                 "    for (i64 i = 0; i < %zu; i++)\n        call->output_bytes[i] = need.output[i];\n", outputs);
     text_add(e->out, "    call->needed_workspace = need.work;\n    return AOT_OK;\n}\n\n");
 }
 
@@ -784,47 +741,22 @@ static void items(Emit *e, const Items *list, int depth)
     }
 }
 
-static bool is_late_port(Emit *e, size_t i)
-{
-    return e->p->outputs.at[i] && is_late(e->p->outputs.at[i]);
-}
-
 static void run(Emit *e)
 {
     const Graph *g = e->p->g;
     bool work = false;
-    int late = 0;
     for (size_t i = 0; i < e->p->works.n; i++)
         work |= e->p->works.at[i]->at != NULL;
     text_add(e->out,
              "static aot_status %s_run(aot_call *call)\n{\n    %s_need need = { .work = 0 };\n"
              "    aot_status status = %s_bind(call, &need);\n    if (status != AOT_OK)\n        return status;\n",
              e->m, e->m, e->m);
-    text_add(e->out, "    call->needed_workspace = need.work;\n");
-    text_add(e->out, "    const u64 room = call->workspace ? call->workspace_bytes : 0;\n"
-                     "    if (room < need.work)\n        status = aot_no_space(call, \"the workspace\", room, need.work);\n");
-    for (size_t i = 0; i < g->outputs.n; i++) {
-        if (is_late_port(e, i))
-            continue;
-        text_add(e->out,
-                 "    if (call->output_bytes[%zu] < need.output[%zu])\n        status = aot_no_space(call, "
-                 "\"output ",
-                 i, i);
-        for (const char *s = g->outputs.at[i].name; *s; s++)
-            if (*s != '"' && *s != '\\' && (unsigned char)*s >= 32 && (unsigned char)*s < 127)
-                text_put(e->out, s, 1);
-        text_add(e->out, "\", call->output_bytes[%zu], need.output[%zu]);\n    call->output_bytes[%zu] = need.output[%zu];\n",
-                 i, i, i, i);
-    }
+    text_add(e->out, g->outputs.n ? "    status = aot_check_room(call, %s_outs, %zu, need.output, need.work);\n"
+                                  : "    status = aot_check_room(call, 0, 0, need.output, need.work);\n",
+             e->m, g->outputs.n);
     if (e->p->states.n)
         text_add(e->out, "    if (status == AOT_OK && !call->state)\n        status = aot_no_state(call);\n");
-    text_add(e->out, "    if (status != AOT_OK)");
-    for (size_t i = 0; i < g->outputs.n; i++)
-        if (is_late_port(e, i)) {
-            text_add(e->out, "%s", late++ ? "" : " {\n");
-            text_add(e->out, "        call->output_bytes[%zu] = need.output[%zu];\n", i, i);
-        }
-    text_add(e->out, late ? "        return status;\n    }\n" : "\n        return status;\n");
+    text_add(e->out, "    if (status != AOT_OK)\n        return status;\n");
     for (size_t i = 0; i < g->symbols.n; i++)
         if (!g->symbols.at[i]->late)
             text_add(e->out, "    const i64 %s = need.%s;\n    (void)%s;\n", g->symbols.at[i]->sym, g->symbols.at[i]->sym,

@@ -174,7 +174,7 @@ static size_t choose_levels(Job *job, const CompileOptions *o, const Level **out
 static void add_kernel_objects(Job *job, Object *objects, size_t *n, const Level *const *levels, size_t level_count)
 {
     for (const Embedded *e = embedded_objects; e->name; e++) {
-        bool wanted = !strcmp(e->name, "rt.o");
+        bool wanted = !strcmp(e->name, "rt.o") || !strcmp(e->name, "glue.o");
         for (size_t i = 0; i < level_count; i++)
             wanted |= strstr(e->name, job_printf(job, "_%s.o", levels[i]->name)) != NULL;
         if (wanted)
@@ -198,7 +198,7 @@ static void compile_tcc(Job *job, const Units *u, const Level *const *levels, si
     for (size_t i = 0; i < n; i++) {
         const char *defines[] = { "AOT_SUFFIX", job_printf(job, "_%s", levels[i]->name), "AOT_MODEL",
                                   job_printf(job, "aot_model_%s", levels[i]->name), "AOT_ISA",
-                                  job_printf(job, "\"%s\"", levels[i]->isa), NULL };
+                                  job_printf(job, "\"%s\"", levels[i]->isa), "AOT_GLUE_PREBUILT", "1", NULL };
         tcc_compile(job, "model.c", job_printf(job, "%s%s", u->head, u->model), defines, &out[i]);
     }
     compile_entry(job, u, &out[n]);
@@ -211,7 +211,7 @@ static void compile_gcc(Job *job, const char *cc, const Units *u, const Level *c
     for (size_t i = 0; i < n; i++) {
         VEC(const char *) flags = { 0 };
         static const char *const common[] = { "-std=gnu11", "-O3", "-fwrapv", "-fno-math-errno", "-fno-trapping-math",
-                                              "-fopenmp-simd", "-DAOT_SIMD", "-Wall", "-Wextra", "-Wno-unused-function",
+                                              "-fopenmp-simd", "-DAOT_SIMD", "-DAOT_GLUE_PREBUILT", "-Wall", "-Wextra", "-Wno-unused-function",
                                               "-fcf-protection=none",
                                               "-fno-tree-loop-distribute-patterns" /* clang warns, and goes on */ };
         for (size_t k = 0; k < sizeof common / sizeof *common; k++)
