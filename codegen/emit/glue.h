@@ -53,6 +53,12 @@ AOT_GLUE aot_status aot_check_room(aot_call *call, const aot_port *const *output
 AOT_GLUE void aot_parallel(const aot_call *call, i64 worth, void (*body)(void *args, int64_t task, int64_t worker),
                            void *args);
 
+/* The threads that kernels may be shared among. */
+static AOT_UNUSED i64 aot_threads(const aot_call *call)
+{
+    return call->threads > 1024 ? 1024 : call->threads > 1 ? (i64)call->threads : 1;
+}
+
 /* Where task `task` of `tasks` begins in 0..n. */
 static AOT_UNUSED i64 aot_part(i64 n, i64 task, i64 tasks)
 {
@@ -434,7 +440,7 @@ AOT_GLUE void aot_parallel(const aot_call *call, i64 worth, void (*body)(void *a
 {
     i64 tasks = 1;
     if (call->host && call->host->parallel_for)
-        tasks = worth < (i64)call->threads ? worth : (i64)call->threads;
+        tasks = worth < aot_threads(call) ? worth : aot_threads(call);
     if (tasks < 1)
         tasks = 1;
     *(i64 *)args = tasks;

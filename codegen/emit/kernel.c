@@ -412,6 +412,12 @@ static void call_statement(Emit *e, const Stmt *s)
             text_add(e->out, "%s", f->text);
         } else if (f->buffer) {
             text_add(e->out, "%s", buffer_name(e, f->buffer));
+            if (f->buffer->task && e->k->splits) {
+                bool one = f->buffer->elements->op == IDX_CONST || f->buffer->elements->op == IDX_SYM;
+                text_add(e->out, one ? " + task * " : " + task * (");
+                index_text(e, f->buffer->elements);
+                text_add(e->out, one ? "" : ")");
+            }
             if (!idx_is(f->idx, 0)) {
                 text_add(e->out, f->idx->op == IDX_SUM && f->idx->coef[0] < 0 ? " + (" : " + ");
                 index_text(e, f->idx);
@@ -576,9 +582,13 @@ static void see_block(Symbols *c, const Block *b)
             idx_symbols(s->idx, see_symbol, c);
         if (s->x)
             see_expr(c, s->x);
-        for (size_t i = 0; i < s->fields.n; i++)
-            if (s->fields.at[i].idx)
-                idx_symbols(s->fields.at[i].idx, see_symbol, c);
+        for (size_t i = 0; i < s->fields.n; i++) {
+            const Field *f = &s->fields.at[i];
+            if (f->idx)
+                idx_symbols(f->idx, see_symbol, c);
+            if (f->buffer && f->buffer->task)
+                idx_symbols(f->buffer->elements, see_symbol, c);
+        }
         see_block(c, &s->body);
     }
 }

@@ -39,6 +39,12 @@ static Buffer *packed_buffer(Lower *l, const char *name, const Tensor *t, float 
     return b;
 }
 
+static Buffer *scratch(Lower *l, const char *name, const Idx *floats)
+{
+    Value v = { .name = sym(l->job, name), .type = { DT_f32, 1, { floats } } };
+    return buffer_new(l, &v, BUFFER_WORK, false, 0);
+}
+
 /* Run-time packing and the igemm agree with the host by K * round_up(N, 16). */
 static const Idx *packed_floats(Make *m, const Idx *depth, const Idx *n)
 {
@@ -173,37 +179,109 @@ static Affine conv_residual_memory(Lower *l, Value *v)
     return a;
 }
 
-static void depthwise_call(Make *m, const Conv *c, Buffer *packed, int64_t row)
+/* What the calls that walk over an image have in common. */
+static Stmt *image_call(Make *m, const Conv *c, const char *callee, const char *type, const int64_t *step)
 {
     static const char *const x[] = { "x_n", "x_h", "x_w" }, *const y[] = { "y_n", "y_h", "y_w" },
                              *const r[] = { "r_n", "r_h", "r_w" };
     Stmt *s = stmt_add(m->job, m->block[m->level], S_CALL);
-    s->var = sym(m->job, "aotk_depthwise_f32");
-    s->text = sym(m->job, "aotk_depthwise");
+    s->var = sym(m->job, callee);
+    s->text = sym(m->job, type);
     pointer(m, s, "x", c->x, c->corner);
-    pointer(m, s, "w", packed, k(m, 0));
     pointer(m, s, "y", c->out, c->out->offset);
     field(m, s, "n", c->out->dim[0]);
     field(m, s, "oh", c->flat ? k(m, 1) : c->out->dim[2]);
     field(m, s, "ow", c->out->dim[c->out->rank - 1]);
-    field(m, s, "c", k(m, c->cout));
-    conv_steps(m, s, x, c, c->x->stride, c->stride);
+    conv_steps(m, s, x, c, c->x->stride, step);
     conv_steps(m, s, y, c, c->out->stride, one_pixel);
     conv_residual(m, s, c, r, k(m, 0));
+    epilogue(m, s, c->n, k(m, 0));
+    field(m, s, "tasks", k(m, 1));
+    return s;
+}
+
+static void depthwise_call(Make *m, const Conv *c)
+{
+    int64_t row;
+    Buffer *packed = pack_depthwise(m->l, c->n, &row);
+    Stmt *s = image_call(m, c, "aotk_depthwise_f32", "aotk_depthwise", c->stride);
+    pointer(m, s, "w", packed, k(m, 0));
+    field(m, s, "c", k(m, c->cout));
     field(m, s, "kh", k(m, c->kh));
     field(m, s, "kw", k(m, c->kw));
     field(m, s, "tap_h", c->flat ? k(m, 0) : idx_mulk(m->job, c->x->stride[2], c->dil[0]));
     field(m, s, "tap_w", idx_mulk(m->job, c->x->stride[c->x->rank - 1], c->dil[1]));
     field(m, s, "ldw", k(m, row));
-    epilogue(m, s, c->n, k(m, 0));
-    field(m, s, "tasks", k(m, 1));
 }
 
-static void conv_call(Make *m, const Conv *c, Buffer *packed, int64_t depth)
+/* ---- 3x3, stride 1: Winograd or a plain sum ---- */
+
+/* A size that stands for all that a dimension can have. */
+static double typical(const Idx *d)
+{
+    return (double)(d->hi < 64 ? d->hi : d->lo > 64 ? d->lo : 64);
+}
+
+/* The output tile that is fastest: 4, 2, or 0 for a plain sum.  The unit is a multiply-add at full rate, two of them a
+ * flop pair; a float that is transformed costs as much as 25 of them, and so does a weight that is read, because the
+ * transformed weights hardly ever lie in the cache: measured, docs/measurements.md. */
+static int winograd_tile(const Conv *c, int most)
+{
+    enum { TOUCH = 25, STREAM = 6 };
+    const Buffer *out = c->out;
+    if (c->flat || c->groups != 1 || c->kh != 3 || c->kw != 3 || c->cin % 16 || c->cout % 16)
+        return 0;
+    for (int i = 0; i < 2; i++)
+        if (c->stride[i] != 1 || c->dil[i] != 1)
+            return 0;
+    double n = (double)(out->dim[0]->lo > 1 ? out->dim[0]->lo : 1), h = typical(out->dim[2]), w = typical(out->dim[3]);
+    double matrix = (double)c->cin * (double)c->cout, best = 9 * matrix * (n * h * w * 1.03 + STREAM);
+    int tile = 0;
+    for (int t = 2; t <= most; t += 2) {
+        double tiles = n * ceil(h / t) * ceil(w / t), all = (t + 2) * (t + 2);
+        double cost = all * (matrix * (tiles + TOUCH) + TOUCH * tiles * (double)(c->cin + c->cout));
+        if (cost < best) {
+            best = cost;
+            tile = t;
+        }
+    }
+    return tile;
+}
+
+static void winograd_call(Make *m, const Conv *c, int64_t tile)
+{
+    Tensor t;
+    const_view(c->n->in[1], &t);
+    int64_t floats = (tile + 2) * (tile + 2) * c->cin * c->cout;
+    float *data = job_big(m->job, (size_t)floats * 4);
+    aotk_pack_winograd_f32_host(data, floats_of(m->l, &t), tile, c->cout, c->cin, t.stride[0], t.stride[1], t.stride[2],
+                                t.stride[3]);
+    Buffer *packed = packed_buffer(m->l, c->n->in[1]->name, &t, data, floats);
+    int64_t block = aotk_winograd_block(tile, c->cin), all = 1;
+    for (int i = 0; i < 4; i++) /* that many tiles there may not be at all */
+        if (i != 1 && all < block) {
+            int64_t edge = i ? tile : 1, high = c->out->dim[i]->hi;
+            all *= high > block * edge ? block : (high + edge - 1) / edge;
+        }
+    block = all < 1 ? 1 : all < block ? all : block;
+    Buffer *work = scratch(m->l, job_printf(m->job, "%s_work", c->n->out[0]->name),
+                           k(m, aotk_winograd_work(tile, c->cin, block)));
+    work->task = true;
+    Stmt *s = image_call(m, c, "aotk_winograd_f32", "aotk_winograd", one_pixel);
+    pointer(m, s, "u", packed, k(m, 0));
+    pointer(m, s, "work", work, k(m, 0));
+    field(m, s, "cin", k(m, c->cin));
+    field(m, s, "cout", k(m, c->cout));
+    field(m, s, "tile", k(m, tile));
+    field(m, s, "block", k(m, block));
+}
+
+static void conv_call(Make *m, const Conv *c)
 {
     static const char *const a[] = { "a0", "a1", "a2" }, *const o[] = { "c0", "c1", "c2" }, *const r[] = { "r0", "r1", "r2" };
     Job *job = m->job;
-    int64_t share = c->cout / c->groups;
+    int64_t share = c->cout / c->groups, depth;
+    Buffer *packed = pack_conv(m->l, c->n, c->groups, &depth);
     const Idx *g = c->groups == 1 ? k(m, 0) : open_apart(m, "g", k(m, c->groups)), *first = idx_mulk(job, g, share);
     Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
     s->var = sym(job, "aotk_igemm_f32");
@@ -237,8 +315,6 @@ static void lower_conv(Lower *l, Node *n, Buffer *out)
     const Type *w = &n->in[1]->type;
     Conv c = { .n = n, .flat = w->rank == 3, .groups = node_int(n, "groups", 0), .kh = 1, .stride = { 1, 1 },
                .dil = { 1, 1 }, .out = out };
-    int64_t depth, row;
-    bool depthwise = conv_is_depthwise(n);
     for (int i = 2; i < w->rank; i++) {
         int axis = i + 2 - w->rank;
         c.stride[axis] = node_int(n, "stride", (size_t)i - 2);
@@ -251,7 +327,6 @@ static void lower_conv(Lower *l, Node *n, Buffer *out)
     if (!c.flat)
         idx_is_const(w->dim[2], &c.kh);
     c.x = conv_input(l, n->in[0], c.pad[0] > c.pad[1] ? c.pad[0] : c.pad[1]);
-    Buffer *packed = depthwise ? pack_depthwise(l, n, &row) : pack_conv(l, n, c.groups, &depth);
     if (contract_residual(n))
         c.residual = conv_residual_memory(l, contract_residual(n));
     if (contract_bias(n))
@@ -261,10 +336,13 @@ static void lower_conv(Lower *l, Node *n, Buffer *out)
     c.corner = c.x->offset;
     for (int i = 2; i < w->rank; i++)
         c.corner = idx_sub(job, c.corner, idx_mulk(job, c.x->stride[i], c.pad[i + 2 - w->rank]));
-    if (depthwise)
-        depthwise_call(m, &c, packed, row);
+    int tile = winograd_tile(&c, l->p->options.winograd);
+    if (conv_is_depthwise(n))
+        depthwise_call(m, &c);
+    else if (tile)
+        winograd_call(m, &c, tile);
     else
-        conv_call(m, &c, packed, depth);
+        conv_call(m, &c);
     /* the output may have a halo for its own readers */
     lower_zero_halo(m, out);
     finish_kernel(m);
@@ -309,12 +387,6 @@ static Buffer *pack_matmul(Lower *l, Value *w, const Tensor *t)
     float *data = job_big(l->job, (size_t)floats * 4);
     aotk_pack_f32_host(data, floats_of(l, t), depth, n, t->stride[t->rank - 2], t->stride[t->rank - 1]);
     return packed_buffer(l, t->name ? t->name : w->name, t, data, floats);
-}
-
-static Buffer *scratch(Lower *l, const char *name, const Idx *floats)
-{
-    Value v = { .name = sym(l->job, name), .type = { DT_f32, 1, { floats } } };
-    return buffer_new(l, &v, BUFFER_WORK, false, 0);
 }
 
 /* Packs b at `offset` into `to` at `at`: a call of aotk_pack_f32(dst, src, k, n, sk, sn). */

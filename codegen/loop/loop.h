@@ -26,6 +26,7 @@ typedef struct Buffer {
     bool channels_last;
     uint32_t port;               /* INPUT, OUTPUT: number of the port */
     uint64_t weight;             /* CONST, STATE: byte offset in the weights segment, in the state block */
+    bool task;                   /* WORK: scratch of a kernel; each task has its own, side by side from `at` on */
     int first, last;             /* WORK: schedule positions of the first write and the last access */
     const Idx *at;               /* WORK: byte offset in the workspace, by plan_memory */
     const Idx *bytes;
@@ -133,8 +134,14 @@ struct Loop {
 
 typedef struct Weights Weights;
 
+/* Choices that are the user's. */
+typedef struct LowerOptions {
+    int winograd; /* the largest tile of Winograd convolutions: 4, 2, or 0 for none */
+} LowerOptions;
+
 typedef struct Program {
     Job *job;
+    LowerOptions options;
     Graph *g;
     Sym name;                 /* method */
     VEC(Buffer *) inputs;     /* per input port; NULL: no tensor */
@@ -146,12 +153,14 @@ typedef struct Program {
     Items schedule;
     int positions;
     VEC(Kernel *) kernels;
-    const Idx *workspace;     /* bytes, by plan_memory */
+    const Idx *workspace;     /* bytes on one thread, by plan_memory */
+    const Idx *task_bytes;    /* its end: the scratch of one task; every further thread needs as much again */
     Weights *weights;
 } Program;
 
+
 /* Lowers a graph that went through all passes.  Packed constants and states go to `weights`, shared between methods. */
-Program *lower(Graph *g, Weights *weights);
+Program *lower(Graph *g, Weights *weights, LowerOptions options);
 /* Positions in the schedule, and from them the lifetimes of buffers. */
 void number_schedule(Program *p);
 /* Places WORK buffers in one workspace by lifetime.  What has late sizes without bounds stays without a place: the run

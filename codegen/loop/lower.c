@@ -689,7 +689,7 @@ static void unique_names(Program *p)
     }
 }
 
-Program *lower(Graph *g, Weights *weights)
+Program *lower(Graph *g, Weights *weights, LowerOptions options)
 {
     Program *p = job_alloc(g->job, sizeof *p);
     Lower l = { .p = p, .job = g->job, .items = &p->schedule };
@@ -697,6 +697,7 @@ Program *lower(Graph *g, Weights *weights)
     p->g = g;
     p->name = g->name;
     p->weights = weights;
+    p->options = options;
     for (size_t i = 0; i < g->inputs.n; i++) {
         Port *port = &g->inputs.at[i];
         Buffer *b = port->kind == PORT_TENSOR ? buffer_new(&l, port->value, BUFFER_INPUT, false, 0) : NULL;

@@ -153,10 +153,11 @@ static void state(Parser *t)
     *vec_push(s->job, &t->p->states) = b;
 }
 
-static void work(Parser *t)
+static void work(Parser *t, bool task)
 {
     Lex *s = &t->s;
     Buffer *b = new_buffer(t, BUFFER_WORK);
+    b->task = task;
     layout(t, b);
     if (lex_take(s, "steps")) {
         Steps *steps = vec_push(s->job, &t->steps);
@@ -786,13 +787,17 @@ static void head_line(Parser *t)
     else if (lex_take(s, "const"))
         constant(t);
     else if (lex_take(s, "work"))
-        work(t);
+        work(t, false);
+    else if (lex_take(s, "scratch"))
+        work(t, true);
     else if (lex_take(s, "state"))
         state(t);
-    else if (lex_take(s, "workspace"))
+    else if (lex_take(s, "workspace")) {
         t->p->workspace = lex_idx(s);
+        t->p->task_bytes = lex_take(s, "scratch") ? lex_idx(s) : idx_const(s->job, 0);
+    }
     else
-        lex_fault(s, "sym, guard, input, output, const, state, work, workspace, kernel, size, if, loop, while or end");
+        lex_fault(s, "sym, guard, input, output, const, state, work, scratch, workspace, kernel, size, if, loop, while or end");
     lex_end_line(s);
 }
 

@@ -5,7 +5,8 @@
  * common factor (all constant; or all proportional to the batch), the classic greedy by size places each buffer, the
  * largest first, at the lowest offset free during its life (Pisarchyk and Lee, arXiv:2001.03288), in units of the
  * factor.  Else buffers share slots: each takes the free slot last used by an equal size, or a new one; a slot is as
- * large as the largest of its buffers.  All offsets are multiples of 64 bytes.  Cost: quadratic in the buffers. */
+ * large as the largest of its buffers.  All offsets are multiples of 64 bytes.  Cost: quadratic in the buffers.
+ * Behind them lies what kernels need for scratch, all at one place: they run one after another. */
 #include "loop.h"
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +130,7 @@ void plan_memory(Program *p)
     size_t n = 0;
     Buffer **all = job_array(p->job, p->works.n + 1, sizeof *all);
     for (size_t i = 0; i < p->works.n; i++)
-        if (p->works.at[i]->first >= 0 && buffer_room(p->job, p->works.at[i]))
+        if (p->works.at[i]->first >= 0 && !p->works.at[i]->task && buffer_room(p->job, p->works.at[i]))
             all[n++] = p->works.at[i];
     Placed *placed = job_array(p->job, n + 1, sizeof *placed);
     const Idx *common = NULL, *factor = NULL;
@@ -151,9 +152,18 @@ void plan_memory(Program *p)
         qsort(all, n, sizeof *all, by_first);
         place_in_slots(p, all, n);
     }
+    p->task_bytes = idx_const(p->job, 0);
     size_t kept = 0; /* buffers nobody uses are gone */
-    for (size_t i = 0; i < p->works.n; i++)
-        if (p->works.at[i]->first >= 0)
-            p->works.at[kept++] = p->works.at[i];
+    for (size_t i = 0; i < p->works.n; i++) {
+        Buffer *b = p->works.at[i];
+        if (b->first < 0)
+            continue;
+        p->works.at[kept++] = b;
+        if (b->task) {
+            b->at = p->workspace;
+            p->task_bytes = idx_max(p->job, p->task_bytes, idx_ceil_to(p->job, buffer_room(p->job, b), ALIGNMENT));
+        }
+    }
     p->works.n = kept;
+    p->workspace = idx_add(p->job, p->workspace, p->task_bytes);
 }

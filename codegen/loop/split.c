@@ -58,6 +58,7 @@ static const Idx *call_work(Work *w, const Stmt *s)
         const char *callee, *size[8];
         int steps;
     } calls[] = { { "aotk_igemm_f32", { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" }, 12 },
+                  { "aotk_winograd_f32", { "n", "oh", "ow", "cin", "cout" }, 3 },
                   { "aotk_depthwise_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4 },
                   { "aotk_pool_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4 },
                   { "aotk_copy4_f32", { "n[0]", "n[1]", "n[2]", "n[3]" }, 1 } };

@@ -89,6 +89,13 @@ static void dump_program(Job *job, const CompileOptions *o, const char *stage, c
     pass_dump(&(PassOptions){ o->dump, false, stderr }, stage, t.at);
 }
 
+static LowerOptions lower_options(const CompileOptions *o)
+{
+    bool firmware = o->emit && (!strcmp(o->emit, "c") || !strcmp(o->emit, "obj")); /* flash is dear */
+    const char *tile = o->winograd ? o->winograd : firmware ? "off" : "4";
+    return (LowerOptions){ .winograd = *tile == 'o' ? 0 : *tile - '0' };
+}
+
 void compile_front(Job *job, Compilation *c, const char *input, const CompileOptions *o, bool graphs_only)
 {
     ImportOptions import = { 0 };
@@ -114,7 +121,7 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
     }
     for (size_t i = 0; i < c->graphs.n && !graphs_only; i++) {
         double start = seconds_now();
-        Program *p = lower(c->graphs.at[i], &c->weights);
+        Program *p = lower(c->graphs.at[i], &c->weights, lower_options(o));
         double middle = seconds_now();
         dump_program(job, o, "lower", p);
         plan_memory(p);
@@ -480,7 +487,8 @@ const char *compile_cached(Job *job, const char *input, const CompileOptions *op
     if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
         fail(job, EXIT_RESOURCE, "SHA-256 failed");
     job_defer(job, (void (*)(void *))EVP_MD_CTX_free, ctx);
-    const char *texts[] = { AOTC_VERSION, __DATE__ __TIME__, o.backend, o.cpu, o.cc, o.model, o.sysroot };
+    const char *texts[] = { AOTC_VERSION, __DATE__ __TIME__, o.backend, o.cpu, o.cc, o.model, o.sysroot,
+                            o.winograd };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         hash_text(ctx, texts[i]);
     hash_file(job, ctx, input);

@@ -52,7 +52,7 @@ static void evaluate(Job *job, Graph *g, const void *const *in, void *const *out
     static const char *const defines[] = { "AOT_SUFFIX", "_host", "AOT_MODEL", "aot_model_host", "AOT_ISA",
                                            "\"host\"", NULL };
     Weights weights = { .job = job };
-    Program *p = lower(g, &weights);
+    Program *p = lower(g, &weights, (LowerOptions){ 0 });
     plan_memory(p);
     const Program *programs[1] = { p };
     Artifact a = { job, g->name, programs, 1, &weights, "", AOTC_VERSION };

@@ -130,7 +130,7 @@ static Program *program_of(Ir *a, const char *text)
     if (a->lower) {
         refuse_composites(a, g);
         fill_constants(a->job, a->path, g);
-        return lower(g, &a->weights);
+        return lower(g, &a->weights, (LowerOptions){ .winograd = 4 });
     }
     Text t;
     text_init(&t, a->job);

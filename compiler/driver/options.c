@@ -165,7 +165,8 @@ static bool valued_flag(Job *job, CompileOptions *o, int argc, char **argv, int 
     } flags[] = { { "-o", &o->output },       { "--backend", &o->backend }, { "--emit", &o->emit },
                   { "--cpu", &o->cpu },       { "--target", &o->target },   { "--cc", &o->cc },
                   { "--sysroot", &o->sysroot }, { "--model", &o->model },   { "--dump", &o->dump },
-                  { "-MF", &o->depfile },     { "--report", &o->report },   { "--weights", &place } };
+                  { "-MF", &o->depfile },     { "--report", &o->report },   { "--weights", &place },
+                  { "--winograd", &o->winograd } };
     for (size_t k = 0; k < sizeof flags / sizeof *flags; k++) {
         const char *v = flag_value(job, flags[k].name, argc, argv, i);
         if (!v)

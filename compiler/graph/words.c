@@ -79,7 +79,7 @@ static bool is_keyword(const char *s)
                                          "if",        "else",    "end",    "none",   "scalar", "in",
                                          "inf",       "nan",     "state",  "commit", "assert", "mutated",
                                          "loop",      "while",   "do",     "part",   "carry",
-                                         "pairs" };
+                                         "pairs",     "scratch" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(words[i], s))
             return true;

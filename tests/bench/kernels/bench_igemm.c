@@ -151,17 +151,17 @@ static const conv convs[] = {
     {28, 128, 128, 3, 2}, {112, 3, 64, 7, 2}, {112, 3, 32, 3, 2},
 };
 
-static void bench_conv(const level *l, const conv *s, const char *word) {
+static void bench_conv(const level *l, const conv *s, int copies, const char *word) {
     char name[80];
-    snprintf(name, sizeof name, "conv %lld^2 %lld->%lld %lldx%lld s%lld", s->out, s->cin, s->n,
-             s->kernel, s->kernel, s->stride);
+    snprintf(name, sizeof name, "conv %lld^2 %lld->%lld %lldx%lld s%lld%s", s->out, s->cin, s->n,
+             s->kernel, s->kernel, s->stride, copies > 1 ? " cold" : "");
     if (word && !strstr(name, word)) return;
     aotk_i64 w = (s->out - 1) * s->stride + s->kernel, k = s->kernel * s->kernel * s->cin;
     aotk_i64 b_size = aotk_packed_size(k, s->n);
-    float *a = buffer(w * w * s->cin, 0), *b = buffer(b_size, 0),
+    float *a = buffer(w * w * s->cin, 0), *b = buffer(b_size * copies, 0),
           *c = buffer(s->out * s->out * s->n, 0);
     fill_unit(a, w * w * s->cin);
-    fill_unit(b, b_size);
+    fill_unit(b, b_size * copies);
     aotk_igemm p = {
         .a = a,
         .b = b,
@@ -183,8 +183,39 @@ static void bench_conv(const level *l, const conv *s, const char *word) {
         .tasks = 1,
     };
     double flops = 2.0 * (double)(s->out * s->out * s->n * k);
-    report(name, measure(l, &p, b_size, 1, flops), flops, 0);
+    report(name, measure(l, &p, b_size, copies, flops), flops, 0);
     free(a), free(b), free(c);
+}
+
+/* The same by Winograd's algorithm; GFLOP/s are those of the definition, so they may exceed the peak. "cold": as above. */
+static void bench_winograd(const level *l, const conv *s, const char *word) {
+    aotk_i64 w = s->out + 2, all = w * w * s->cin;
+    for (int i = 0; i < 4; i++) {
+        char name[80];
+        int tile = i % 2 ? 2 : 4, copies = i < 2 ? 1 : 12;
+        snprintf(name, sizeof name, "winograd F%d %lld^2 %lld->%lld%s", tile, s->out, s->cin, s->n, copies > 1 ? " cold" : "");
+        if (word && !strstr(name, word)) continue;
+        aotk_i64 u_size = (tile + 2) * (tile + 2) * s->cin * s->n;
+        float *x = buffer(all, 0), *u = buffer(u_size * copies, 0), *y = buffer(s->out * s->out * s->n, 0);
+        fill_unit(x, all);
+        fill_unit(u, u_size * copies);
+        aotk_winograd p = {.x = x, .u = u, .bias = x, .y = y, .block = aotk_winograd_block(tile, s->cin),
+                           .n = 1, .oh = s->out, .ow = s->out, .cin = s->cin, .cout = s->n, .x_h = w * s->cin, .x_w = s->cin,
+                           .y_h = s->out * s->n, .y_w = s->n, .tile = tile, .act = AOTK_ACT_RELU, .tasks = 1};
+        p.work = buffer(aotk_winograd_work(tile, s->cin, p.block), 0);
+        double best = 1e9, top = 1e9, stop = now() + 0.25, flops = 18.0 * (double)(s->out * s->out * s->n * s->cin);
+        for (int n = 0; n < 5 || now() < stop; n++) {
+            p.u = u + n % copies * u_size;
+            double t = peak_time(l);
+            if (t < top) top = t;
+            t = now();
+            l->winograd(&p);
+            t = now() - t;
+            if (t < best) best = t;
+        }
+        report(name, (speed){best, 100 * flops / best * top * 1e-6}, flops, 0);
+        free(x), free(u), free(y), free(p.work);
+    }
 }
 
 static void bench_pack(const level *l) {
@@ -275,7 +306,12 @@ int main(int argc, char **argv) {
         printf("level %s, FMA peak %.1f GFLOP/s\n", l->name, 1e-3 / least);
         for (size_t s = 0; s < sizeof products / sizeof *products; s++)
             bench_product(l, &products[s], word);
-        for (size_t s = 0; s < sizeof convs / sizeof *convs; s++) bench_conv(l, &convs[s], word);
+        for (size_t s = 0; s < sizeof convs / sizeof *convs; s++) {
+            bench_conv(l, &convs[s], 1, word);
+            if (convs[s].kernel != 3 || convs[s].stride != 1) continue;
+            bench_conv(l, &convs[s], 12, word);
+            bench_winograd(l, &convs[s], word);
+        }
         if (!word || strstr("pack", word)) bench_pack(l);
     }
     return 0;
