@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <openssl/evp.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -49,6 +50,9 @@ typedef struct Build {
     char **env;
     const CcUnit *units;
     size_t count;
+    ObjectCache *cache; /* may be NULL */
+    uint8_t (*keys)[CACHE_KEY];
+    bool *known; /* units that the cache had */
     Child *children; /* one per running job */
     int slots;
     bool defers;     /* signals, until the build is closed; their actions before: */
@@ -440,6 +444,60 @@ static void read_object(const Build *b, size_t unit, Object *out)
     *out = (Object){ b->units[unit].name, bytes, size };
 }
 
+/* ---- what was compiled before ---------------------------------------------------------------- */
+
+static void hash(EVP_MD_CTX *ctx, const char *text)
+{
+    EVP_DigestUpdate(ctx, text, strlen(text) + 1);
+}
+
+/* A program is taken for the same as long as its file is. */
+static void hash_program(Job *job, EVP_MD_CTX *ctx, const char *word)
+{
+    const char *path = find_program(job, word);
+    struct stat st;
+    hash(ctx, path ? path : word);
+    if (path && !stat(path, &st))
+        hash(ctx, job_printf(job, "%lld %lld.%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                             (long)st.st_mtim.tv_nsec));
+}
+
+/* Everything that an object is made of, but the folder, whose name the flags take out. */
+static void unit_key(const Build *b, const CcUnit *u, uint8_t out[CACHE_KEY])
+{
+    static const char *const moving[] = { "GCC_EXEC_PREFIX", "COMPILER_PATH", "SOURCE_DATE_EPOCH" };
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
+        fail(b->job, EXIT_RESOURCE, "SHA-256 failed");
+    for (size_t i = 0; i < b->command.n; i++)
+        hash_program(b->job, ctx, b->command.at[i]);
+    hash_program(b->job, ctx, "as");
+    for (size_t i = 0; i < sizeof moving / sizeof *moving; i++)
+        hash(ctx, getenv(moving[i]) ? getenv(moving[i]) : "");
+    for (size_t i = 0; i < sizeof common_flags / sizeof *common_flags; i++)
+        hash(ctx, common_flags[i]);
+    for (const char *const *f = u->flags; f && *f; f++)
+        hash(ctx, *f);
+    hash(ctx, "");
+    hash(ctx, u->name);
+    hash(ctx, u->text);
+    EVP_DigestFinal_ex(ctx, out, NULL);
+    EVP_MD_CTX_free(ctx);
+}
+
+/* Takes from the cache what it has; returns how many units that is. */
+static size_t known_units(Build *b, Object *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; b->cache && i < b->count; i++) {
+        out[i].name = b->units[i].name;
+        unit_key(b, &b->units[i], b->keys[i]);
+        b->known[i] = cache_get(b->cache, b->keys[i], &out[i]);
+        n += b->known[i];
+    }
+    return n;
+}
+
 /* ---- all units ------------------------------------------------------------------------------- */
 
 /* Takes what the pipe holds; true at its end. */
@@ -481,13 +539,16 @@ static void wait_for_any(const Build *b)
     poll(fds, (nfds_t)b->slots, POLL_MS);
 }
 
-static void run_all(Build *b, Object *out)
+static void run_all(Build *b, size_t done, Object *out)
 {
-    size_t next = 0, done = 0;
+    size_t next = 0;
     while (done < b->count) {
-        for (int i = 0; i < b->slots && next < b->count; i++)
-            if (!b->children[i].pid)
+        for (int i = 0; i < b->slots && next < b->count; i++) {
+            while (next < b->count && b->known[next])
+                next++;
+            if (!b->children[i].pid && next < b->count)
                 start_unit(b, &b->children[i], next++);
+        }
         wait_for_any(b);
         end_if_signalled(b);
         for (int i = 0; i < b->slots; i++) {
@@ -497,15 +558,19 @@ static void run_all(Build *b, Object *out)
             if (c->status)
                 unit_failed(b, c);
             read_object(b, c->unit, &out[c->unit]);
+            if (b->cache)
+                cache_put(b->cache, b->keys[c->unit], &out[c->unit]);
             done++;
         }
     }
 }
 
-void cc_compile(Job *job, const char *cc, const CcUnit *units, size_t count, int jobs, Object *out)
+void cc_compile(Job *job, const char *cc, const CcUnit *units, size_t count, int jobs, ObjectCache *cache, Object *out)
 {
     Build *b = job_alloc(job, sizeof *b);
-    *b = (Build){ .job = job, .command = split(job, cc), .units = units, .count = count };
+    *b = (Build){ .job = job, .command = split(job, cc), .units = units, .count = count, .cache = cache };
+    b->keys = job_array(job, count + 1, sizeof *b->keys);
+    b->known = job_array(job, count + 1, sizeof *b->known);
     if (!count)
         return;
     b->program = b->command.n ? find_program(job, b->command.at[0]) : NULL;
@@ -513,6 +578,9 @@ void cc_compile(Job *job, const char *cc, const CcUnit *units, size_t count, int
         fail(job, EXIT_TOOLCHAIN,
              "%s: no such C compiler; name one with --cc, or use --backend=tcc",
              cc && *cc ? cc : "cc");
+    size_t known = known_units(b, out);
+    if (known == count)
+        return;
     b->slots = jobs < 1 ? 1 : (size_t)jobs > count ? (int)count : jobs;
     b->children = job_array(job, (size_t)b->slots, sizeof *b->children);
     for (int i = 0; i < b->slots; i++)
@@ -521,7 +589,7 @@ void cc_compile(Job *job, const char *cc, const CcUnit *units, size_t count, int
     defer_signals(b);
     make_folder(b);
     b->env = child_environment(job, b->folder);
-    run_all(b, out);
+    run_all(b, known, out);
     job_undefer(job, b);
     close_build(b);
     end_if_signalled(b);

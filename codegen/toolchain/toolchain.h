@@ -27,14 +27,27 @@ typedef struct CcUnit {
     const char *const *flags; /* NULL-terminated, after the common ones */
 } CcUnit;
 
+/* Objects from earlier compilations. `folder`: where they are kept; it fails the job (EXIT_RESOURCE)
+ * when it cannot be made, or belongs to or can be written by another user. NULL: the usual place,
+ * $XDG_CACHE_HOME/aotc or ~/.cache/aotc; the result is NULL when that cannot be used. The folder is
+ * kept below about CACHE_BYTES; what was not used for longest is removed. */
+typedef struct ObjectCache ObjectCache;
+enum { CACHE_KEY = 32, CACHE_BYTES = 512 << 20, CACHE_OBJECT_MAX = 32 << 20 };
+ObjectCache *cache_open(Job *job, const char *folder);
+/* Whether an object with this key is there; out gets all but its name. */
+bool cache_get(ObjectCache *cache, const uint8_t key[CACHE_KEY], Object *out);
+/* Keeps an object; does nothing when that fails. */
+void cache_put(ObjectCache *cache, const uint8_t key[CACHE_KEY], const Object *object);
+
 /* Compiles the units, `jobs` at a time, in a private temporary folder that is always removed.  Each
  * unit is compiled in a folder of its own under its plain name, so objects do not depend on where
  * that is; paths among the flags must be absolute.  The common flags are -fPIC -ffreestanding
  * -fvisibility=hidden -fno-stack-protector -fno-common -ffunction-sections -fdata-sections -fno-lto
  * -fno-strict-aliasing -ffp-contract=off; a unit's own come later and win.  A name in .s is
  * assembled.  A failure is EXIT_TOOLCHAIN with the compiler's first error line.  A unit with -S
- * among its flags gives assembly text instead of an object. */
-void cc_compile(Job *job, const char *cc, const CcUnit *units, size_t count, int jobs, Object *out);
+ * among its flags gives assembly text instead of an object.  `cache` (may be NULL) answers for units
+ * that were compiled before: with this name, text and flags, by this compiler file and assembler. */
+void cc_compile(Job *job, const char *cc, const CcUnit *units, size_t count, int jobs, ObjectCache *cache, Object *out);
 /* The SIGINT, SIGTERM or SIGHUP that ended cc_compile, which then failed the job; 0: none did. */
 int cc_ended_by(void);
 

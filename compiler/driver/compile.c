@@ -211,6 +211,11 @@ static void compile_tcc(Job *job, const Units *u, const Level *const *levels, si
     compile_entry(job, u, &out[n]);
 }
 
+ObjectCache *compile_cache(Job *job, const CompileOptions *o)
+{
+    return o->no_cache ? NULL : cache_open(job, o->cache_dir);
+}
+
 static void compile_gcc(Job *job, const char *cc, const Units *u, const Level *const *levels, size_t n,
                         const CompileOptions *o, Object *out)
 {
@@ -235,7 +240,7 @@ static void compile_gcc(Job *job, const char *cc, const Units *u, const Level *c
         units[i] = (CcUnit){ job_printf(job, "model_%s.c", levels[i]->name), job_printf(job, "%s%s", u->head, u->model),
                              flags.at };
     }
-    cc_compile(job, cc, units, n, o->jobs ? o->jobs : 2, out);
+    cc_compile(job, cc, units, n, o->jobs ? o->jobs : 2, compile_cache(job, o), out);
     compile_entry(job, u, &out[n]);
 }
 
@@ -275,7 +280,7 @@ static size_t compile_customs(Job *job, const char *cc, const CompileOptions *o,
             again = same_file(o->customs[k].path, o->customs[i].path);
         const char *name = job_printf(job, "custom%zu.c", i), *text = again ? NULL : custom_text(job, &o->customs[i]);
         if (text && cc)
-            cc_compile(job, cc, &(CcUnit){ name, text, flags }, 1, 1, &out[n++]);
+            cc_compile(job, cc, &(CcUnit){ name, text, flags }, 1, 1, NULL, &out[n++]); /* it may #include what changes */
         else if (text)
             tcc_compile(job, name, text, none, &out[n++]);
     }

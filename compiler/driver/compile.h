@@ -27,6 +27,8 @@ typedef struct Compilation {
 void compile_front(Job *job, Compilation *c, const char *input, const CompileOptions *o, bool graphs_only);
 /* Installs the evaluator that fold_constants uses: libtcc in this process. */
 void evaluator_install(Job *job);
+/* Where the C compiler's objects are kept, as the flags say; NULL: nowhere. */
+ObjectCache *compile_cache(Job *job, const CompileOptions *o);
 /* --emit=c and --emit=obj. */
 void emit_c_files(Job *job, Compilation *c, const CompileOptions *o, const char *output);
 /* --report=FILE.json: methods, kernels with their lines, memory plan, weights. */

@@ -14,6 +14,8 @@ typedef struct CompileOptions {
     const char *cpu;             /* --cpu: "v3,v4" (default), "v3", "v4", "baseline", "native" */
     const char *target;          /* --target: "generic", "x86-64[-v3|-v4]", "aarch64"; for c and obj */
     const char *cc, *sysroot;
+    const char *cache_dir;       /* --cache-dir: where objects are kept; NULL: the usual place */
+    bool no_cache;
     const char *model;           /* --model: which program of an archive that holds several; NULL: all */
     const char *depfile;         /* -MD -MF */
     const char *report;          /* --report=FILE.json */

@@ -396,7 +396,7 @@ static void compile_object(const Files *f, const Text *text, const char *output)
     *vec_push(f->job, &flags) = NULL;
     CcUnit unit = { job_printf(f->job, "%s.c", f->base), text->at, flags.at };
     Object object;
-    cc_compile(f->job, cc, &unit, 1, 1, &object);
+    cc_compile(f->job, cc, &unit, 1, 1, compile_cache(f->job, f->o), &object);
     output_file(f->job, output, 0666, object.bytes, object.size);
 }
 

@@ -166,7 +166,7 @@ static bool valued_flag(Job *job, CompileOptions *o, int argc, char **argv, int 
                   { "--cpu", &o->cpu },       { "--target", &o->target },   { "--cc", &o->cc },
                   { "--sysroot", &o->sysroot }, { "--model", &o->model },   { "--dump", &o->dump },
                   { "-MF", &o->depfile },     { "--report", &o->report },   { "--weights", &place },
-                  { "--winograd", &o->winograd } };
+                  { "--winograd", &o->winograd }, { "--cache-dir", &o->cache_dir } };
     for (size_t k = 0; k < sizeof flags / sizeof *flags; k++) {
         const char *v = flag_value(job, flags[k].name, argc, argv, i);
         if (!v)
@@ -187,6 +187,8 @@ bool compile_flag(Job *job, CompileOptions *o, int argc, char **argv, int *i)
         o->verbose = true;
     } else if (flag_is(a, "--time-passes")) {
         o->time_passes = true;
+    } else if (flag_is(a, "--no-cache")) {
+        o->no_cache = true;
     } else if (flag_is(a, "-MD")) {
         o->depfile = o->depfile ? o->depfile : "";
     } else if (!strncmp(a, "-j", 2)) {

@@ -436,6 +436,32 @@ class Archives(Commands):
         self.assertEqual(len(first), 1)
         self.assertEqual(unpack(self.out / "000.npy")[1], (2, 3))
 
+    def test_objects_are_kept(self):
+        """The second compilation starts no compiler, and gives the same bytes."""
+        counting = self.file("counting", b"#!/bin/sh\ncase \"$*\" in --version) ;; *) echo >> runs;; esac\nexec cc \"$@\"\n"
+                             .replace(b"runs", str(self.folder / "runs").encode()))
+        counting.chmod(0o755)
+
+        def compiled(*words):
+            runs = self.folder / "runs"
+            runs.write_text("")
+            self.aotc(self.fixtures / "add" / "model.pt2", "-o", "m.so", "--backend=gcc", f"--cc={counting}", *words)
+            return runs.read_text().count("\n"), (self.folder / "m.so").read_bytes()
+
+        first, plain = compiled("--no-cache")
+        self.assertEqual(compiled("--cache-dir", "kept"), (first, plain))
+        self.assertEqual(compiled("--cache-dir", "kept"), (0, plain))
+        self.assertEqual(compiled("--cache-dir", "kept", "--no-cache"), (first, plain))
+        for entry in (self.folder / "kept").glob("*.o"):
+            entry.write_bytes(entry.read_bytes()[:-7])
+        self.assertEqual(compiled("--cache-dir", "kept"), (first, plain))
+        self.assertEqual(compiled("--cache-dir", "kept", "--cpu=v3")[0], 0)
+        os.utime(counting, (1, 1))
+        self.assertEqual(compiled("--cache-dir", "kept"), (first, plain))
+        (self.folder / "kept").chmod(0o777)
+        self.aotc(self.fixtures / "add" / "model.pt2", "-o", "n.so", "--backend=gcc", "--cache-dir", "kept", status=5,
+                  says="can be written by other users")
+
     def test_ended_by_a_signal(self):
         """Nothing is left behind, and whoever waits sees the signal."""
         temporary = self.folder / "tmp"

@@ -68,7 +68,7 @@ static void compile(Job *job, void *arg)
     size_t n = 0;
     for (; n < 4 && c->text[n]; n++)
         units[n] = (CcUnit){ "same_name.c", c->text[n], flags };
-    cc_compile(job, c->cc, units, n, 2, objects);
+    cc_compile(job, c->cc, units, n, 2, NULL, objects);
     for (size_t i = 0; i < n; i++)
         c->size[i] = objects[i].size;
     if (CHECK(objects[0].size < sizeof c->first))

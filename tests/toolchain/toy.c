@@ -85,7 +85,7 @@ Object toy_compile(Job *job, const char *cc, const char *name, const char *text,
     const char *flags[] = { "-O2", flag, NULL };
     CcUnit unit = { name, text, flags };
     Object object;
-    cc_compile(job, cc, &unit, 1, 1, &object);
+    cc_compile(job, cc, &unit, 1, 1, NULL, &object);
     return object;
 }
 
@@ -131,7 +131,7 @@ size_t toy_objects(Job *job, const char *cc, bool tcc, Object *objects)
     CcUnit units[] = { { "kernels.c", toy_kernels, a },
                        { "kernels.c", toy_kernels, b },
                        { "glue.c", toy_glue, glue } };
-    cc_compile(job, cc, units, tcc ? 2 : 3, 2, objects);
+    cc_compile(job, cc, units, tcc ? 2 : 3, 2, NULL, objects);
     if (tcc)
         tcc_compile(job, "glue.c", toy_glue, NULL, &objects[2]);
     return 3;
