@@ -41,6 +41,11 @@ void emit_comment(Text *out, const char *s);
  */
 void emit_header(Text *out, const Artifact *a, const char *name, const char *about);
 const char *emit_name(Job *job, const char *text); /* a C identifier made of a file's name */
+/* header_call.c: the typed call of a method, and an example of it as lines of the head's comment. */
+void emit_header_call(Text *out, const Artifact *a, const char *name, size_t number);
+void emit_header_example(Text *out, const Artifact *a, const char *name);
+/* The type of a port; None and numbers are f32 and 0-d tensors. */
+Type header_type(const Port *p);
 
 /* kernel.c */
 /* For each kernel the number of the first one whose function it shares: they differ in the buffers only. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The .h of a model that is emitted as C: figures and sizes as macros, the model part of aot.h, the entry. */
+/* The .h of a model that is emitted as C: figures and sizes as macros, the model part of aot.h, the entry; the typed
+ * calls are in header_call.c. */
 #include "emit.h"
 #include <ctype.h>
 #include <inttypes.h>
@@ -71,14 +72,9 @@ static void workspace_of_all(Emit *e)
 
 /* ---- ports -------------------------------------------------------------------------------------------------- */
 
-static Type type_of(const Port *p)
-{
-    return p->kind == PORT_TENSOR ? port_type(p) : (Type){ .dtype = p->kind == PORT_NUMBER ? p->dtype : DT_f32 };
-}
-
 static const char *port_text(Emit *e, const Port *p)
 {
-    Type t = type_of(p);
+    Type t = header_type(p);
     return p->kind == PORT_TENSOR ? type_text(e->a->job, &t)
            : p->kind == PORT_NONE ? "None"
                                   : job_printf(e->a->job, "%s, fixed by the export", dtype_info[p->dtype].name);
@@ -103,7 +99,7 @@ static void dims(Emit *e, const char *port, const char *what, const Type *t, boo
 
 static void port_macros(Emit *e, const Port *p, const char *what, size_t number)
 {
-    Type type = type_of(p);
+    Type type = header_type(p);
     const Type *t = &type;
     const char *name = job_printf(e->a->job, "%s_%s%zu", e->method, what, number);
     text_add(e->out, "/* ");
@@ -148,93 +144,6 @@ static void method_macros(Emit *e)
         port_macros(e, &g->outputs.at[i], "OUTPUT", i);
 }
 
-/* ---- the example of a call ---------------------------------------------------------------------------------- */
-
-/* Sizes for the example: small, and permitted if no guard says otherwise. */
-static bool example_size(void *ctx, Sym name, int64_t *out)
-{
-    const Idx *s = idx_find(ctx, name);
-    if (s)
-        *out = s->lo > 2 ? s->lo : s->hi < 2 ? s->hi : 2;
-    return s != NULL;
-}
-
-static const char *c_type(DType d)
-{
-    static const char *const unsigned_types[] = { "uint8_t", "uint16_t", "uint32_t", "uint64_t" };
-    static const char *const signed_types[] = { "int8_t", "int16_t", "int32_t", "int64_t" };
-    const DTypeInfo *i = &dtype_info[d];
-    int log = i->bytes == 1 ? 0 : i->bytes == 2 ? 1 : i->bytes == 4 ? 2 : 3;
-    return d == DT_f32 ? "float" : d == DT_f64 ? "double" : i->kind == DK_I ? signed_types[log] : unsigned_types[log];
-}
-
-/* " *     static float in0[24];" and its shape; the element count of what has no size yet is 1. */
-static void example_data(Emit *e, const Port *p, const char *what, size_t number)
-{
-    Type type = type_of(p);
-    const Type *t = &type;
-    int64_t count = 1, size;
-    Text shape;
-    text_init(&shape, e->a->job);
-    for (int d = 0; d < t->rank; d++) {
-        if (!idx_eval(t->dim[d], example_size, e->a->job, &size) || size < 0 || !mul_i64(count, size, &count))
-            size = count = 1;
-        text_add(&shape, "%s %" PRId64, d ? "," : "", size);
-    }
-    bool pairs = dtype_is_complex(t->dtype);
-    text_add(e->out, " *     static %s %s%zu[%" PRId64 "]%s;", c_type(pairs ? dtype_part(t->dtype) : t->dtype), what, number,
-             count ? count : 1, pairs ? "[2]" : "");
-    if (t->rank)
-        text_add(e->out, "  int64_t %s%zu_shape[] = {%s };", what, number, shape.at);
-    text_add(e->out, "\n");
-}
-
-static void example_tensors(Emit *e, const Port *at, size_t n, const char *what)
-{
-    text_add(e->out, " *     DLTensor %s[] = {\n", what);
-    for (size_t i = 0; i < n; i++) {
-        Type type = type_of(&at[i]);
-        const Type *t = &type;
-        const DTypeInfo *d = &dtype_info[t->dtype];
-        const char *shape = t->rank ? job_printf(e->a->job, "%s%zu_shape", what, i) : "NULL";
-        text_add(e->out, " *         { %s%zu, { 1, 0 }, %d, { %d, %d, 1 }, %s, NULL, 0 },\n", what, i, t->rank,
-                 d->dlpack_code, d->bytes * 8, shape);
-    }
-    if (!n)
-        text_add(e->out, " *         { NULL, { 1, 0 }, 0, { 2, 32, 1 }, NULL, NULL, 0 }\n");
-    text_add(e->out, " *     };\n");
-}
-
-static void example(Emit *e)
-{
-    const Graph *g = e->p->g;
-    bool known = e->p->workspace->hi != INT64_MAX, none = e->p->workspace->hi == 0;
-    text_add(e->out, " * A call of the first method; the sizes are examples where they may vary:\n *\n");
-    for (size_t i = 0; i < g->inputs.n; i++)
-        example_data(e, &g->inputs.at[i], "in", i);
-    for (size_t i = 0; i < g->outputs.n; i++)
-        example_data(e, &g->outputs.at[i], "out", i);
-    example_tensors(e, g->inputs.at, g->inputs.n, "in");
-    example_tensors(e, g->outputs.at, g->outputs.n, "out");
-    text_add(e->out, " *     uint64_t room[] = {");
-    for (size_t i = 0; i < g->outputs.n; i++)
-        text_add(e->out, "%s sizeof out%zu", i ? "," : "", i);
-    text_add(e->out, "%s };\n *     char text[200];\n *     aot_status status;\n", g->outputs.n ? "" : " 0");
-    text_add(e->out,
-             " *     aot_call call = { .struct_size = sizeof call, .inputs = in, .outputs = out,\n"
-             " *                       .output_bytes = room, .error = text, .error_bytes = sizeof text };\n");
-    text_add(e->out, " *     const aot_model *model = %s_entry(AOT_ABI, NULL, &status);\n"
-                     " *     const aot_method *method = model->methods[0];\n", e->name);
-    if (known && !none)
-        text_add(e->out, " *     static _Alignas(64) unsigned char work[%s_WORKSPACE_BYTES];\n"
-                         " *     call.workspace = work;\n *     call.workspace_bytes = sizeof work;\n", e->name);
-    else if (!known)
-        text_add(e->out, " *     status = method->plan(&call);                 says call.needed_workspace and room[]\n"
-                         " *     call.workspace = ...                          so many bytes, 64-byte aligned\n"
-                         " *     call.workspace_bytes = call.needed_workspace;\n");
-    text_add(e->out, " *     status = method->run(&call);                  AOT_OK, or text says what is wrong\n");
-}
-
 /* ---- the file ----------------------------------------------------------------------------------------------- */
 
 /* aot.h without its part 2, which is about shared objects. */
@@ -263,7 +172,7 @@ static void figures(Emit *e)
              e->name, e->a->weights->bytes, e->a->weights->bytes > INT32_MAX ? "LL" : "", e->name, e->name);
     for (size_t i = 0; i < e->a->program_count; i++) {
         e->p = e->a->programs[i];
-        e->method = job_printf(e->a->job, "%s_%s", e->name, c_name(e->a->job, e->p->name));
+        e->method = job_printf(e->a->job, "%s_%s", e->name, emit_name(e->a->job, e->p->name));
         method_macros(e);
     }
 }
@@ -273,10 +182,10 @@ void emit_header(Text *out, const Artifact *a, const char *name, const char *abo
     Emit e = { out, a, name, a->program_count ? a->programs[0] : NULL, NULL };
     text_add(out, "/* SPDX-License-Identifier: MIT */\n/* Model ");
     emit_comment(out, a->name);
-    text_add(out, ", written by aotc %s: figures, sizes and the one function %s_entry.\n *\n%s *\n", a->version, name,
+    text_add(out, ", written by aotc %s: figures, sizes, the one function %s_entry and typed calls.\n *\n%s *\n", a->version, name,
              about);
     if (e.p)
-        example(&e);
+        emit_header_example(out, a, name);
     text_add(out, " *\n * A program that uses libaotrt as well includes its aot.h before this header. */\n"
                   "#ifndef %s_INCLUDED\n#define %s_INCLUDED\n", name, name);
     figures(&e);
@@ -288,5 +197,10 @@ void emit_header(Text *out, const Artifact *a, const char *name, const char *abo
                   "#ifdef __cplusplus\nextern \"C\" {\n#endif\n"
                   "/* host_abi: AOT_ABI.  isa: NULL.  NULL result: *status says why. */\n"
                   "AOT_EXPORT const aot_model *%s_entry(uint32_t host_abi, const char *isa, aot_status *status);\n"
-                  "#ifdef __cplusplus\n}\n#endif\n#endif\n", name);
+                  "#ifdef __cplusplus\n}\n#endif\n", name);
+    text_add(out, "\n/* ==== typed calls; AOT_NO_CALLS leaves them out "
+                  "========================================================= */\n\n#ifndef AOT_NO_CALLS\n");
+    for (size_t i = 0; i < a->program_count; i++)
+        emit_header_call(out, a, name, i);
+    text_add(out, "#endif\n#endif\n");
 }

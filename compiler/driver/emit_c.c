@@ -315,6 +315,7 @@ static void model_text(const Files *f, Text *out, const Text *header)
     text_add(out, "/* SPDX-License-Identifier: MIT */\n/* Model ");
     emit_comment(out, f->c->artifact.name);
     text_add(out, ", written by aotc %s.\n *\n%s */\n", AOTC_VERSION, about(f));
+    text_add(out, "#define AOT_NO_CALLS\n");
     if (header)
         text_put(out, header->at, header->n);
     else

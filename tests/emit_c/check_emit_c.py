@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Emits committed fixtures as C and as objects, compiles, inspects and runs them: check_emit_c.py --aotc AOTC PART
 
-PART is generic, x86-64-v3 or aarch64 (a --target), object, together, large or usage. What this machine lacks
+PART is generic, x86-64-v3 or aarch64 (a --target), object, together, large, calls or usage. What this machine lacks
 (clang, a cross compiler, qemu, a processor of that level) is left out. Needs Python 3.9, nothing else.
 """
 import argparse
 import json
 import platform
+import re
 import shutil
 import struct
 import subprocess
@@ -242,6 +243,104 @@ def check_large(args, scratch):
         print(f"large: {target}: passed", flush=True)
 
 
+# ---- Typed calls ---------------------------------------------------------------------------------------
+
+NPY = {"<f4": "f", "<f8": "d", "<i8": "q", "<i4": "i", "|b1": "?", "|u1": "B", "|i1": "b", "<i2": "h", "<f2": "e"}
+
+
+def read_npy(path):
+    """(shape, values, raw bytes)"""
+    data = path.read_bytes()
+    end = 10 + struct.unpack("<H", data[8:10])[0]
+    header = eval(data[10:end], {"__builtins__": {}})
+    code = NPY[header["descr"]]
+    return header["shape"], struct.unpack(f"<{(len(data) - end) // struct.calcsize(code)}{code}", data[end:]), data[end:]
+
+
+def members(header, name):
+    """[(type, member, comment)] of the struct of a call."""
+    body = header.split(f"typedef struct {name}_forward_call {{\n")[1].split(f"}} {name}_forward_call;")[0]
+    return re.findall(r"^    (.*?) \*?(\w+)(?:\[\d+\])?; +/\* (.*) \*/$", body, re.M)
+
+
+def typed_main(name, header, folder, case, place):
+    """A program that makes the call with constant inputs and writes what comes out."""
+    found = members(header, name)
+    inputs = [m for m in found if re.match(r"[a-z]+\d*\[", m[2]) and (m[0].startswith("const ") or "written" in m[2])]
+    outputs = [m for m in found if re.match(r"[a-z]+\d*\[", m[2]) and m not in inputs]
+    given = [leaf for leaf in case["inputs"] if "file" in leaf]
+    expected = [leaf for leaf in case["outputs"] if "file" in leaf]
+    numbers = [m for m in outputs if m[2].endswith("a number")]
+    outputs = [m for m in outputs if m not in numbers]
+    if len(inputs) != len(given) or len(outputs) != len(expected):
+        raise Problem(f"{name}: {len(inputs)} inputs and {len(outputs)} outputs in the struct, {len(given)} and {len(expected)} "
+                      "in the case")
+    lines, sets = [f'#include "{name}.h"', "#include <stdio.h>", "#include <stdlib.h>", "#include <string.h>"], []
+    for i, ((_, member, comment), leaf) in enumerate(zip(inputs, given)):
+        shape, _, raw = read_npy(folder / leaf["file"])
+        lines.append(f"static _Alignas(64) unsigned char in{i}[] = {{ {', '.join(map(str, raw)) or '0'} }};")
+        sets.append(f"call.{member} = (void *)in{i};")
+        for symbol, size in zip(re.search(r"\[(.*)\]", comment)[1].split(", "), shape):
+            if any(m[1] == symbol and m[2].startswith("a size") for m in found):
+                sets.append(f"call.{symbol} = {size};")
+    for i, ((_, member, _), leaf) in enumerate(zip(outputs, expected)):
+        size = len(read_npy(folder / leaf["file"])[2])
+        lines.append(f"static _Alignas(64) unsigned char out{i}[{size or 1}];")
+        sets.append(f"call.{member} = (void *)out{i};")
+        if any(m[1] == f"{member}_bytes" for m in found):
+            sets.append(f"call.{member}_bytes = {size};")
+    for i, (_, member, _) in enumerate(numbers):
+        lines.append(f"static int64_t number{i};")
+        sets.append(f"call.{member} = (void *)&number{i};")
+    planned = f"{name}_forward_plan(model, &call)" if f" {name}_forward_plan(" in header else "AOT_OK"
+    work = f"{name}_forward_WORKSPACE_BYTES" if f"#define {name}_forward_WORKSPACE_BYTES " in header else "1 << 20"
+    lines += ["int main(void)", "{", "    char text[200] = \"\";", "    aot_status status;",
+              f"    const aot_model *model = {name}_entry(AOT_ABI, NULL, &status);",
+              f"    {name}_forward_call call = {{ .error = text, .error_bytes = sizeof text }};",
+              f"    size_t bytes = ((size_t)({work}) + 63) / 64 * 64 + 64;", *(f"    {s}" for s in sets),
+              f"    if ({planned}) return puts(text), 1;",
+              "    call.workspace = aligned_alloc(64, bytes);", "    call.workspace_bytes = bytes;",
+              "    if (model->state_bytes) {", "        call.state = calloc(1, model->state_bytes + 64);",
+              "        model->init_state(call.state, NULL);", "    }",
+              f"    if ({name}_forward_run(model, &call)) return puts(text), 1;",
+              *(f'    fwrite(out{i}, 1, {len(read_npy(folder / leaf["file"])[2])}, stdout);' for i, leaf in enumerate(expected)),
+              "    return 0;", "}"]
+    (place / "main.c").write_text("\n".join(lines) + "\n")
+    return [read_npy(folder / leaf["file"]) + (NPY[eval_descr(folder / leaf["file"])],) for leaf in expected]
+
+
+def eval_descr(path):
+    return eval(path.read_bytes()[10:].split(b"\n")[0], {"__builtins__": {}})["descr"]
+
+
+def check_calls(args, scratch):
+    """The inline calls of the header, on recorded cases."""
+    machine = Machine("generic", args.cc)
+    for model in MODELS + ["2.13.0/nested", "2.13.0/specials", "2.13.0/tied_strided", "seeds/add_dynamic"]:
+        name, folder = Path(model).name, FIXTURES / model
+        place = scratch / name
+        place.mkdir()
+        manifest = emit(args.aotc, folder, place / f"{name}.c", "c", "generic")
+        header = (place / f"{name}.h").read_text()
+        call(machine.cc, *machine.flags, *WARNINGS, "-Wcast-qual", "-O1", "-c", f"{name}.c", cwd=place)
+        for case in manifest["cases"]:
+            if case.get("model", "forward") not in ("forward", "model", None):
+                continue
+            expected = typed_main(name, header, folder, case, place)
+            call(machine.cc, "-std=c11", *WARNINGS, "-Wcast-qual", "-O1", "main.c", f"{name}.o", "-lm", "-o", "main", cwd=place)
+            done = subprocess.run([place / "main"], capture_output=True)
+            if done.returncode:
+                raise Problem(f"{model}: {done.stdout.decode(errors='replace')}")
+            at = 0
+            for _, values, raw, code in expected:
+                found = struct.unpack(f"<{len(values)}{code}", done.stdout[at:at + len(raw)])
+                at += len(raw)
+                scale = max((abs(v) for v in values if v == v and abs(v) != float("inf")), default=1) or 1
+                if any(abs(a - b) > 1e-4 * scale for a, b in zip(found, values) if a != b and (a == a or b == b)):
+                    raise Problem(f"{model}: other results than recorded")
+        print(f"{model}: typed call: passed", flush=True)
+
+
 def check_usage(args, scratch):
     """What is wrong is said, and no file is left."""
     model = FIXTURES / "2.13.0/add/model.pt2"
@@ -267,7 +366,7 @@ def main():
     parser.add_argument("--cc", default="gcc")
     parser.add_argument("part")
     args = parser.parse_args()
-    parts = {"object": check_object, "together": check_together, "large": check_large, "usage": check_usage}
+    parts = {"object": check_object, "together": check_together, "large": check_large, "calls": check_calls, "usage": check_usage}
     with tempfile.TemporaryDirectory() as scratch:
         try:
             if args.part in parts:
