@@ -479,6 +479,9 @@ AOT_EXPORT void aot_pool_parallel_for(void *pool, int64_t tasks,
 AOT_EXPORT void aot_pool_free(aot_pool *pool);
 /* Makes a session use this pool, which outlives it, instead of its own; NULL: serial. */
 AOT_EXPORT void aot_session_use_pool(aot_session *session, aot_pool *pool);
+/* A profile: from now on every run calls event(ctx, kernel, enter) as aot_host.event says; NULL ends it. */
+AOT_EXPORT void aot_session_watch(aot_session *session,
+                                  void (*event)(void *ctx, int64_t kernel, int64_t enter), void *ctx);
 
 /* "shape out of range or guard violated", ...; never NULL. */
 AOT_EXPORT const char *aot_status_text(aot_status status);

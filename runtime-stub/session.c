@@ -81,6 +81,21 @@ void aot_session_use_pool(aot_session *session, aot_pool *pool)
     session->host.parallel_for = session->call.threads > 1 ? lend_loop : NULL;
 }
 
+static void lend_event(void *ctx, int64_t kernel, int64_t enter)
+{
+    const aot_session *session = ctx;
+    session->event(session->event_ctx, kernel, enter);
+}
+
+void aot_session_watch(aot_session *session, void (*event)(void *ctx, int64_t kernel, int64_t enter), void *ctx)
+{
+    if (!session)
+        return;
+    session->event = event;
+    session->event_ctx = ctx;
+    session->host.event = event ? lend_event : NULL;
+}
+
 /* ---- Run ----------------------------------------------------------------------------------- */
 
 /* The model's text, or the status's if it wrote none. */

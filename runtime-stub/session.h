@@ -29,6 +29,8 @@ struct aot_session {
     void             *own_state;
     aot_pool         *pool;     /* NULL: serial */
     aot_pool         *own_pool; /* the same, if it is ours to free */
+    void            (*event)(void *ctx, int64_t kernel, int64_t enter);
+    void             *event_ctx;
     char              error[512];
 };
 

@@ -193,8 +193,21 @@ const char *artifact_metadata(const Artifact *a, const char *levels, const char 
         json_ports(&t, p->g->outputs.at, p->g->outputs.n);
         text_add(&t, ",\"kernels\":[");
         for (size_t k = 0; k < p->kernels.n; k++) {
-            text_add(&t, k ? "," : "");
-            quote_json(&t, p->kernels.at[k]->name);
+            const Kernel *at = p->kernels.at[k];
+            const Idx *flops = kernel_flops(a->job, at);
+            text_add(&t, k ? ",{\"name\":" : "{\"name\":");
+            quote_json(&t, at->name);
+            text_add(&t, ",\"about\":");
+            quote_json(&t, at->about ? at->about : "");
+            if (at->origin.file) {
+                text_add(&t, ",\"line\":");
+                quote_json(&t, origin_text(a->job, &at->origin));
+            }
+            if (!idx_is(flops, 0)) {
+                text_add(&t, ",\"flops\":");
+                quote_json(&t, idx_text(a->job, flops));
+            }
+            text_add(&t, "}");
         }
         text_add(&t, "]}");
     }

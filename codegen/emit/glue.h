@@ -53,6 +53,21 @@ AOT_GLUE aot_status aot_check_room(aot_call *call, const aot_port *const *output
 AOT_GLUE void aot_parallel(const aot_call *call, i64 worth, void (*body)(void *args, int64_t task, int64_t worker),
                            void *args);
 
+/* Tells the host that asked for a profile. */
+static AOT_UNUSED void aot_event(const aot_call *call, i64 kernel, i64 enter)
+{
+    if (call->host && call->host->event)
+        call->host->event(call->host->ctx, kernel, enter);
+}
+
+/* A kernel of the schedule, between the two events of its number. */
+#define AOT_STEP(number, ...)                                                                                          \
+    do {                                                                                                               \
+        aot_event(call, number, 1);                                                                                    \
+        __VA_ARGS__;                                                                                                   \
+        aot_event(call, number, 0);                                                                                    \
+    } while (0)
+
 /* The threads that kernels may be shared among. */
 static AOT_UNUSED i64 aot_threads(const aot_call *call)
 {

@@ -570,10 +570,11 @@ static void kernel_call(Emit *e, const Item *item, int depth)
     const Graph *g = e->p->g;
     bool *used = job_array(e->a->job, g->symbols.n + 1, sizeof *used), first = true;
     int64_t work;
-    int n = e->twins[kernel_number(e->p, k)];
+    int number = kernel_number(e->p, k), n = e->twins[number];
     const char *name = kernel_c_name(e->a->job, e->p, e->p->kernels.at[n], n);
+    text_add(e->out, "%*sAOT_STEP(%d, ", 4 * depth, "", number);
     if (k->splits) {
-        text_add(e->out, "%*saot_parallel(call, ", 4 * depth, "");
+        text_add(e->out, "aot_parallel(call, ");
         if (idx_is_const(k->work, &work)) {
             text_add(e->out, "%" PRId64, work / SPLIT_WORK);
         } else {
@@ -584,7 +585,7 @@ static void kernel_call(Emit *e, const Item *item, int depth)
         text_add(e->out, ", %s_task,\n%*s&(%s_args){ 0", name, 4 * depth + 4, "", name);
         first = false;
     } else {
-        text_add(e->out, "%*s%s%s(", 4 * depth, "", k->checks ? "status = " : "", name);
+        text_add(e->out, "%s%s(", k->checks ? "status = " : "", name);
     }
     if (k->checks) {
         wrapped(e, "call", true, depth);
@@ -599,7 +600,7 @@ static void kernel_call(Emit *e, const Item *item, int depth)
             wrapped(e, g->symbols.at[i]->sym, first, depth);
             first = false;
         }
-    text_add(e->out, "%s); /* step %d */\n", k->splits ? " }" : "", item->position);
+    text_add(e->out, "%s)); /* step %d */\n", k->splits ? " }" : "", item->position);
     if (k->checks)
         text_add(e->out, "%*sif (status != AOT_OK)\n%*sreturn status;\n", 4 * depth, "", 4 * depth + 4, "");
 }

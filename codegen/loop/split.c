@@ -51,43 +51,53 @@ static const Idx *field(const Stmt *s, const char *name)
     return NULL;
 }
 
-/* The sizes whose product is a call's work, and how many of its steps take the time of one scalar operator. */
-static const Idx *call_work(Work *w, const Stmt *s)
+/* What is counted: scalar operators for `work`, floating point operations of contractions for `flops`. */
+typedef enum Count { WORK, FLOPS } Count;
+
+/* The sizes whose product is a call's work, how many of its steps take the time of one scalar operator, and the
+ * floating point operations of a step. */
+static const Idx *call_count(Work *w, const Stmt *s, Count what)
 {
     static const struct {
         const char *callee, *size[8];
-        int steps;
-    } calls[] = { { "aotk_igemm_f32", { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" }, 12 },
-                  { "aotk_winograd_f32", { "n", "oh", "ow", "cin", "cout" }, 3 },
-                  { "aotk_depthwise_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4 },
-                  { "aotk_pool_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4 },
-                  { "aotk_copy4_f32", { "n[0]", "n[1]", "n[2]", "n[3]" }, 1 } };
+        int steps, flops;
+    } calls[] = { { "aotk_igemm_f32", { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" }, 12, 2 },
+                  { "aotk_winograd_f32", { "n", "oh", "ow", "cin", "cout" }, 3, 18 },
+                  { "aotk_depthwise_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 2 },
+                  { "aotk_pool_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 0 },
+                  { "aotk_copy4_f32", { "n[0]", "n[1]", "n[2]", "n[3]" }, 1, 0 } };
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         const Idx *work = idx_const(w->job, 1);
         for (int k = 0; k < 8 && calls[i].size[k] && !strcmp(calls[i].callee, s->var); k++)
             work = idx_mul(w->job, work, outside(w, field(s, calls[i].size[k])));
         if (!strcmp(calls[i].callee, s->var))
-            return idx_div(w->job, work, idx_const(w->job, calls[i].steps));
+            return what == FLOPS ? idx_mulk(w->job, work, calls[i].flops)
+                                 : idx_div(w->job, work, idx_const(w->job, calls[i].steps));
     }
     return idx_const(w->job, 0);
 }
 
-static const Idx *block_work(Work *w, const Block *b)
+static const Idx *block_count(Work *w, const Block *b, Count what)
 {
     const Idx *sum = idx_const(w->job, 0);
     for (const Stmt *s = b->first; s; s = s->next) {
-        const Idx *one = idx_const(w->job, s->x ? (s->x->name ? 0 : operators(s->x)) + 1 : 0);
+        const Idx *one = idx_const(w->job, what == WORK && s->x ? (s->x->name ? 0 : operators(s->x)) + 1 : 0);
         if (s->kind == S_CALL)
-            one = call_work(w, s);
+            one = call_count(w, s, what);
         if (s->kind == S_FOR && w->depth < MOST_LOOPS) {
             const Idx *times = outside(w, s->extent);
             w->loop[w->depth++] = s->var;
-            one = idx_mul(w->job, times, block_work(w, &s->body));
+            one = idx_mul(w->job, times, block_count(w, &s->body, what));
             w->depth--;
         }
         sum = idx_add(w->job, sum, one);
     }
     return sum;
+}
+
+const Idx *kernel_flops(Job *job, const Kernel *k)
+{
+    return block_count(&(Work){ .job = job }, &k->body, FLOPS);
 }
 
 void kernel_split(Job *job, Kernel *k)
@@ -100,6 +110,6 @@ void kernel_split(Job *job, Kernel *k)
         any |= part;
     }
     Work w = { .job = job };
-    k->work = block_work(&w, &k->body);
+    k->work = block_count(&w, &k->body, WORK);
     k->splits = all && any && k->work->hi >= LEAST;
 }

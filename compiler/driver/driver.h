@@ -79,6 +79,7 @@ void print_completion(Job *job, const char *shell);
 void command_run(Job *job, int argc, char **argv);
 void command_inspect(Job *job, int argc, char **argv);
 void command_bench(Job *job, int argc, char **argv);
+void command_profile(Job *job, int argc, char **argv);
 void command_verify(Job *job, int argc, char **argv);
 void command_check(Job *job, int argc, char **argv);
 void command_ir(Job *job, int argc, char **argv); /* texts of the IRs: ir.c; list_graph_ops: the table of docs/graph-ir.md */

@@ -80,6 +80,7 @@ static void body(Job *job, void *arg)
         const char *name;
         void (*run)(Job *, int, char **);
     } commands[] = { { "run", command_run },       { "inspect", command_inspect }, { "bench", command_bench },
+                     { "profile", command_profile },
                      { "verify", command_verify }, { "check", command_check },     { "ir", command_ir } };
     static const struct {
         const char *flag;

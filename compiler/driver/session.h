@@ -69,6 +69,8 @@ void runner_bind(Runner *runner, const char *const *files, size_t count);
 void runner_bind_request(Runner *runner, const Request *request);
 /* Sets one input from memory; array->data is copied only where the port wants a layout of its own. */
 void runner_set(Runner *runner, uint64_t port, Array *array);
+/* Fills all inputs with made-up numbers; the request's dims are sizes (inputs.c says how). */
+void runner_make_inputs(Runner *runner, const Request *request);
 /* Settles all sizes; EXIT_INPUT with the model's text, in which the file at fault is named. */
 void runner_plan(Runner *runner);
 /* One inference; EXIT_INPUT with the model's text, EXIT_RESOURCE without memory. */

@@ -256,7 +256,7 @@ class Run(Commands):
         ]:
             with self.subTest(words):
                 self.aotc(*words, status=2, says=part)
-        for command in ("run", "inspect", "bench", "verify"):
+        for command in ("run", "inspect", "bench", "profile", "verify"):
             self.assertIn(f"usage: aotc {command}", self.aotc(command, "--help"))
 
     def test_models_that_are_none(self):
@@ -504,6 +504,16 @@ class Archives(Commands):
     def test_bench(self):
         said = self.aotc("bench", self.fixtures / "dyn_image" / "model.pt2", "--seconds", "0", "--backend", "tcc")
         self.assertIn("median", said)
+
+    def test_profile(self):
+        said = self.aotc("profile", self.fixtures / "dyn_image" / "model.pt2", "--seconds", "0", "--backend", "tcc",
+                         "--trace", "trace.json", "--top", "3", "--dim", "s53=24")
+        self.assertIn("GFLOP/s", said)
+        self.assertRegex(said, r" k\d+ .*  conv f32")
+        events = json.loads((self.folder / "trace.json").read_text())["traceEvents"]
+        self.assertTrue(events and all(e["ph"] == "X" and e["dur"] >= 0 and e["name"] for e in events))
+        self.assertTrue(any(e["args"]["line"] for e in events))
+        self.aotc("profile", ARGS.toy, "--top", "0", status=2, says="--top 0")
 
     def test_emit(self):
         self.aotc("run", self.fixtures / "add" / "model.pt2", "--emit=c", status=2, says="--emit=c")

@@ -495,6 +495,30 @@ static void sessions_share_a_pool(void)
     aot_close(file);
 }
 
+static void count_event(void *ctx, int64_t kernel, int64_t enter)
+{
+    int64_t *counts = ctx;
+    CHECK(kernel == 0 && counts[enter] == (enter ? counts[0] : counts[1] - 1));
+    counts[enter]++;
+}
+
+static void sends_events(void)
+{
+    int64_t counts[2] = { 0, 0 };
+    aot_file *file = open_toy();
+    aot_session *session = new_session(file, NULL, 1);
+    run_forward(session, 3, 1);
+    aot_session_watch(session, count_event, counts);
+    run_forward(session, 3, 1);
+    run_forward(session, 5, 1);
+    CHECK(counts[0] == 2 && counts[1] == 2);
+    aot_session_watch(session, NULL, NULL);
+    run_forward(session, 3, 1);
+    CHECK(counts[0] == 2 && counts[1] == 2);
+    aot_session_free(session);
+    aot_close(file);
+}
+
 static void open_close_many_times(void)
 {
     for (int i = 0; i < 300; i++) {
@@ -530,6 +554,7 @@ int main(int argc, char **argv)
     RUN(table_without_grow_says_the_need);
     RUN(runs_on_eight_threads);
     RUN(sessions_share_a_pool);
+    RUN(sends_events);
     RUN(open_close_many_times);
     static const char *const left[] = { "text.so", "empty.so", "foreign.so", "live.so", "side.so",
                                         "toy.abc", "toy.million" };

@@ -76,7 +76,7 @@ static void graph_text(Job *job, const char *where, Graph *g)
 
 static void program_text(Job *job, const char *where, Graph *g, Weights *weights)
 {
-    Program *p = lower(g, weights);
+    Program *p = lower(g, weights, (LowerOptions){ .winograd = 4 });
     const char *loops = text_of_program(job, p);
     plan_memory(p);
     const char *planned = text_of_program(job, p), *c = c_of(job, p, weights);
@@ -203,7 +203,7 @@ static void through_passes(Job *job, Graph *g, Weights *weights)
     passes_run(g, &(PassOptions){ NULL, false, stderr });
     if (!has_elements(g))
         return;
-    Program *p = lower(g, weights);
+    Program *p = lower(g, weights, (LowerOptions){ .winograd = 4 });
     plan_memory(p);
     c_of(job, p, weights);
 }
