@@ -2,9 +2,12 @@
 /* One compilation from archive to artifact: read, optimise, lower, emit, compile for each level, link. */
 #include "compile.h"
 #include "embed.h"
+#include "jar.h"
+#include "../archive/zip.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -407,7 +410,7 @@ static void write_depfile(Job *job, const Compilation *c, const char *depfile, c
 static const char *default_output(Job *job, const char *input, const char *emit)
 {
     const char *extension = !strcmp(emit, "c") ? "c" : !strcmp(emit, "obj") ? "o" : !strcmp(emit, "graph") ? "gir"
-                            : !strcmp(emit, "loops") ? "lir" : "so";
+                            : !strcmp(emit, "loops") ? "lir" : !strcmp(emit, "jar") ? "jar" : "so";
     return job_printf(job, "%s.%s", artifact_name(job, input), extension);
 }
 
@@ -440,14 +443,44 @@ static void refuse_overwrite(Job *job, const char *input, const CompileOptions *
     }
 }
 
+static void close_memory(void *fd)
+{
+    close(*(int *)fd);
+}
+
+/* The shared object is linked into memory, and copied into the jar. */
+static void link_jar(Job *job, Compilation *c, const CompileOptions *o, const char *output)
+{
+    int *fd = job_alloc(job, sizeof *fd);
+    *fd = memfd_create("model.so", MFD_CLOEXEC);
+    if (*fd < 0)
+        fail(job, EXIT_RESOURCE, "%s: no memory for the shared object", output);
+    job_defer(job, close_memory, fd);
+    const char *path = job_printf(job, "/proc/self/fd/%d", *fd);
+    size_t size;
+    link_artifact(job, c, o, path);
+    const uint8_t *so = map_file(job, path, &size);
+    write_jar(job, c, o->java_class, output, so, size);
+}
+
+static const char *default_emit(const CompileOptions *o)
+{
+    size_t n = o->output ? strlen(o->output) : 0;
+    return n > 4 && !strcmp(o->output + n - 4, ".jar") ? "jar" : "so";
+}
+
 void compile_archive(Job *job, const char *input, const CompileOptions *o)
 {
     Compilation c = { .torch = NULL };
-    const char *emit = o->emit ? o->emit : "so", *output = o->output ? o->output : default_output(job, input, emit);
+    const char *emit = o->emit ? o->emit : default_emit(o), *output = o->output ? o->output : default_output(job, input, emit);
     double start = seconds_now();
     const char *depfile = o->depfile && !*o->depfile ? sibling(job, output, "d") : o->depfile;
     refuse_overwrite(job, input, o, emit, output, depfile);
-    bool graph = !strcmp(emit, "graph");
+    bool graph = !strcmp(emit, "graph"), jar = !strcmp(emit, "jar");
+    if (o->java_class && !jar)
+        usage_error(job, "--java-class=%s: is for --emit=jar", o->java_class);
+    if (jar)
+        java_class_name(job, o->java_class, output); /* refused before the work, not behind it */
     if (o->target && strcmp(emit, "c") && strcmp(emit, "obj"))
         usage_error(job, "--target=%s: is for --emit=c and --emit=obj; a .so holds the levels of --cpu", o->target);
     compile_front(job, &c, input, o, graph);
@@ -459,6 +492,8 @@ void compile_archive(Job *job, const char *input, const CompileOptions *o)
         write_text(job, output, &t);
     } else if (!strcmp(emit, "c") || !strcmp(emit, "obj")) {
         emit_c_files(job, &c, o, output);
+    } else if (jar) {
+        link_jar(job, &c, o, output);
     } else {
         link_artifact(job, &c, o, output);
     }

@@ -10,7 +10,8 @@
 typedef struct CompileOptions {
     const char *output;          /* -o; NULL: the input's name with another extension, here */
     const char *backend;         /* "gcc", "tcc"; NULL: gcc where a C compiler answers, else tcc */
-    const char *emit;            /* "so" (default), "obj", "c", "graph", "loops" */
+    const char *emit;            /* "so" (default), "jar" (default for an output so named), "obj", "c", "graph", "loops" */
+    const char *java_class;      /* --java-class=com.acme.Net */
     const char *cpu;             /* --cpu: "v3,v4" (default), "v3", "v4", "baseline", "native" */
     const char *target;          /* --target: "generic", "x86-64[-v3|-v4]", "aarch64"; for c and obj */
     const char *cc, *sysroot;

@@ -7,4 +7,5 @@ typedef struct Embedded {
 } Embedded;
 extern const Embedded embedded_objects[]; /* "igemm_f32_v4.o", ..., "rt.o" */
 extern const Embedded embedded_sources[]; /* "aotk.h", "vec.h", "igemm_f32.c", ... in the order of pasting */
+extern const char embed_libaotrt[], embed_libaotrt_end[]; /* libaotrt.so */
 #endif

@@ -166,7 +166,8 @@ static bool valued_flag(Job *job, CompileOptions *o, int argc, char **argv, int 
                   { "--cpu", &o->cpu },       { "--target", &o->target },   { "--cc", &o->cc },
                   { "--sysroot", &o->sysroot }, { "--model", &o->model },   { "--dump", &o->dump },
                   { "-MF", &o->depfile },     { "--report", &o->report },   { "--weights", &place },
-                  { "--winograd", &o->winograd }, { "--cache-dir", &o->cache_dir } };
+                  { "--winograd", &o->winograd }, { "--cache-dir", &o->cache_dir },
+                  { "--java-class", &o->java_class } };
     for (size_t k = 0; k < sizeof flags / sizeof *flags; k++) {
         const char *v = flag_value(job, flags[k].name, argc, argv, i);
         if (!v)

@@ -332,7 +332,7 @@ class Usage(Commands):
         self.assertIn("inspect", self.complete("aotc", ""))
         self.assertEqual(self.complete("aotc", "ver"), ["verify"])
         self.assertEqual(self.complete("aotc", "m.pt2", "--backend", "=", "t"), ["tcc"])
-        self.assertEqual(self.complete("aotc", "m.pt2", "--emit", "="), "so obj c graph loops".split())
+        self.assertEqual(self.complete("aotc", "m.pt2", "--emit", "="), "so jar obj c graph loops".split())
         self.assertEqual(self.complete("aotc", "ir", "m.gir", "--emit", "=", ""), "graph loops c".split())
         self.assertEqual(self.complete("aotc", "verify", "m.so", "--ag"), ["--against"])
         self.assertEqual(self.complete("aotc", "inspect", "m.so", "--j"), ["--json"])

@@ -68,7 +68,14 @@ public final class Tensor {
     public int rank() { return shape.length; }
     /** A copy. -1: not known before it is set, or before the first run. */
     public long[] shape() { return shape.clone(); }
-    public long size(int dim) { return shape[dim]; }
+
+    /** The size of one dimension; -1: not known yet. */
+    public long size(int dim) {
+        if (dim < 0 || dim >= shape.length)
+            throw misuse("has no dimension " + dim);
+        return shape[dim];
+    }
+
     /** How many elements; -1: some size is not known yet. */
     public long count() { return count; }
 
@@ -92,6 +99,13 @@ public final class Tensor {
     private void checkData() {
         if (!hasData)
             throw misuse("is " + (port.isNone() ? "None" : "a fixed number") + ", and has no elements to set or get");
+    }
+
+    private void checkElements() {
+        if (count < 0)
+            throw misuse(port.isInput() ? "has no sizes yet; resize it" : "has no elements before the first run");
+        if (extent > room)
+            throw misuse("has no elements, because what set them failed");
     }
 
     private void checkSizes(long[] wanted) {
@@ -400,8 +414,7 @@ public final class Tensor {
             checkData();
             if (!Elements.accepts(port.type(), element))
                 throw wrong(Status.DTYPE, element + "[" + length + "] to get it");
-            if (count < 0)
-                throw misuse("has no elements before the first run");
+            checkElements();
             if (at < 0 || length > count * port.type().parts() - at)
                 throw wrong(Status.SHAPE, element + "[" + length + "] to get " + count + " elements");
             Buffer from = view;
@@ -431,6 +444,10 @@ public final class Tensor {
     public void get(short[] to) { getAll(to, short.class); }
     public void get(byte[] to) { getAll(to, byte.class); }
     public void get(boolean[] to) { getAll(to, boolean.class); }
+
+    void getObject(Object array) {
+        getAll(array, array.getClass().getComponentType());
+    }
 
     /** All elements in a new array. */
     public float[] toFloats() { return (float[]) flat(float.class); }
@@ -490,8 +507,7 @@ public final class Tensor {
             checkData();
             if (Elements.element(view) != element)
                 throw wrong(Status.DTYPE, "a view of " + element);
-            if (count < 0)
-                throw misuse(port.isInput() ? "has no sizes yet; resize it" : "has no elements before the first run");
+            checkElements();
             if (port.isInput())
                 header.putLong(0, address); // whoever sees it may fill it
             return shown.clear().limit((int) (extent / Elements.unit(element)));
