@@ -213,6 +213,38 @@ typedef struct aotk_winograd {
  * = src[j * s_n + c * s_c + y * s_h + x * s_w] into (tile + 2)^2 * cin * n floats, n a multiple of 16: panels
  * as above, each holding its (tile + 2)^2 matrices cin x NR one after another. For the compiler itself. */
 
+/* ----------------------------------------------------- aotk_attention_f32: softmax(q k^T) v */
+
+/* y[b][i] = sum over j of w[i][j] * v[b][j], w[i] being the softmax of scale * q[b][i] . k[b][j] +
+ * mask[b][j][i]; with `causal` only of j <= i. Batches b are triples, of which q, k, v, the mask and
+ * y each have strides of their own, 0 where they repeat. No keys at all give 0; a query all of whose
+ * scores are -inf gives 0 if `zeros`, else NaN. A NaN or inf among a query's scores makes its row
+ * NaN. Scores are summed over e in ascending order, weights over blocks of 256 keys. */
+typedef struct aotk_attention {
+    const float *q, *k, *v;
+    const float *mask;                     /* added to the scores, or NULL */
+    float *y;
+    float *work;                           /* of this task: aotk_attention_work floats, 64-byte aligned */
+    aotk_i64 n0, n1, n2;                   /* extents of the batches */
+    aotk_i64 l, s, e, ev;                  /* queries, keys, elements of a key and of a value */
+    aotk_i64 q0, q1, q2, q_l, q_e;         /* strides of q along batches, queries and elements */
+    aotk_i64 k0, k1, k2, k_s, k_e;
+    aotk_i64 v0, v1, v2, v_s, v_e;
+    aotk_i64 mask0, mask1, mask2, mask_l, mask_s; /* fast where mask_l is 0 or 1 */
+    aotk_i64 y0, y1, y2, y_l;              /* elements are adjacent */
+    float scale;
+    int causal, zeros;
+    aotk_i64 task, tasks;
+} aotk_attention;
+
+/* The floats of `work`. */
+static inline AOTK_UNUSED aotk_i64 aotk_attention_work(const aotk_attention *p) {
+    aotk_i64 lanes = p->l < 64 ? (p->l + 15) / 16 * 16 : 64, width = (p->ev + 15) / 16 * 16;
+    aotk_i64 keys = p->s < 256 ? (p->s + 15) / 16 * 16 : 256;
+    aotk_i64 values = p->v_e == 1 && width == p->ev ? 0 : keys * width;
+    return lanes * (p->e + keys + width + 3) + values;
+}
+
 /* --------------------------------------------------- aotk_copy4_f32, aotk_zero_halo_f32: layout */
 
 /* dst[i0 * d[0] + i1 * d[1] + i2 * d[2] + i3 * d[3]] = src[i0 * s[0] + ...] for all i < n. Any
@@ -308,6 +340,7 @@ typedef struct aotk_routine {
     void AOTK_PASTE(aotk_pool_f32, suffix)(const aotk_pool *p);                                    \
     void AOTK_PASTE(aotk_depthwise_f32, suffix)(const aotk_depthwise *p);                          \
     void AOTK_PASTE(aotk_winograd_f32, suffix)(const aotk_winograd *p);                            \
+    void AOTK_PASTE(aotk_attention_f32, suffix)(const aotk_attention *p);                          \
     void AOTK_PASTE(aotk_copy4_f32, suffix)(const aotk_copy4 *p);                                  \
     void AOTK_PASTE(aotk_zero_halo_f32, suffix)(const aotk_halo *p);                        \
     AOTK_ROUTINES(AOTK_DECLARE_ROUTINE, suffix)

@@ -494,6 +494,8 @@ void lower_contract(Lower *l, Node *n, Buffer *out)
 {
     if (n->op == OP_conv)
         lower_conv(l, n, out);
+    else if (n->op == OP_attention)
+        lower_attention(l, n, out);
     else
         lower_matmul(l, n, out);
 }

@@ -419,7 +419,7 @@ static void choose_layout(Lower *l, Graph *g)
         }
     }
     for each_node (n, g)
-        for (uint32_t i = 0; i < n->out_count && (op_info[n->op].kind == ROUTINE || n->op == OP_loop); i++)
+        for (uint32_t i = 0; i < n->out_count && (op_info[n->op].kind == ROUTINE || n->op == OP_loop || n->op == OP_attention); i++)
             set[n->out[i]->id] = false; /* their results are dense */
 }
 

@@ -94,4 +94,6 @@ void lower_routine(Lower *l, Node *n, Buffer *const *out);
 /* contract.c */
 void lower_contract(Lower *l, Node *n, Buffer *out);
 bool lower_pool(Lower *l, Value *v, Buffer *out);   /* false: not a pooling that the kernel does */
+/* attention.c */
+void lower_attention(Lower *l, Node *n, Buffer *out);
 #endif

@@ -63,6 +63,7 @@ static const Idx *call_count(Work *w, const Stmt *s, Count what)
         int steps, flops;
     } calls[] = { { "aotk_igemm_f32", { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" }, 12, 2 },
                   { "aotk_winograd_f32", { "n", "oh", "ow", "cin", "cout" }, 3, 18 },
+                  { "aotk_attention_f32", { "n0", "n1", "n2", "l", "s", "e" }, 6, 4 },
                   { "aotk_depthwise_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 2 },
                   { "aotk_pool_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 0 },
                   { "aotk_copy4_f32", { "n[0]", "n[1]", "n[2]", "n[3]" }, 1, 0 } };

@@ -158,6 +158,26 @@ static bool infer_conv(Job *job, const Node *n, Type *out)
     return true;
 }
 
+/* As softmax(a b^T) c: the batch axes of all broadcast. */
+static bool infer_attention(Job *job, const Node *n, Type *out)
+{
+    Type r = n->in[0]->type;
+    for (uint32_t i = 1; i < n->in_count; i++) {
+        Type t = n->in[i]->type;
+        if (r.rank < 2 || t.rank < 2)
+            mismatch(job, n, &r, &t);
+        r.rank -= 2;
+        t.rank -= 2;
+        broadcast(job, n, &r, &t);
+        r.rank += 2;
+    }
+    const Type *a = &n->in[0]->type, *c = &n->in[2]->type;
+    r.dim[r.rank - 2] = a->dim[a->rank - 2];
+    r.dim[r.rank - 1] = c->dim[c->rank - 1];
+    *out = r;
+    return true;
+}
+
 static bool infer_cat(Job *job, const Node *n, Type *out)
 {
     Type r = n->in[0]->type;
@@ -211,6 +231,7 @@ bool type_infer(Job *job, const Node *n, Type *out)
     switch (n->op) {
     case OP_matmul: return infer_matmul(job, n, out);
     case OP_conv: return infer_conv(job, n, out);
+    case OP_attention: return infer_attention(job, n, out);
     case OP_permute: return infer_permute(n, out);
     case OP_cat: return infer_cat(job, n, out);
     case OP_take: *out = type_indexed(job, n, 1); return true;

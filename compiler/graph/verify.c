@@ -94,7 +94,9 @@ static const struct Need {
     { OP_softmax, "dim", 'a', 1 },         { OP_log_softmax, "dim", 'a', 1 },
     { OP_batch_norm, "eps", 'f', 1 },      { OP_layer_norm, "eps", 'f', 1 },
     { OP_layer_norm, "axes", 'n', 1 },     { OP_sdpa, "causal", 'i', 1 },
-    { OP_sdpa, "scale", 'f', 1 },          { OP_max_pool, "kernel", 'p', ANY },
+    { OP_sdpa, "scale", 'f', 1 },          { OP_attention, "scale", 'f', 1 },
+    { OP_attention, "causal", 'i', 1 },    { OP_attention, "zeros", 'i', 1 },
+    { OP_max_pool, "kernel", 'p', ANY },
     { OP_max_pool, "stride", 'p', KERNEL },     { OP_max_pool, "padding", 'n', KERNEL },
     { OP_max_pool, "dilation", 'p', KERNEL },   { OP_avg_pool, "kernel", 'p', ANY },
     { OP_avg_pool, "stride", 'p', KERNEL },     { OP_avg_pool, "padding", 'n', KERNEL },
@@ -185,6 +187,27 @@ static bool indices_fit(const Node *n, uint32_t first)
     return n->in_count == first + (uint32_t)axes && n->in[0]->type.rank - axes + rank <= MAX_RANK;
 }
 
+static bool may_agree(const Idx *a, const Idx *b)
+{
+    return a->lo <= b->hi && b->lo <= a->hi;
+}
+
+/* q[.., l, e], k[.., s, e], v[.., s, ev], mask[.., s or 1, l or 1]. */
+static bool attention_fits(const Node *n)
+{
+    const Idx *const *end[4] = { 0 }; /* the last two sizes of each */
+    for (uint32_t i = 0; i < n->in_count; i++) {
+        const Type *t = &n->in[i]->type;
+        if (i == 4 || t->rank < 2 || t->dtype != n->in[0]->type.dtype)
+            return false;
+        end[i] = t->dim + t->rank - 2;
+    }
+    for (int i = 0; i < 2 && end[3]; i++)
+        if (!idx_is(end[3][i], 1) && !may_agree(end[3][i], end[1 - i][0]))
+            return false;
+    return may_agree(end[0][1], end[1][1]) && may_agree(end[1][0], end[2][0]);
+}
+
 static bool ranks_fit(const Node *n)
 {
     const Type *out = &n->out[0]->type, *a = n->in_count ? &n->in[0]->type : NULL;
@@ -202,6 +225,7 @@ static bool ranks_fit(const Node *n)
     case OP_linear: return a->rank >= 1 && b->rank == 2;
     case OP_batch_norm: return a->rank >= 1 && b->rank == 1 && n->in[3]->type.rank == 1;
     case OP_layer_norm: return node_int(n, "axes", 0) <= a->rank;
+    case OP_attention: return attention_fits(n);
     case OP_sdpa: return a->rank >= 2 && b->rank == a->rank && n->in[2]->type.rank >= 2;
     case OP_max_pool:
     case OP_avg_pool: return a->rank == out->rank && (int)node_attr(n, "kernel")->n <= a->rank &&
@@ -307,6 +331,7 @@ static bool dtype_fits(Op op, DType d)
     case OP_div: return real || dtype_is_complex(d);
     case OP_atan2: case OP_copysign: case OP_logaddexp: case OP_hypot: case OP_nextafter:
     case OP_softmax: case OP_log_softmax: case OP_batch_norm: case OP_layer_norm: case OP_sdpa: return real;
+    case OP_attention: return d == DT_f32;
     case OP_gcd: case OP_shl: case OP_shr: case OP_parity: return integer;
     case OP_not: case OP_and: case OP_or: case OP_xor: return integer || d == DT_bool;
     case OP_any: case OP_all: return d == DT_bool;

@@ -143,13 +143,17 @@ static Value *sdpa(Build *b, const Node *n)
 {
     Value *q = n->in[0], *k = n->in[1], *v = n->in[2];
     int rank = q->type.rank, swap[MAX_RANK];
-    for (int i = 0; i < rank; i++)
-        swap[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
-    Value *s = build2(b, OP_matmul, q, build_permute(b, k, swap));
     double scale = node_float(n, "scale");
     int64_t e;
     if (scale == 0 && idx_is_const(q->type.dim[rank - 1], &e))
         scale = 1 / sqrt((double)e);
+    Value *tiled = scale == 0 ? NULL : build_attention(b, n->in, n->in_count > 3 ? n->in[3] : NULL, scale,
+                                                       node_int(n, "causal", 0) != 0, true);
+    if (tiled && type_same(&tiled->type, &n->out[0]->type))
+        return tiled;
+    for (int i = 0; i < rank; i++)
+        swap[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
+    Value *s = build2(b, OP_matmul, q, build_permute(b, k, swap));
     Value *factor =
         scale != 0 ? full_like(b, s, scale) : build1(b, OP_rsqrt, size_value(b, q->type.dim[rank - 1], s->type.dtype));
     s = build2(b, OP_mul, s, factor);

@@ -126,7 +126,7 @@ void pass_fuse_epilogue(Graph *g)
     for each_node (n, g) {
         for (uint32_t i = 0; i < n->region_count; i++)
             pass_fuse_epilogue(n->region[i]);
-        if (op_info[n->op].kind == CONTRACT && contract_is_tiled(n))
+        if ((n->op == OP_matmul || n->op == OP_conv) && contract_is_tiled(n))
             *vec_push(g->job, &todo) = n;
     }
     for (size_t i = todo.n; i-- > 0;) /* last first: of two convolutions that are added, the later one takes the sum */

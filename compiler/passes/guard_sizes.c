@@ -73,6 +73,24 @@ static void contraction(Guards *s, const Node *n)
             require(s, a->dim[a->rank - d], GUARD_EQ, b->dim[b->rank - d]);
 }
 
+static void attention(Guards *s, const Node *n)
+{
+    const Type *q = &n->in[0]->type, *key = &n->in[1]->type, *v = &n->in[2]->type, *out = &n->out[0]->type;
+    require(s, q->dim[q->rank - 1], GUARD_EQ, key->dim[key->rank - 1]);
+    require(s, key->dim[key->rank - 2], GUARD_EQ, v->dim[v->rank - 2]);
+    const Type *m = n->in_count > 3 ? &n->in[3]->type : NULL;
+    if (m && !idx_is(m->dim[m->rank - 2], 1))
+        require(s, m->dim[m->rank - 2], GUARD_EQ, key->dim[key->rank - 2]);
+    if (m && !idx_is(m->dim[m->rank - 1], 1))
+        require(s, m->dim[m->rank - 1], GUARD_EQ, q->dim[q->rank - 2]);
+    for (uint32_t i = 0; i < n->in_count; i++) {
+        const Type *t = &n->in[i]->type;
+        for (int d = 3; d <= t->rank; d++)
+            if (!idx_is(t->dim[t->rank - d], 1))
+                require(s, t->dim[t->rank - d], GUARD_EQ, out->dim[out->rank - d]);
+    }
+}
+
 static void guard_graph(Graph *top, Graph *g)
 {
     Job *job = top->job;
@@ -89,7 +107,9 @@ static void guard_graph(Graph *top, Graph *g)
             require(&s, type_count(job, &n->in[0]->type), GUARD_EQ, type_count(job, t));
         if (n->op == OP_slice)
             within(&s, n);
-        if (kind == CONTRACT)
+        if (n->op == OP_attention)
+            attention(&s, n);
+        else if (kind == CONTRACT)
             contraction(&s, n);
         if (kind == GATHER || kind == SCATTER)
             agree(&s, n->in + n->in_count - node_attr(n, "axes")->n, (uint32_t)node_attr(n, "axes")->n, NULL);

@@ -217,7 +217,7 @@ bool contract_is_tiled(const Node *n)
     int64_t cin, cout, groups;
     if (n->out[0]->type.dtype != DT_f32)
         return false;
-    if (n->op == OP_matmul)
+    if (n->op == OP_matmul || n->op == OP_attention)
         return true;
     const Type *w = &n->in[1]->type;
     groups = node_int(n, "groups", 0);

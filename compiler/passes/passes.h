@@ -47,6 +47,9 @@ bool value_is_full(const Value *v, double *number);
 void *tensor_dense(Job *job, const Tensor *t, size_t *bytes);
 /* A constant seen through views as strided elements of its storage; false: it is none, or the views merge axes. */
 bool const_view(const Value *v, Tensor *out);
+/* Attention of q, k and v with a mask or NULL, bool or added, that broadcasts to the scores; NULL: their types or sizes
+ * are none that the tiled kernel knows. */
+Value *build_attention(Build *b, Value *const *qkv, Value *mask, double scale, bool causal, bool zeros);
 /* Whether a CONTRACT node runs as tiled kernels (f32, constant convolution weights); else lowering makes loops. */
 bool contract_is_tiled(const Node *n);
 /* A convolution of each channel by a filter of its own. */

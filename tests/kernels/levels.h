@@ -22,6 +22,7 @@ typedef struct {
     void (*pool)(const aotk_pool *);
     void (*depthwise)(const aotk_depthwise *);
     void (*winograd)(const aotk_winograd *);
+    void (*attention)(const aotk_attention *);
     void (*copy4)(const aotk_copy4 *);
     void (*zero_halo)(const aotk_halo *);
 } level;
@@ -29,7 +30,8 @@ typedef struct {
 #define LEVEL(name, needs)                                                                         \
     {#name,                 needs,                aotk_pack_f32##name, aotk_pack_conv_f32##name,   \
      aotk_igemm_f32##name,  aotk_pool_f32##name,  aotk_depthwise_f32##name,                        \
-     aotk_winograd_f32##name, aotk_copy4_f32##name,  aotk_zero_halo_f32##name}
+     aotk_winograd_f32##name, aotk_attention_f32##name,                                            \
+     aotk_copy4_f32##name,  aotk_zero_halo_f32##name}
 
 static const level levels[] = {
     LEVEL(_strict, 0),

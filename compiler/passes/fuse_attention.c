@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* Takes and leaves imported graphs.  matmul(softmax(matmul(q, k^T) * scale + mask), v) becomes `attention`, where
+ * nobody else reads what lies between: the tiled kernel never stores the scores as a whole.  The scale may stand on q
+ * or k, the mask may be added or chosen by (where).  decompose makes the same of `sdpa`.  Cost: one walk. */
+#include "passes.h"
+#include <math.h>
+#include <string.h>
+
+/* ---- the operator ------------------------------------------------------------------------------------- */
+
+static Value *turned(Build *b, Value *v)
+{
+    int dims[MAX_RANK], rank = v->type.rank;
+    for (int i = 0; i < rank; i++)
+        dims[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
+    return build_permute(b, v, dims);
+}
+
+/* A mask as the operator takes it: f32, added, a row for each key. */
+static Value *mask_operand(Build *b, Value *mask)
+{
+    while (mask->kind == VALUE_NODE && mask->def->op == OP_expand)
+        mask = mask->def->in[0];
+    const Idx *one = idx_const(b->g->job, 1), *dim[2] = { one, mask->type.rank == 1 ? mask->type.dim[0] : one };
+    if (mask->type.rank < 2)
+        mask = build_reshape(b, mask, 2, dim);
+    if (mask->type.dtype == DT_bool)
+        mask = build3(b, OP_where, mask, build_full(b, DT_f32, 0), build_full(b, DT_f32, -INFINITY));
+    return turned(b, mask);
+}
+
+/* Each axis of t is 1 or as long as the other's, from the last backwards; `skip` axes are not looked at. */
+static bool spreads_to(const Type *t, const Type *to, int skip)
+{
+    for (int i = 1 + skip; i <= t->rank; i++)
+        if (!idx_is(t->dim[t->rank - i], 1) && (i > to->rank || t->dim[t->rank - i] != to->dim[to->rank - i]))
+            return false;
+    return true;
+}
+
+Value *build_attention(Build *b, Value *const *qkv, Value *mask, double scale, bool causal, bool zeros)
+{
+    Value *in[4] = { qkv[0], qkv[1], qkv[2], mask };
+    Type scores = { .dtype = DT_f32 }; /* the batch axes of all, queries, keys */
+    for (int i = 0; i < 3; i++)
+        if (in[i]->type.rank < 2 || in[i]->type.dtype != DT_f32)
+            return NULL;
+    for (int i = 0; i < 3; i++)
+        scores.rank = in[i]->type.rank > scores.rank ? in[i]->type.rank : scores.rank;
+    for (int d = 0; d < scores.rank; d++) {
+        scores.dim[d] = idx_const(b->g->job, 1);
+        for (int i = 0; i < 3; i++) {
+            int at = d - (scores.rank - in[i]->type.rank);
+            if (at >= 0 && !idx_is(in[i]->type.dim[at], 1))
+                scores.dim[d] = in[i]->type.dim[at];
+        }
+    }
+    const Type *q = &in[0]->type, *k = &in[1]->type, *v = &in[2]->type;
+    scores.dim[scores.rank - 2] = q->dim[q->rank - 2];
+    scores.dim[scores.rank - 1] = k->dim[k->rank - 2];
+    for (int i = 0; i < 3; i++)
+        if (!spreads_to(&in[i]->type, &scores, 2))
+            return NULL;
+    if (q->dim[q->rank - 1]->op != IDX_CONST || v->dim[v->rank - 1]->op != IDX_CONST) /* scratch memory is planned */
+        return NULL;
+    if (q->dim[q->rank - 1] != k->dim[k->rank - 1] || k->dim[k->rank - 2] != v->dim[v->rank - 2])
+        return NULL;
+    if (mask && ((mask->type.dtype != DT_bool && mask->type.dtype != DT_f32) || !spreads_to(&mask->type, &scores, 0)))
+        return NULL;
+    if (mask)
+        in[3] = mask_operand(b, mask);
+    Job *job = b->g->job;
+    Attr at[3] = { attr_int(job, "causal", causal), attr_float(job, "scale", scale), attr_int(job, "zeros", zeros) };
+    return build(b, OP_attention, in, mask ? 4 : 3, NULL, at, 3);
+}
+
+/* ---- the pattern -------------------------------------------------------------------------------------- */
+
+/* The node that makes v, if it is of this kind and nobody else reads v. */
+static Node *only(const Value *v, Op op)
+{
+    return v->kind == VALUE_NODE && v->uses == 1 && v->def->op == op ? v->def : NULL;
+}
+
+/* A 0-d or broadcast number, or a constant of one element. */
+static bool is_number(const Value *v, double *x)
+{
+    int64_t count;
+    if (value_is_full(v, x))
+        return true;
+    const Tensor *t = v->kind == VALUE_CONST ? v->tensor : NULL;
+    if (!t || !t->storage || t->dtype != DT_f32 || !type_static(&v->type, &count) || count != 1)
+        return false;
+    float one;
+    memcpy(&one, t->storage->bytes + (size_t)t->offset * sizeof one, sizeof one);
+    *x = (double)one;
+    return true;
+}
+
+/* v is x times a number: x, and the number in *scale; else NULL. */
+static Value *unscaled(Value *v, double *scale)
+{
+    double x;
+    Node *mul = only(v, OP_mul), *div = only(v, OP_div);
+    for (uint32_t i = 0; mul && i < 2; i++)
+        if (is_number(mul->in[1 - i], &x) && type_same(&mul->in[i]->type, &v->type) && isfinite(x)) {
+            *scale *= x;
+            return mul->in[i];
+        }
+    if (!div || !is_number(div->in[1], &x) || !type_same(&div->in[0]->type, &v->type) || x == 0 || !isfinite(1 / x))
+        return NULL;
+    *scale /= x;
+    return div->in[0];
+}
+
+/* An operand whose scale stands before views of it: the views then read the unscaled value. */
+static Value *without_scale(Build *b, Value *v, double *scale)
+{
+    Value *x = unscaled(v, scale);
+    if (x)
+        return x;
+    Node *n = v->kind == VALUE_NODE && v->uses == 1 ? v->def : NULL;
+    if (!n || (n->op != OP_reshape && n->op != OP_permute && n->op != OP_expand))
+        return v;
+    x = without_scale(b, n->in[0], scale);
+    return x == n->in[0] ? v : build(b, n->op, &x, 1, &v->type, n->attrs.at, n->attrs.n);
+}
+
+typedef struct Match {
+    Value *q, *k, *mask; /* of the first product, k turned; mask: NULL, or what is added */
+    Type product;        /* its type, which may have other batch axes than the scores have later */
+    double scale;
+    bool scaled; /* on the way to it: a mask below would be scaled too */
+    int depth;
+} Match;
+
+/* The same matrices in other batch axes: what v was reshaped from. */
+static Value *unbatched(Value *v)
+{
+    for (Node *n; (n = only(v, OP_reshape)); v = n->in[0]) {
+        const Type *in = &n->in[0]->type, *out = &v->type;
+        if (in->rank < 2 || out->rank < 2 || in->dim[in->rank - 1] != out->dim[out->rank - 1] ||
+            in->dim[in->rank - 2] != out->dim[out->rank - 2])
+            break;
+    }
+    return v;
+}
+
+static Value *also(Build *b, Value *mask, Value *m)
+{
+    return mask ? build2(b, OP_add, mask, m->type.dtype == DT_f32 ? m : build_cast(b, m, DT_f32)) : m;
+}
+
+/* From masked scores down to their product.  What `where` gives instead of a score must be so low that nothing is left
+ * of a score that is added to it. */
+static bool match_scores(Build *b, Value *v, Match *m)
+{
+    double low;
+    v = unbatched(v);
+    Node *product = only(v, OP_matmul), *add = only(v, OP_add), *where = only(v, OP_where);
+    if (product) {
+        m->q = product->in[0];
+        m->k = product->in[1];
+        m->product = v->type;
+        return product->in_count == 2;
+    }
+    if (++m->depth > 8)
+        return false;
+    double scale = 1;
+    Value *x = unscaled(v, &scale);
+    if (x) {
+        m->scaled = true;
+        m->scale *= scale;
+        return match_scores(b, x, m);
+    }
+    for (uint32_t i = 0; add && !m->scaled && i < 2; i++)
+        if (type_same(&add->in[i]->type, &v->type) && match_scores(b, add->in[i], m)) {
+            m->mask = also(b, m->mask, add->in[1 - i]);
+            return true;
+        }
+    for (uint32_t i = 1; where && !m->scaled && i < 3; i++)
+        if (is_number(where->in[3 - i], &low) && low <= -1e30 && type_same(&where->in[i]->type, &v->type) &&
+            match_scores(b, where->in[i], m)) {
+            Value *zero = build_full(b, DT_f32, 0), *least = build_full(b, DT_f32, low);
+            m->mask = also(b, m->mask, build3(b, OP_where, where->in[0], i == 1 ? zero : least, i == 1 ? least : zero));
+            return true;
+        }
+    return false;
+}
+
+/* v, a matrix for each of from's batch axes, for each of to's. */
+static Value *rebatched(Build *b, Value *v, const Type *from, const Type *to)
+{
+    Type t = v->type;
+    bool same = from->rank == to->rank, whole = t.rank == from->rank;
+    for (int i = 0; i < from->rank - 2; i++) {
+        same = same && from->dim[i] == to->dim[i];
+        whole = whole && t.dim[i] == from->dim[i];
+    }
+    if (same || !whole)
+        return same ? v : NULL;
+    const Idx *dim[MAX_RANK];
+    memcpy(dim, to->dim, sizeof dim);
+    dim[to->rank - 2] = t.dim[t.rank - 2];
+    dim[to->rank - 1] = t.dim[t.rank - 1];
+    return build_reshape(b, v, to->rank, dim);
+}
+
+/* where(the greatest score is -inf, 0, softmax): what safe softmax is read as. */
+static Value *safe_softmax(Value *v)
+{
+    double zero;
+    Node *where = only(v, OP_where);
+    if (!where || !is_number(where->in[1], &zero) || zero != 0 || !type_same(&where->in[2]->type, &v->type))
+        return NULL;
+    Node *eq = only(where->in[0], OP_eq), *shape = eq ? only(eq->in[0], OP_reshape) : NULL;
+    Node *most = shape ? only(shape->in[0], OP_amax) : NULL;
+    Node *soft = only(where->in[2], OP_softmax);
+    double none;
+    bool fits = most && soft && is_number(eq->in[1], &none) && none == -INFINITY && most->in[0] == soft->in[0] &&
+                node_attr(most, "dims")->n == 1 && node_int(most, "dims", 0) == node_int(soft, "dim", 0);
+    return fits && most->in[0]->uses == 2 ? where->in[2] : NULL;
+}
+
+static Value *match_attention(Build *b, Node *n)
+{
+    Value *weights = unbatched(n->in[0]), *safe = safe_softmax(weights);
+    Node *soft = only(safe ? safe : weights, OP_softmax);
+    if (n->in_count != 2 || n->out[0]->type.dtype != DT_f32 || !soft ||
+        node_int(soft, "dim", 0) != soft->out[0]->type.rank - 1)
+        return NULL;
+    Match m = { .scale = 1 };
+    Value *scores = soft->in[0];
+    if (safe)
+        scores->uses--; /* its maximum goes with it */
+    bool matched = scores->type.rank >= 2 && match_scores(b, scores, &m);
+    if (safe)
+        scores->uses++;
+    if (!matched)
+        return NULL;
+    const Type *t = &scores->type;
+    Value *in[3] = { rebatched(b, without_scale(b, m.q, &m.scale), &m.product, t),
+                     rebatched(b, without_scale(b, turned(b, m.k), &m.scale), &m.product, t),
+                     rebatched(b, n->in[1], &n->in[0]->type, t) };
+    Value *r = in[0] && in[1] && in[2] ? build_attention(b, in, m.mask, m.scale, false, safe) : NULL;
+    if (!r)
+        return NULL;
+    Type whole = n->out[0]->type;
+    bool fits = r->type.dim[r->type.rank - 1] == whole.dim[whole.rank - 1];
+    for (int i = 0; i < r->type.rank - 1; i++)
+        fits = fits && r->type.dim[i] == t->dim[i];
+    return fits ? build_reshape(b, r, whole.rank, whole.dim) : NULL;
+}
+
+void pass_fuse_attention(Graph *g)
+{
+    graph_count_uses(g);
+    for (Node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        for (uint32_t i = 0; i < n->region_count; i++)
+            pass_fuse_attention(n->region[i]);
+        Build b = { g, n, n->origin, n->out[0]->name };
+        Value *v = n->op == OP_matmul ? match_attention(&b, n) : NULL;
+        if (!v)
+            continue;
+        graph_swap_names(g, v, n->out[0]);
+        graph_replace(g, n->out[0], v);
+        graph_remove(g, n);
+        graph_count_uses(g);
+    }
+}
