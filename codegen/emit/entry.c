@@ -175,6 +175,14 @@ static void json_ports(Text *out, const Port *at, size_t n)
     text_add(out, "]");
 }
 
+static void json_text(Text *out, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    text_add(out, ",\"%s\":", key);
+    quote_json(out, value);
+}
+
 const char *artifact_metadata(const Artifact *a, const char *levels, const char *extra)
 {
     Text t;
@@ -191,6 +199,9 @@ const char *artifact_metadata(const Artifact *a, const char *levels, const char 
         json_ports(&t, p->g->inputs.at, p->g->inputs.n);
         text_add(&t, ",\"outputs\":");
         json_ports(&t, p->g->outputs.at, p->g->outputs.n);
+        json_text(&t, "in_spec", p->g->in_spec);
+        json_text(&t, "out_spec", p->g->out_spec);
+        json_text(&t, "arg_names", p->g->arg_names);
         text_add(&t, ",\"kernels\":[");
         for (size_t k = 0; k < p->kernels.n; k++) {
             const Kernel *at = p->kernels.at[k];

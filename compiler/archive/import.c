@@ -234,6 +234,25 @@ static void leaf_names(Import *m, const Json *spec, const char *path, Sym *out, 
     }
 }
 
+static Sym text_of(Import *m, const Json *v)
+{
+    return v && json_is_string(v) ? sym(m->job, json_string(m->job, v, m->where)) : NULL;
+}
+
+/* What the archive says of the signature in Python, for hosts. */
+static void import_signature(Import *m, const Json *module)
+{
+    const Json *signature = json_get(json_first(json_get(module, "module_call_graph")), "signature");
+    const Json *names = json_get(signature, "forward_arg_names");
+    Text t;
+    m->top->in_spec = text_of(m, json_get(signature, "in_spec"));
+    m->top->out_spec = text_of(m, json_get(signature, "out_spec"));
+    text_init(&t, m->job);
+    for (const Json *n = json_first(names); n; n = json_next(n))
+        text_add(&t, "%s%s", n == json_first(names) ? "" : ",", json_is_string(n) ? text_of(m, n) : "");
+    m->top->arg_names = t.n ? sym(m->job, t.at) : NULL;
+}
+
 static size_t output_names(Import *m, const Json *module, Sym *out, size_t room)
 {
     const Json *entry = json_first(json_get(module, "module_call_graph"));
@@ -371,6 +390,7 @@ Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, Import
     import_inputs(&m, need_array(&m, signature, "input_specs"));
     m.late = true;
     import_nodes(&m);
+    import_signature(&m, module);
     import_outputs(&m, module, need_array(&m, signature, "output_specs"));
     import_range_guards(&m);
     return options->states.n > states && import_is_stale(m.top, options)

@@ -118,6 +118,9 @@ typedef struct Guard {
 struct Graph {
     Job *job;
     Sym name;
+    /* How Python nests arguments and results, as the archive writes it (pytree, JSON), and the arguments' names
+     * ("a,b"); NULL: it does not say.  For hosts; nothing here reads them. */
+    Sym in_spec, out_spec, arg_names;
     Node *first, *last;
     VEC(Port) inputs;       /* in signature order; tensors' values are VALUE_INPUT */
     VEC(Port) outputs;
