@@ -50,6 +50,11 @@ file(RELATIVE_PATH AOTC_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /pre
 configure_file(cmake/aotc.pc.in ${CMAKE_BINARY_DIR}/aotc.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/aotc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+# ---- inside the Python package (pyproject.toml) ----------------------------------------------------------
+
+install(PROGRAMS $<TARGET_FILE:aotc> DESTINATION aotc/bin COMPONENT python EXCLUDE_FROM_ALL)
+install(FILES $<TARGET_FILE:aotrt_shared> DESTINATION aotc/lib RENAME libaotrt.so COMPONENT python EXCLUDE_FROM_ALL)
+
 # ---- packages --------------------------------------------------------------------------------------------
 
 set(CPACK_GENERATOR TGZ DEB)

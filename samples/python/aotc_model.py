@@ -5,10 +5,11 @@
     model = aotc_model.load("model.so")
     probabilities, = model([image])             # list of arrays in, list of arrays out
 
-The arrays of the result stay valid until the next call of the same method. Inputs must have the
-model's element types (bfloat16 travels as uint16); they are used where they lie if they are laid
-out as the model asks for, else copied. A model object serves one thread at a time; load it once
-per thread, the constants are shared.
+The arrays of the result stay valid until the next call of the same method, unless the model was
+loaded with fresh=True: then every call makes new ones. Inputs are arrays, or tensors of any library
+that speaks DLPack, of the model's element types (bfloat16 travels as uint16); they are used where
+they lie if they are laid out as the model asks for, else copied. A model object serves one thread at
+a time; load it once per thread, the constants are shared. An artifact may also be given as bytes.
 
     model.inputs, model.outputs                 # names, types, sizes
     model.metadata                              # what the compiler recorded
@@ -42,12 +43,27 @@ STATUS = ("ok", "wrong argument", "wrong element type", "rank, size or guard vio
 
 
 class ModelError(RuntimeError):
-    """A status other than 0, with the model's own words."""
+    """A status other than 0, with the model's own words. What is wrong with an input is also a TypeError
+    or a ValueError."""
 
     def __init__(self, status: int, text: str):
         self.status = status
         known = STATUS[status] if 0 <= status < len(STATUS) else f"status {status}"
         super().__init__(text or known)
+
+
+class InputTypeError(ModelError, TypeError):
+    """An input that is no tensor, has another element type, or too few or too many of them."""
+
+    def __init__(self, text: str, status: int = 2):
+        super().__init__(status, text)
+
+
+class InputValueError(ModelError, ValueError):
+    """An input of another rank or layout."""
+
+    def __init__(self, text: str, status: int = 3):
+        super().__init__(status, text)
 
 
 # ---- aot.h ---------------------------------------------------------------------------------------
@@ -125,9 +141,32 @@ def check_whole(path: Path) -> None:
                                     f"{offset + length}, the file at {size}")
 
 
+def memory_file(data) -> int:
+    """An open file without a name on any disk."""
+    file = os.memfd_create("model.so")
+    view = memoryview(data)
+    while len(view):
+        view = view[os.write(file, view):]
+    return file
+
+
+SEEN: dict[str, list] = {}                              # the files that were opened by each path
+
+
+def spelled(path: Path) -> str:
+    """The loader knows files by their paths: one that replaced another needs a path of its own."""
+    whole = path.absolute()
+    facts = os.stat(whole)
+    known = SEEN.setdefault(str(whole), [])
+    this = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    if this not in known:
+        known.append(this)
+    return f"{whole.parent}/{'./' * known.index(this)}{whole.name}"
+
+
 def ask_entry(path: Path, isa: str | None):
     """The library and its table; both are needed as long as the model lives."""
-    library = ctypes.CDLL(str(path.absolute()))
+    library = ctypes.CDLL(spelled(path))
     try:
         entry = ENTRY(("aot_entry", library))
     except AttributeError:
@@ -162,13 +201,18 @@ def map_segments(table, folder: Path):
     return bases, maps
 
 
+def library_places() -> list:
+    """Where libaotrt.so may be."""
+    if os.environ.get("AOTRT_LIBRARY"):
+        return [Path(os.environ["AOTRT_LIBRARY"])]
+    here = Path(__file__).resolve().parent
+    return [Path(__file__).parent / p / "libaotrt.so" for p in (".", "lib")] \
+        + [here / "../../build" / p / "libaotrt.so" for p in ("lib", "release/lib")]
+
+
 def load_pool(threads: int):
     """libaotrt's thread pool as (library, handle, workers); (None, None, 1) without it."""
-    here = Path(__file__).resolve().parent
-    places = [here / "libaotrt.so"] + [here / "../../build" / p / "libaotrt.so"
-                                       for p in ("runtime-stub", ".", "lib")]
-    if os.environ.get("AOTRT_LIBRARY"):
-        places = [Path(os.environ["AOTRT_LIBRARY"])]
+    places = library_places()
     for place in places if threads > 1 else []:
         if not place.exists():
             continue
@@ -190,6 +234,47 @@ def aligned(size: int) -> np.ndarray:
     raw = np.empty(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start:start + size]
+
+
+get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+get_pointer.restype, get_pointer.argtypes = address, [ctypes.py_object, text_t]
+
+
+def borrow(tensor) -> np.ndarray:
+    """A view of a tensor that speaks DLPack, whose memory stays its own; bfloat16 is seen as uint16."""
+    kind, _ = tensor.__dlpack_device__()
+    if kind != 1:
+        raise InputTypeError(f"a tensor in the memory of DLPack device {kind}: move it to the processor's")
+    try:
+        capsule = tensor.__dlpack__()
+    except (BufferError, RuntimeError) as error:        # PyTorch: requires_grad, a lazy conjugate
+        raise InputTypeError(f"a tensor that cannot be shared: {error}") from None
+    t = Tensor.from_address(get_pointer(capsule, b"dltensor"))
+    code = (t.dtype.code, t.dtype.bits)
+    if code not in NUMPY or t.dtype.lanes != 1:
+        raise InputTypeError(f"NumPy has no element type {code}")
+    dtype, shape = np.dtype(NUMPY[code]), tuple((i64 * t.ndim).from_address(t.shape)) if t.ndim else ()
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    strides = tuple(s * dtype.itemsize for s in (i64 * t.ndim).from_address(t.strides)) \
+        if t.ndim and t.strides else None
+    extent = dtype.itemsize + sum((n - 1) * s for n, s in zip(shape, strides)) if strides \
+        else dtype.itemsize * int(np.prod(shape))
+    memory = (ctypes.c_char * extent).from_address(t.data + t.byte_offset)
+    memory.capsule = capsule                            # which keeps the tensor's memory
+    return np.ndarray(shape, dtype, memory, strides=strides)
+
+
+def as_array(value, dtype) -> np.ndarray:
+    """Numbers and lists become arrays of the model's type, where that loses nothing but precision."""
+    if hasattr(value, "__dlpack__") and not isinstance(value, np.generic):
+        return borrow(value)
+    array = np.asarray(value)
+    if isinstance(value, np.generic) or hasattr(value, "__array__"):
+        return array
+    if not np.can_cast(array.dtype, dtype, "same_kind"):
+        raise InputTypeError(f"expected {dtype}, given {value!r}")
+    return array.astype(dtype)
 
 
 class Info:
@@ -272,14 +357,16 @@ class Method:
     def __call__(self, arrays) -> list:
         last, shapes = self._last, self._shapes
         if len(arrays) != len(last):
-            raise TypeError(f"{self.name} takes {len(last)} inputs, given {len(arrays)}: "
-                            + ", ".join(map(repr, (self.inputs[i] for i in self._given))))
+            raise InputTypeError(f"{self.name} takes {len(last)} inputs, given {len(arrays)}: "
+                                 + ", ".join(map(repr, (self.inputs[i] for i in self._given))), 1)
         for i, array in enumerate(arrays):
             if array is last[i] and self._used[i] is array and array.shape == shapes[i]:
                 continue                        # the very array of the last call
             self._take(i, array)
         if self._stale:
             self._replan()
+        elif self.model.fresh:
+            self._renew()
         elif self._variable:
             self._say_room()
         status = self._step(self._address)
@@ -292,19 +379,19 @@ class Method:
         dtype, strides = self._expected[i]
         original, self._last[i] = array, None           # a refused array must not look known
         if not isinstance(array, np.ndarray):
-            array = np.asarray(array, dtype) if np.isscalar(array) else np.asarray(array)
+            array = as_array(array, dtype)
         port = self._given[i]
         info = self.inputs[port]
         if array.dtype != dtype:
-            raise TypeError(f"input {i} ({info!r}): expected {dtype}, given {array.dtype}")
+            raise InputTypeError(f"input {i} ({info!r}): expected {dtype}, given {array.dtype}")
         if array.ndim != info.ndim:
-            raise ValueError(f"input {i} ({info!r}): expected {info.ndim} dimensions, "
-                             f"given {array.ndim}")
+            raise InputValueError(f"input {i} ({info!r}): expected {info.ndim} dimensions, "
+                                  f"given {array.ndim}")
         flags = array.flags
         fits = flags.c_contiguous if strides is None else array.strides == strides
         if info.flags & MUTATED and not (fits and flags.writeable):
-            raise ValueError(f"input {i} ({info!r}) is written by the run: it must be writeable "
-                             f"and laid out as the model asks for ({strides or 'row-major'})")
+            raise InputValueError(f"input {i} ({info!r}) is written by the run: it must be writeable "
+                                  f"and laid out as the model asks for ({strides or 'row-major'})", 4)
         if not fits:
             array = self._copied(array, strides)
         tensors, sizes = self._tensors[0]
@@ -330,6 +417,8 @@ class Method:
     def _replan(self) -> None:
         """New shapes: plans, makes room, makes the arrays of the result."""
         self._error.value = b""
+        if self.model.fresh:
+            self._memory = [aligned(0) for _ in self.outputs]
         status = self._plan(self._address)
         if status:
             self._fail(status)
@@ -354,6 +443,15 @@ class Method:
     def _new_output(self, i: int, size: int) -> None:
         self._memory[i] = aligned(size)
         self._tensors[1][0][i].data = self._memory[i].ctypes.data
+
+    def _renew(self) -> None:
+        """The last results are the caller's: other memory for the next ones."""
+        for i, memory in enumerate(self._memory):
+            if memory.size:
+                self._new_output(i, memory.size)
+        self._say_room()
+        if not self._variable:
+            self._results = [self._array(i) for i in range(len(self.outputs))]
 
     def _say_room(self) -> None:
         for i, memory in enumerate(self._memory):
@@ -396,14 +494,37 @@ class Method:
 class Model:
     """A model on its state. Calling it calls the default method: forward, or the only one."""
 
-    def __init__(self, path, threads: int = 1, isa: str | None = None):
-        path = Path(path)
+    def __init__(self, path, threads: int = 1, isa: str | None = None, fresh: bool = False):
+        self.fresh = fresh
+        if isinstance(path, (bytes, bytearray, memoryview)):
+            file = memory_file(path)
+            try:
+                self._open(Path(f"/proc/self/fd/{file}"), threads, isa)
+            finally:
+                os.close(file)
+        else:
+            self._open(Path(path), threads, isa)
+
+    def _open(self, path: Path, threads: int, isa: str | None) -> None:
         check_whole(path)
         self._library, self._table = ask_entry(path, isa)
         table = self._table
         self.name, self.isa = table.name.decode(), table.isa.decode()
         self.metadata = json.loads(table.metadata.decode()) if table.metadata else {}
         self._bases, self._maps = map_segments(table, path.parent)
+        self._start(threads)
+
+    def another(self) -> "Model":
+        """The same open artifact for another thread, with a state of its own."""
+        other = object.__new__(Model)
+        other.fresh, other._library, other._table = self.fresh, self._library, self._table
+        other.name, other.isa, other.metadata = self.name, self.isa, self.metadata
+        other._bases, other._maps = self._bases, self._maps
+        other._start(self.threads)
+        return other
+
+    def _start(self, threads: int) -> None:
+        table = self._table
         self._aotrt, self._pool, self.threads = load_pool(threads)
         self._loop = ctypes.cast(self._aotrt.aot_pool_parallel_for, address).value \
             if self.threads > 1 else None
@@ -421,8 +542,8 @@ class Model:
             self._forward = self._default.__call__
 
     def _forward(self, arrays):
-        raise TypeError(f"{self.name} has no default method; "
-                        f"use .method(name) with one of: {', '.join(self.method_names)}")
+        raise InputTypeError(f"{self.name} has no default method; "
+                             f"use .method(name) with one of: {', '.join(self.method_names)}", 1)
 
     def __call__(self, arrays) -> list:
         return self._forward(arrays)
@@ -457,9 +578,9 @@ class Model:
             self._pool = None
 
 
-def load(path, threads: int = 1, isa: str | None = None) -> Model:
-    """Opens an artifact. isa forces a level, as "x86-64-v3"."""
-    return Model(path, threads, isa)
+def load(path, threads: int = 1, isa: str | None = None, fresh: bool = False) -> Model:
+    """Opens an artifact. isa forces a level, as "x86-64-v3"; fresh: each call makes new outputs."""
+    return Model(path, threads, isa, fresh)
 
 
 # ---- Command line --------------------------------------------------------------------------------

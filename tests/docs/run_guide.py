@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Follows a guide: run_guide.py GUIDE.md --build DIR [--file NAME=PATH ...] [--all]
+"""Follows a guide: run_guide.py GUIDE.md [--build DIR] [--all]
 
-The blocks of the page are done in order in an empty folder that holds the files given:
+The blocks of the page are done in order in an empty folder:
+
+    <!-- uses: NAME PATH -->   the folder holds that file of this repository
 
     <!-- file: NAME -->     the next block is that file
     ```sh                   run by bash; $BUILD is the folder aotc was built in, and its programs are on the path
@@ -95,12 +97,12 @@ def follow(page, every):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("guide", type=Path)
-    parser.add_argument("--build", type=Path, required=True)
-    parser.add_argument("--file", action="append", default=[])
+    parser.add_argument("--build", type=Path, default=Path("build/release"))
     parser.add_argument("--all", action="store_true")
     args = parser.parse_args()
     page = args.guide.read_text()
-    files = [(name, Path(path).resolve()) for name, path in (pair.split("=", 1) for pair in args.file)]
+    root = Path(__file__).resolve().parents[2]
+    files = [(name, root / path) for name, path in re.findall(r"^<!-- uses: (\S+) (\S+) -->$", page, re.M)]
     build = args.build.resolve()
     os.environ["BUILD"] = str(build)
     os.environ["PATH"] = f"{build / 'bin'}:{os.environ['PATH']}"

@@ -61,6 +61,23 @@ class Toy(unittest.TestCase):
         self.assertTrue((first == copy).all())
         self.assertEqual(first.ctypes.data % 64, 0)
 
+    def test_fresh_results_stay(self):
+        model = aotc_model.load(FOLDER / "toy.so", fresh=True)
+        kept = [(n, model([np.full((n, 4), n, np.float32)])[0]) for n in (1, 5, 5, 64, 2)]
+        for n, y in kept:
+            np.testing.assert_array_equal(y, np.full((n, 4), 2 * n + 1))
+        call, kept = model.method("nonzero"), []
+        for n in (4, 5000, 4, 0, 5000):
+            kept.append((n, call([np.ones(n, np.float32)])[0]))
+        for n, found in kept:
+            np.testing.assert_array_equal(found, np.arange(n))
+
+    def test_another_for_another_thread(self):
+        other = self.model.another()
+        self.model.method("accumulate")([floats(1, 2, 3, 4)])
+        self.assertEqual(other.state.view(np.float32)[0], 100)
+        self.check_forward(np.ones((2, 4), np.float32), other)
+
     def test_errors_and_recovery(self):
         x = np.ones((2, 4), np.float32)
         with self.assertRaisesRegex(TypeError, "expected float32, given float64"):

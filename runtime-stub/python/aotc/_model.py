@@ -1,0 +1,1 @@
+../../../samples/python/aotc_model.py
