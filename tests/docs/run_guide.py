@@ -109,6 +109,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="aotc-guide-") as scratch:
         os.chdir(scratch)
         for name, path in files:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, name)
         try:
             follow(page, args.all)
