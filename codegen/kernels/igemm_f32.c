@@ -214,9 +214,12 @@ typedef struct aotk_part {
     int act;        /* of this pass over the part */
 } aotk_part;
 
-/* Copies w of 64 columns between two rows; the compiler must not call memcpy for a handful. */
+/* Copies w of 64 columns between two rows: whole vectors, the last of which ends with them. */
 AOTK_INLINE void aotk_copy_columns(float *to, const float *from, aotk_i64 w) {
-    for (aotk_i64 j = 0; j < w; j++) to[j] = from[j];
+    aotk_i64 j = 0;
+    for (; j + AOTK_VL < w; j += AOTK_VL) aotk_store(to + j, aotk_load(from + j));
+    if (w >= AOTK_VL) aotk_store(to + w - AOTK_VL, aotk_load(from + w - AOTK_VL));
+    else for (; j < w; j++) to[j] = from[j];
 }
 
 AOTK_INLINE void aotk_tile_call(const aotk_tile *t, const aotk_part *part, int mr) {

@@ -52,7 +52,7 @@ AOTK_INLINE void aotk_pool_vectors(const aotk_window *v, aotk_i64 at, float *y, 
     }
 }
 
-/* The channels past the last whole vector, one by one. */
+/* One channel, where there are fewer than a vector holds. */
 AOTK_INLINE void aotk_pool_single(const aotk_window *v, aotk_i64 at, float *y, int op) {
     float acc = op == AOTK_POOL_MAX ? -3.402823466e38f * 2.0f : 0.0f;
     for (aotk_i64 i = 0; i < v->h; i++) {
@@ -69,6 +69,10 @@ AOTK_INLINE void aotk_pool_pixel(const aotk_window *v, aotk_i64 c, float *y, int
     aotk_i64 at = 0;
     for (; at + 4 * AOTK_VL <= c; at += 4 * AOTK_VL) aotk_pool_vectors(v, at, y, 4, op);
     for (; at + AOTK_VL <= c; at += AOTK_VL) aotk_pool_vectors(v, at, y, 1, op);
+    if (at < c && c >= AOTK_VL) { /* a vector that ends with them: some channels twice */
+        aotk_pool_vectors(v, c - AOTK_VL, y, 1, op);
+        return;
+    }
     for (; at < c; at++) aotk_pool_single(v, at, y, op);
 }
 
