@@ -7,6 +7,9 @@ typedef struct Conv {
     Value *x, *w;
     size_t axes; /* spatial ones */
     int64_t stride[MAX_RANK], padding[MAX_RANK], dilation[MAX_RANK], output_padding[MAX_RANK], groups;
+    bool phased;                                     /* the result is made of phases: */
+    int64_t phases[MAX_RANK], first[MAX_RANK];       /* how many along an axis; the element where the result begins */
+    const Idx *size[MAX_RANK];                       /* of the result */
 } Conv;
 
 static _Noreturn void bad_conv(Call *c, const char *what)
@@ -103,14 +106,119 @@ static void surround(Call *c, Conv *v, const Idx *const *low, const Idx *const *
         v->padding[i] = even ? n[i] : 0;
 }
 
+/* [g * in, out, K...] as [g * phases * out, in, J...], zeros at the end of K filling up J * phases; J is turned round. */
+static Value *phase_weight(Call *c, const Conv *v, const int64_t *taps)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    const Idx *low[MAX_RANK] = { NULL }, *high[MAX_RANK] = { NULL }, *dim[MAX_RANK] = { k(c, v->groups) }, *end[MAX_RANK];
+    int perm[MAX_RANK] = { 0 }, axes = (int)v->axes, n = 1;
+    const Type *w = &v->w->type;
+    dim[1] = idx_div(job, w->dim[0], dim[0]);
+    dim[2] = w->dim[1];
+    end[0] = idx_mul(job, dim[0], dim[2]);
+    end[1] = dim[1];
+    for (int i = 0; i < axes; i++) {
+        low[i] = k(c, 0);
+        high[i] = idx_sub(job, k(c, taps[i] * v->phases[i]), w->dim[i + 2]);
+        dim[3 + 2 * i] = end[2 + i] = k(c, taps[i]);
+        dim[4 + 2 * i] = k(c, v->phases[i]);
+        end[0] = idx_mulk(job, end[0], v->phases[i]);
+        perm[n++] = 4 + 2 * i;
+    }
+    perm[n++] = 2;
+    perm[n++] = 1;
+    for (int i = 0; i < axes; i++)
+        perm[n++] = 3 + 2 * i;
+    Value *r = build_reshape(b, resized(c, v->w, v->axes, low, high), 3 + 2 * axes, dim);
+    for (int i = 0; i < axes; i++)
+        r = build_slice(b, r, 3 + 2 * i, k(c, taps[i] - 1), k(c, -1), k(c, taps[i]));
+    return build_reshape(b, build_permute(b, r, perm), 2 + axes, end);
+}
+
+/* A transposed convolution of stride s: output element s * q + r - padding is the sum of x[q - j] * w[r + s * j], so
+ * each phase r is a convolution of x with every s-th element of the kernel.  All phases are one convolution with
+ * that many times as many channels. */
+static bool phase_conv(Call *c, Conv *v)
+{
+    Job *job = c->b.g->job;
+    const Idx *low[MAX_RANK] = { NULL }, *high[MAX_RANK] = { NULL };
+    int64_t taps[MAX_RANK], all = 1, in, out;
+    for (size_t i = 0; i < v->axes; i++) {
+        int64_t size;
+        if (v->dilation[i] != 1 || !idx_is_const(v->w->type.dim[i + 2], &size) || size < 1 || size > 1 << 20)
+            return false;
+        int64_t s = v->stride[i], from = v->padding[i] / s, beyond = size + v->output_padding[i] - 1 - v->padding[i];
+        taps[i] = (size + s - 1) / s;
+        low[i] = k(c, taps[i] - 1 - from);
+        high[i] = k(c, beyond >= 0 ? beyond / s : -((s - 1 - beyond) / s));
+        v->phases[i] = s;
+        v->first[i] = v->padding[i] - from * s;
+        v->size[i] = idx_addk(job, idx_mulk(job, idx_addk(job, v->x->type.dim[i + 2], -1), s), beyond + 1 - v->padding[i]);
+        all *= s;
+        if (all > 1 << 10)
+            return false;
+    }
+    bool narrow = !idx_is_const(v->w->type.dim[0], &in) || !idx_is_const(v->w->type.dim[1], &out) ||
+                  in % v->groups || (v->groups > 1 && (in / v->groups < 4 || out * all < 8));
+    if (all == 1 || narrow)
+        return false;
+    v->w = phase_weight(c, v, taps);
+    surround(c, v, low, high);
+    for (size_t i = 0; i < v->axes; i++)
+        v->stride[i] = 1;
+    return v->phased = true;
+}
+
+/* [out] as the bias of all phases: [g * phases * out]. */
+static Value *phase_bias(Call *c, const Conv *v, Value *bias)
+{
+    Job *job = c->b.g->job;
+    int64_t all = 1;
+    for (size_t i = 0; i < v->axes; i++)
+        all *= v->phases[i];
+    const Idx *dim[3] = { k(c, v->groups), k(c, 1), idx_div(job, bias->type.dim[0], k(c, v->groups)) };
+    const Idx *wide[3] = { dim[0], k(c, all), dim[2] }, *flat = idx_mulk(job, bias->type.dim[0], all);
+    bias = build_expand(&c->b, build_reshape(&c->b, bias, 3, dim), 3, wide);
+    return build_reshape(&c->b, bias, 1, &flat);
+}
+
+/* [n, g * phases * out, Q...] as [n, g * out, size...]. */
+static Value *join_phases(Call *c, const Conv *v, Value *r)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    const Idx *dim[MAX_RANK] = { r->type.dim[0], k(c, v->groups) }, *end[MAX_RANK] = { dim[0] }, *out = r->type.dim[1];
+    int perm[MAX_RANK] = { 0, 1 }, axes = (int)v->axes, n = 2;
+    perm[n++] = 2 + axes;
+    for (int i = 0; i < axes; i++) {
+        dim[2 + i] = k(c, v->phases[i]);
+        dim[3 + axes + i] = r->type.dim[2 + i];
+        end[2 + i] = idx_mulk(job, r->type.dim[2 + i], v->phases[i]);
+        out = idx_div(job, out, dim[2 + i]);
+        perm[n++] = 3 + axes + i;
+        perm[n++] = 2 + i;
+    }
+    end[1] = out;
+    dim[2 + axes] = idx_div(job, out, dim[1]);
+    r = build_reshape(b, r, 3 + 2 * axes, dim);
+    r = build_reshape(b, build_permute(b, r, perm), 2 + axes, end);
+    for (int i = 0; i < axes; i++)
+        r = build_slice(b, r, 2 + i, k(c, v->first[i]), k(c, 1), v->size[i]);
+    return r;
+}
+
 /* Each input element adds the kernel, `stride` apart: a convolution of the spread input with the kernel turned round. */
 static void transpose_conv(Call *c, Conv *v)
 {
     const Idx *low[MAX_RANK], *high[MAX_RANK];
-    for (size_t i = 0; i < v->axes; i++) {
+    for (size_t i = 0; i < v->axes; i++)
         if (v->output_padding[i] < 0 ||
             (v->output_padding[i] >= v->stride[i] && v->output_padding[i] >= v->dilation[i]))
             bad_conv(c, "output_padding is out of range");
+    if (phase_conv(c, v))
+        return;
+    for (size_t i = 0; i < v->axes; i++) {
         v->x = spread(c, v->x, (int)i + 2, v->stride[i]);
         low[i] = idx_addk(c->b.g->job, reach(c, v, i), -v->padding[i]);
         high[i] = idx_addk(c->b.g->job, low[i], v->output_padding[i]);
@@ -184,6 +292,8 @@ void decode_conv(Call *c)
     if (transposed)
         transpose_conv(c, &v);
     Value *r = convolve(c, &v);
+    if (bias && v.phased)
+        bias = phase_bias(c, &v, bias);
     if (bias) {
         const Idx *dim[MAX_RANK] = { bias->type.dim[0] };
         for (size_t i = 1; i <= v.axes; i++)
@@ -191,6 +301,8 @@ void decode_conv(Call *c)
         bias = build_reshape(&c->b, build_cast(&c->b, bias, w), (int)v.axes + 1, dim);
         r = build2(&c->b, OP_add, r, bias);
     }
+    if (v.phased)
+        r = join_phases(c, &v, r);
     r = build_cast(&c->b, r, t);
     give(c, batched ? r : build_reshape(&c->b, r, r->type.rank - 1, r->type.dim + 1));
 }
