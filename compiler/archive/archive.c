@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { OLDEST_MAJOR = 7, NEWEST_MAJOR = 8, NEWEST_MINOR = 20 };
 static const char plain_program[] = "serialized_exported_program.json";
@@ -209,7 +210,9 @@ Archive *archive_open(Job *job, const char *path)
     size_t size;
     const char *where = job_copy(job, path, strlen(path));
     const uint8_t *bytes = map_file(job, path, &size);
-    return archive_read(job, where, bytes, size);
+    Archive *a = archive_read(job, where, bytes, size);
+    a->mapped = true;
+    return a;
 }
 
 /* ---- programs -------------------------------------------------------------------------------- */
@@ -261,4 +264,10 @@ const uint8_t *archive_sha256(Archive *a)
         fail(a->job, EXIT_RESOURCE, "%s: SHA-256 cannot be computed", a->path);
     a->hashed = true;
     return a->sha256;
+}
+
+void archive_unload(const Archive *archive)
+{
+    if (archive->mapped && archive->size)
+        madvise((void *)(uintptr_t)archive->bytes, archive->size, MADV_DONTNEED);
 }

@@ -44,6 +44,8 @@ const Tensor *archive_tensor(Archive *archive, size_t model, const char *name);
 const char *archive_schema(const Archive *archive);
 /* SHA-256 of the archive file, computed on first use. */
 const uint8_t *archive_sha256(Archive *archive);
+/* Lets go of the memory that reading has filled; what is read again comes from the file. */
+void archive_unload(const Archive *archive);
 /* Torch version of the first program read: "2.13.0"; "" when not recorded. */
 const char *archive_torch(Archive *archive);
 /* A tensor inside a tensor subclass: attribute "qdata", or "impl.scale" through a nested subclass.  NULL: the weight

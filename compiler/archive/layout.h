@@ -43,7 +43,7 @@ struct Archive {
     uint32_t next_store;
     Sym schema, torch; /* NULL until a program is read */
     uint8_t sha256[32];
-    bool hashed;
+    bool hashed, mapped;
 };
 
 /* Refuses a `byteorder` member other than "little". */

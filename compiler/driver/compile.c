@@ -121,6 +121,7 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
         if (import_is_stale(*g, &import)) /* another method writes what is a constant here */
             *g = import_program(job, c->sources.at[i].archive, c->sources.at[i].model, (*g)->name, &import);
         passes_run(*g, &show);
+        archive_unload(c->sources.at[i].archive);
     }
     for (size_t i = 0; i < c->graphs.n && !graphs_only; i++) {
         double start = seconds_now();

@@ -17,7 +17,7 @@ typedef struct Fold {
     bool *allowed;    /* within the limits */
     Value **copy;     /* by value id of g: its value in the folded graph */
     Graph *sub;
-    VEC(const void *) data;
+    VEC(const void *) data, copies; /* of the constants, in order; those that are not the archive's own */
 } Fold;
 
 static int64_t bytes_of(const Value *v)
@@ -70,13 +70,27 @@ static void want(Fold *f, Value *v)
     *vec_push(f->g->job, &f->wanted) = v;
 }
 
+/* The elements where the archive has them; NULL: not one after the other there, or not aligned. */
+static const void *in_place(const Tensor *t)
+{
+    int64_t step = 1;
+    for (int i = t->rank; i-- > 0; step *= t->size[i])
+        if (t->size[i] != 1 && t->stride[i] != step)
+            return NULL;
+    const uint8_t *at = t->storage ? t->storage->bytes + t->offset * dtype_info[t->dtype].bytes : NULL;
+    return (uintptr_t)at % 16 ? NULL : at;
+}
+
 static Value *copy_value(Fold *f, Value *v)
 {
     if (f->copy[v->id])
         return f->copy[v->id];
     if (v->kind == VALUE_CONST) {
         size_t bytes;
-        *vec_push(f->g->job, &f->data) = tensor_dense(f->g->job, v->tensor, &bytes);
+        const void *data = in_place(v->tensor);
+        if (!data)
+            *vec_push(f->g->job, &f->copies) = data = tensor_dense(f->g->job, v->tensor, &bytes);
+        *vec_push(f->g->job, &f->data) = data;
         return f->copy[v->id] = graph_input(f->sub, v->name, v->type);
     }
     Node *n = v->def;
@@ -119,8 +133,8 @@ static void evaluate(Fold *f)
         out[i] = (void *)(uintptr_t)tensors[i]->storage->bytes;
     }
     f->evaluator->run(job, f->sub, f->data.at, out);
-    for (size_t i = 0; i < f->data.n; i++)
-        job_release_big(job, (void *)(uintptr_t)f->data.at[i]);
+    for (size_t i = 0; i < f->copies.n; i++)
+        job_release_big(job, (void *)(uintptr_t)f->copies.at[i]);
     for (size_t i = 0; i < f->wanted.n; i++) {
         Value *v = f->wanted.at[i];
         Sym name = graph_name(f->g, job_printf(job, "folded_%s", v->name));
