@@ -260,6 +260,20 @@ DType cast_operands(Call *c, Value **a, Value **b)
     return t;
 }
 
+/* a to the b; of numbers b that PyTorch has shortcuts for, by these. */
+static Value *power(Build *b, Value *a, Value *exponent)
+{
+    const Node *n = exponent->kind == VALUE_NODE ? exponent->def : NULL;
+    if (n && n->op == OP_cast && n->in[0]->kind == VALUE_NODE)
+        n = n->in[0]->def;
+    double x = n && n->op == OP_full && dtype_is_float(a->type.dtype) ? node_float(n, "value") : 0;
+    Value *square = x == 2 || x == 3 || x == -2 ? build2(b, OP_mul, a, a) : NULL;
+    if (square)
+        return x == 2 ? square : x == 3 ? build2(b, OP_mul, square, a) : build1(b, OP_reciprocal, square);
+    Op op = x == 0.5 ? OP_sqrt : x == -0.5 ? OP_rsqrt : x == -1 ? OP_reciprocal : OP_pow;
+    return op == OP_pow ? build2(b, OP_pow, a, exponent) : build1(b, op, a);
+}
+
 void decode_binary(Call *c)
 {
     Value *a, *b;
@@ -280,7 +294,8 @@ void decode_binary(Call *c)
         }
         b = apply_alpha(c, b, t);
     }
-    give(c, build_cast(&c->b, build2(&c->b, c->row->op, a, b), c->meta[0].dtype));
+    Value *r = c->row->op == OP_pow ? power(&c->b, a, b) : build2(&c->b, c->row->op, a, b);
+    give(c, build_cast(&c->b, r, c->meta[0].dtype));
 }
 
 void decode_true_div(Call *c)

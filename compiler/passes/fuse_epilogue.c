@@ -103,9 +103,41 @@ static bool fuse_clamp(Graph *g, Node *c, Node *max)
     return true;
 }
 
+/* A reshape between a product and what it could absorb moves behind it. */
+static bool sink_reshape(Graph *g, Node *c, Node *view)
+{
+    Node *n = single_reader(g, view->out[0]);
+    const Type *t = &c->out[0]->type, *seen = &view->out[0]->type;
+    if (c->op != OP_matmul || !n || !type_same(&n->out[0]->type, seen))
+        return false;
+    Build b = { g, n, n->origin, n->out[0]->name };
+    Value *v = NULL;
+    if (act_of(n)) {
+        v = build1(&b, n->op, c->out[0]);
+    } else if (n->op == OP_add && n->in[0] != n->in[1]) {
+        Value *other = n->in[n->in[0] == view->out[0] ? 1 : 0];
+        const Idx *last = t->dim[t->rank - 1];
+        bool along = other->type.rank == 1 && other->type.dim[0] == last && seen->dim[seen->rank - 1] == last;
+        if (!along && !type_same(&other->type, seen))
+            return false;
+        v = build2(&b, OP_add, c->out[0], along ? other : build_reshape(&b, other, t->rank, t->dim));
+    }
+    if (!v)
+        return false;
+    v = build_reshape(&b, v, seen->rank, seen->dim);
+    graph_swap_names(g, v, n->out[0]);
+    graph_replace(g, n->out[0], v);
+    graph_remove(g, n);
+    graph_remove(g, view);
+    graph_count_uses(g);
+    return true;
+}
+
 static void fuse(Graph *g, Node *c)
 {
     for (Node *next; (next = single_reader(g, c->out[0]));) {
+        if (next->op == OP_reshape && sink_reshape(g, c, next))
+            continue;
         if (next->op == OP_add && fuse_add(g, c, next))
             continue;
         const char *act = act_of(next);
