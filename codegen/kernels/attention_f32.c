@@ -13,7 +13,7 @@
  */
 #include "tile.h"
 
-enum { AOTK_LANES = 64, AOTK_KEYS = 256, AOTK_FEW = 3 };
+enum { AOTK_LANES = 64, AOTK_KEYS = 256, AOTK_FEW = 4 };
 
 /* c[i][j] = start + sum over k of a[i * row + k * step] * b[k * ldb + j]. */
 typedef struct aotk_inner {
@@ -80,24 +80,24 @@ AOTK_TILES(AOTK_INNER)
 AOTK_NOINLINE void aotk_inner_run(const aotk_inner *whole, aotk_i64 rows, aotk_i64 width)
 {
     aotk_i64 vectors = width / AOTK_VL, widest = aotk_part_vectors(width < AOTK_LANES ? width : AOTK_LANES);
-    aotk_i64 parts = (vectors + widest - 1) / widest;
+    aotk_i64 parts = (vectors + widest - 1) / widest, column = 0;
     for (aotk_i64 i = 0; i < parts; i++) {
-        aotk_i64 column = vectors * i / parts;
-        int nv = (int)(vectors * (i + 1) / parts - column), most = aotk_part_rows(nv);
-        aotk_i64 tiles = (rows + most - 1) / most, row = 0;
+        int nv = (int)(vectors / parts + (i < vectors % parts)), most = aotk_part_rows(nv);
+        aotk_i64 tiles = (rows + most - 1) / most, size = tiles ? rows / tiles : 0, larger = rows - size * tiles;
+        aotk_inner part = *whole, *p = &part;
+        p->b += column;
+        p->c += column;
         for (aotk_i64 j = 0; j < tiles; j++) {
-            int mr = (int)(rows * (j + 1) / tiles - row);
-            aotk_inner tile = *whole, *p = &tile;
-            p->a += row * p->row;
-            p->b += column * AOTK_VL;
-            p->c += row * p->ldc + column * AOTK_VL;
-            p->before = p->before ? p->before + row : p->before;
-            p->after = p->after ? p->after + row : p->after;
+            int mr = (int)(size + (j < larger));
             switch (nv * 16 + mr) {
                 AOTK_TILES(AOTK_INNER_CASE) default : break;
             }
-            row += mr;
+            p->a += mr * p->row;
+            p->c += mr * p->ldc;
+            p->before = p->before ? p->before + mr : p->before;
+            p->after = p->after ? p->after + mr : p->after;
         }
+        column += nv * AOTK_VL;
     }
 }
 
@@ -239,11 +239,27 @@ static void aotk_block_soften(const aotk_block *b, aotk_i64 keys)
 
 /* ------------------------------------------------------------------------------------- few queries */
 
+/* The sum of the elements of x. */
+#if AOTK_VL > 1 && (defined(__clang__) || __GNUC__ >= 12)
 AOTK_INLINE float aotk_across(aotk_vf x)
 {
-#if AOTK_VL == 1
-    return x;
+    typedef float v4 __attribute__((vector_size(16)));
+#if AOTK_VL == 16
+    typedef float v8 __attribute__((vector_size(32)));
+    v8 a = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
+    a += __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+    v4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+#elif AOTK_VL == 8
+    v4 b = __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
 #else
+    v4 b = x;
+#endif
+    b += __builtin_shufflevector(b, b, 2, 3, 2, 3);
+    return b[0] + b[1];
+}
+#else
+AOTK_INLINE float aotk_across(aotk_vf x)
+{
     AOTK_ALIGNED float lane[AOTK_VL];
     aotk_store(lane, x);
     for (int half = AOTK_VL / 2; half > 0; half /= 2) {
@@ -251,13 +267,13 @@ AOTK_INLINE float aotk_across(aotk_vf x)
             lane[i] += lane[i + half];
     }
     return lane[0];
-#endif
 }
+#endif
 
 /* Scores of `keys` keys for one query, whose scaled elements lie at `q`. */
 static void aotk_few_scores(const aotk_attention *p, const float *q, const float *k, aotk_i64 keys, float *scores)
 {
-    aotk_i64 whole = p->k_e == 1 ? p->e / AOTK_VL * AOTK_VL : 0, s = 0;
+    aotk_i64 whole = p->e / AOTK_VL * AOTK_VL, s = 0;
     for (; s + 4 <= keys; s += 4) {
         aotk_vf acc[4];
         AOTK_UNROLL
@@ -281,7 +297,7 @@ static void aotk_few_scores(const aotk_attention *p, const float *q, const float
     }
     for (aotk_i64 e = whole; e < p->e; e++) {
         for (s = 0; s < keys; s++)
-            scores[s] += q[e] * k[s * p->k_s + e * p->k_e];
+            scores[s] += q[e] * k[s * p->k_s + e];
     }
 }
 
@@ -332,7 +348,7 @@ static void aotk_block_values(const aotk_attention *p, const aotk_block *b, aotk
 
 static void aotk_block_run(const aotk_attention *p, aotk_block *b)
 {
-    const int few = b->queries <= AOTK_FEW;
+    const int few = b->queries <= AOTK_FEW && p->k_e == 1 && p->e >= AOTK_VL;
     aotk_i64 sees = p->causal && b->first + b->queries < p->s ? b->first + b->queries : p->s;
     aotk_i64 blocks = sees > AOTK_KEYS ? (sees + AOTK_KEYS - 1) / AOTK_KEYS : 1;
     for (aotk_i64 i = 0; i < b->lanes; i++) {

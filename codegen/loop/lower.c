@@ -360,7 +360,8 @@ void store_value(Lower *l, Value *v, Buffer *out)
             start = idx_add(l->job, start, n->in[i]->type.dim[dim]);
         }
     } else if (n && n->op == OP_put) {
-        store_loops(m, n->in[0], out, -1, NULL, NULL);
+        if (out != n->in[0]->buffer)
+            store_loops(m, n->in[0], out, -1, NULL, NULL);
         store_loops(m, n->in[1], out, -1, NULL, n);
     } else if (!store_by_copy(m, v, out, -1, NULL) && !store_flat(m, v, out)) {
         store_loops(m, v, out, -1, NULL, NULL);
@@ -585,7 +586,9 @@ static void lower_node(Lower *l, Graph *g, Node *n, Buffer **outputs)
         return;
     Buffer **out = job_array(l->job, n->out_count, sizeof *out);
     for (uint32_t i = 0; i < n->out_count; i++)
-        out[i] = result_buffer(l, g, n->out[i], outputs);
+        out[i] = i ? NULL : put_in_place(l, g, n);
+    for (uint32_t i = 0; i < n->out_count; i++)
+        out[i] = out[i] ? out[i] : result_buffer(l, g, n->out[i], outputs);
     if (op_info[n->op].kind == CONTROL)
         lower_control(l, n, out);
     else if (op_info[n->op].kind == ROUTINE)

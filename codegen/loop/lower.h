@@ -94,6 +94,8 @@ void lower_routine(Lower *l, Node *n, Buffer *const *out);
 /* contract.c */
 void lower_contract(Lower *l, Node *n, Buffer *out);
 bool lower_pool(Lower *l, Value *v, Buffer *out);   /* false: not a pooling that the kernel does */
+/* in_place.c */
+Buffer *put_in_place(Lower *l, Graph *g, const Node *n); /* the operand's, if nobody needs it any more; else NULL */
 /* attention.c */
 void lower_attention(Lower *l, Node *n, Buffer *out);
 #endif
