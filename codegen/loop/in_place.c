@@ -36,9 +36,11 @@ static bool is_read_later(Lower *l, Graph *g, const Node *n, const Value *base)
 
 Buffer *put_in_place(Lower *l, Graph *g, const Node *n)
 {
+    if (n->op != OP_put)
+        return NULL;
     const Value *base = n->in[0], *v = n->out[0];
     Buffer *b = base->kind == VALUE_NODE && op_info[base->def->op].kind != CONTROL ? base->buffer : NULL;
-    if (n->op != OP_put || !b || b->kind != BUFFER_WORK || b->channels_last != l->channels_last[v->id] || l->halo[v->id])
+    if (!b || b->kind != BUFFER_WORK || b->channels_last != l->channels_last[v->id] || l->halo[v->id])
         return NULL;
     for (int i = 0; i < b->rank; i++)
         if (b->halo[i])

@@ -378,6 +378,12 @@ static bool mark(bool *set, const Value *v, bool *changed)
     return true;
 }
 
+/* What writes its result in rows, whoever reads it. */
+static bool has_rows(Op op)
+{
+    return op_info[op].kind == ROUTINE || op == OP_loop || op == OP_matmul || op == OP_attention;
+}
+
 /* Channels-last for all that convolutions read and write, and for all of the same rank that hangs together with it
  * by pointwise operators, pooling, padding and concatenation: one layout for the whole convolutional part. */
 static void choose_layout(Lower *l, Graph *g)
@@ -420,8 +426,8 @@ static void choose_layout(Lower *l, Graph *g)
         }
     }
     for each_node (n, g)
-        for (uint32_t i = 0; i < n->out_count && (op_info[n->op].kind == ROUTINE || n->op == OP_loop || n->op == OP_attention); i++)
-            set[n->out[i]->id] = false; /* their results are dense */
+        for (uint32_t i = 0; i < n->out_count && has_rows(n->op); i++)
+            set[n->out[i]->id] = false;
 }
 
 /* ---- what gets memory -------------------------------------------------------------------------------------------- */
