@@ -37,22 +37,51 @@ static const Value *side(const Attention *a, int i)
     return i == Y ? a->n->out[0] : (uint32_t)i < a->n->in_count ? a->n->in[i] : NULL;
 }
 
-/* The result's memory in the order in which its only reader, a permutation, wants its rows: heads beside each other. */
-static void order_result(Lower *l, Node *n, Buffer *out)
+/* The only node that reads v, which n gives. */
+static const Node *only_reader(const Node *n, const Value *v)
 {
-    Node *r = NULL;
-    for (Node *next = n->next; next && !r; next = next->next)
-        for (uint32_t i = 0; i < next->in_count; i++)
-            r = next->in[i] == n->out[0] ? next : r;
-    bool only = out->kind == BUFFER_WORK && n->out[0]->uses == 1 && r && r->op == OP_permute;
-    if (!only || node_int(r, "dims", (size_t)out->rank - 1) != out->rank - 1)
-        return;
-    const Idx *step = idx_const(l->job, 1);
-    for (int i = out->rank; i-- > 0;) {
-        int64_t axis = node_int(r, "dims", (size_t)i);
-        out->stride[axis] = step;
-        step = idx_mul(l->job, step, out->dim[axis]);
+    for (const Node *r = n->next; r && v->uses == 1; r = r->next)
+        for (uint32_t i = 0; i < r->in_count; i++)
+            if (r->in[i] == v)
+                return r;
+    return NULL;
+}
+
+/* The result's memory in the order in which its only reader, a permutation, wants its rows: heads beside each other.
+ * Before that a reshape may merge groups of heads. */
+static void order_result(Lower *l, const Node *n, Buffer *out)
+{
+    Job *job = l->job;
+    const Type *seen = &n->out[0]->type;
+    const Node *r = only_reader(n, n->out[0]);
+    if (r && r->op == OP_reshape) {
+        seen = &r->out[0]->type;
+        r = only_reader(r, r->out[0]);
     }
+    int last = seen->rank - 1, axis = 0;
+    if (out->kind != BUFFER_WORK || !r || r->op != OP_permute || node_int(r, "dims", (size_t)last) != last)
+        return;
+    const Idx *step = idx_const(job, 1), *wanted[MAX_RANK], *stride[MAX_RANK];
+    for (int i = last; i >= 0; i--) {
+        int64_t from = node_int(r, "dims", (size_t)i);
+        wanted[from] = step;
+        step = idx_mul(job, step, seen->dim[from]);
+    }
+    for (int i = 0; i <= last; i++) { /* axes of the result that axis i consists of */
+        const Idx *size = idx_const(job, 1);
+        int first = axis;
+        while (size != seen->dim[i] && axis < out->rank)
+            size = idx_mul(job, size, out->dim[axis++]);
+        if (size != seen->dim[i])
+            return;
+        step = wanted[i];
+        for (int d = axis; d-- > first;) {
+            stride[d] = step;
+            step = idx_mul(job, step, out->dim[d]);
+        }
+    }
+    for (int d = 0; d < axis; d++)
+        out->stride[d] = stride[d];
 }
 
 /* Strides of axis `d` of the result, on every side. */
