@@ -22,8 +22,24 @@ final class Aotrt {
     static final String PLATFORM = Platform.RESOURCE_PREFIX;
     private static final String RESOURCE = "natives/" + PLATFORM + "/libaotrt.so";
 
+    private static final AotException FAILURE;
+
     static {
-        Native.register(Aotrt.class, library());
+        AotException failure = null;
+        try {
+            Native.register(Aotrt.class, library());
+        } catch (AotException e) {
+            failure = e;
+        } catch (UnsatisfiedLinkError e) {
+            failure = new AotException(Status.HOST, "libaotrt: " + e.getMessage());
+        }
+        FAILURE = failure;
+    }
+
+    /** Says what is wrong with libaotrt each time, not in the first class that needs it only. */
+    static void need() {
+        if (FAILURE != null)
+            throw new AotException(FAILURE.status(), FAILURE.getMessage());
     }
 
     static native int aot_open(byte[] path, byte[] isa, long[] file, byte[] text, long bytes);

@@ -31,6 +31,7 @@ public final class Model implements AutoCloseable {
     private final List<Method> methods;
 
     private Model(String path, String label, String isa) {
+        Aotrt.need();
         byte[] text = new byte[1024];
         long[] made = new long[1];
         int status = Aotrt.aot_open(Aotrt.text(path), Aotrt.text(isa), made, text, text.length);

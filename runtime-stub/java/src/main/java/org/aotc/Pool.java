@@ -14,6 +14,7 @@ public final class Pool implements AutoCloseable {
     public Pool(int threads) {
         if (threads < 1)
             throw new AotException(Status.ARGUMENT, "a pool of " + threads + " threads; expected 1 at least");
+        Aotrt.need();
         pool = Aotrt.aot_pool_new(threads);
         if (pool == 0)
             throw new AotException(Status.HOST, "no memory for a pool of threads");
