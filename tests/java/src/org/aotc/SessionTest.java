@@ -15,6 +15,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.util.List;
+import java.util.Map;
 import org.aotc.AotException.Status;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -73,6 +74,25 @@ class SessionTest {
                 refused(Status.ARGUMENT, () -> session.input("z"), "\"z\"", "x");
                 refused(Status.ARGUMENT, () -> session.output(2), "2");
             }
+        }
+    }
+
+    @Test
+    void nestedAsInPython() {
+        try (Model model = Model.open(artifact("nested")); Session session = model.session()) {
+            assertEquals(List.of("inp", "pair", "scale", "opt"), List.copyOf(session.arguments().keySet()));
+            assertSame(session.input("inp_right_z"), session.input("inp.right.z"));
+            assertSame(session.input(4), ((List<?>) session.arguments().get("pair")).get(1));
+            assertSame(session.input(2), ((Map<?, ?>) session.arguments().get("inp")).get("left"));
+            refused(Status.ARGUMENT, () -> session.input("inp.right"), "inp.right");
+            refused(Status.ARGUMENT, () -> session.input("pair.2"), "pair.2");
+            Map<?, ?> results = (Map<?, ?>) session.results();
+            assertEquals(List.of("sum", "parts", "k", "none"), List.copyOf(results.keySet()));
+            assertSame(session.output("parts.1.0"), ((List<?>) ((List<?>) results.get("parts")).get(1)).get(0));
+        }
+        try (Model model = toy(); Session session = model.session()) { // nothing is known of Python
+            assertSame(session.input(0), session.arguments().get("x"));
+            assertEquals(session.outputs(), session.results());
         }
     }
 

@@ -4,6 +4,7 @@ package org.aotc;
 import com.sun.jna.Pointer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 import org.aotc.AotException.Status;
 
@@ -15,12 +16,20 @@ public final class Method {
     /** A size that has no bound before the run is possible. */
     final boolean grows;
 
-    Method(Model model, Pointer at) {
+    final Structure structure;
+
+    /** @param signatures the methods of the metadata */
+    Method(Model model, Pointer at, List<?> signatures) {
         this.model = model;
         name = at.getPointer(8).getString(0, "UTF-8");
         inputs = ports(true, at.getPointer(32), at.getLong(16));
         outputs = ports(false, at.getPointer(40), at.getLong(24));
         grows = at.getLong(64) != 0;
+        Map<?, ?> mine = Map.of();
+        for (Object one : signatures)
+            if (one instanceof Map<?, ?> map && name.equals(map.get("name")))
+                mine = map;
+        structure = new Structure(mine, inputs, outputs);
     }
 
     private static List<Port> ports(boolean input, Pointer at, long count) {

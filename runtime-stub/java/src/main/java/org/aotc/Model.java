@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 import org.aotc.AotException.Status;
 
@@ -49,9 +50,11 @@ public final class Model implements AutoCloseable {
             this.isa = table.getPointer(24).getString(0, "UTF-8");
             metadata = table.getPointer(32).getString(0, "UTF-8");
             stateBytes = table.getLong(56);
+            List<?> signatures = Json.parse(metadata) instanceof Map<?, ?> all && all.get("methods") instanceof List<?> list
+                ? list : List.of();
             List<Method> found = new ArrayList<>();
             for (Pointer method : table.getPointer(64).getPointerArray(0, (int) table.getLong(40)))
-                found.add(new Method(this, method));
+                found.add(new Method(this, method, signatures));
             methods = List.copyOf(found);
         } catch (RuntimeException e) {
             Aotrt.aot_close(file);

@@ -8,6 +8,7 @@ import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 import org.aotc.AotException.Status;
 
@@ -98,9 +99,21 @@ public final class Session implements AutoCloseable {
     public List<Tensor> outputs() { return List.copyOf(outputs); }
     public Tensor input(int index) { return at(inputs, index, "input"); }
     public Tensor output(int index) { return at(outputs, index, "output"); }
-    /** @throws AotException (ARGUMENT) names the inputs that there are */
+    /** @param name the port's ("inp_right_z"), or the place in {@link #arguments} ("inp.right.z")
+     *  @throws AotException (ARGUMENT) names the inputs that there are */
     public Tensor input(String name) { return named(inputs, name, "input"); }
+    /** @param name the port's, which is the place in {@link #results} ("parts.1.0") */
     public Tensor output(String name) { return named(outputs, name, "output"); }
+
+    /** The inputs as Python nests them, by the names of the function's parameters: a Tensor, a List or a Map each. */
+    public Map<String, Object> arguments() {
+        return method.structure.arguments(inputs::get);
+    }
+
+    /** The outputs as Python nests them: a Tensor, a List or a Map. */
+    public Object results() {
+        return method.structure.result(outputs::get);
+    }
 
     private Tensor at(List<Tensor> tensors, int index, String what) {
         if (index < 0 || index >= tensors.size())
@@ -113,6 +126,9 @@ public final class Session implements AutoCloseable {
         for (int i = 0; i < tensors.size(); i++)
             if (tensors.get(i).port().name().equals(name))
                 return tensors.get(i);
+        Tensor nested = name == null || tensors == outputs ? null : Structure.find(arguments(), name);
+        if (nested != null)
+            return nested;
         throw new AotException(Status.ARGUMENT, method.name() + " has no " + what + " \"" + name + "\"; it has: "
             + tensors.stream().map(t -> t.port().name()).collect(Collectors.joining(", ")));
     }
