@@ -79,13 +79,6 @@ final class Aotrt {
         return string == null ? null : Native.toByteArray(string, "UTF-8");
     }
 
-    /** A row-major block of so many bytes: direct, native order, aligned to 64 bytes. */
-    static ByteBuffer allocate(int bytes) {
-        ByteBuffer raw = ByteBuffer.allocateDirect(bytes + 64);
-        int start = 64 - raw.alignmentOffset(0, 64) & 63;
-        return raw.slice(start, bytes).order(ByteOrder.nativeOrder());
-    }
-
     /** Of the buffer's first byte, whatever its position. */
     static long address(Buffer direct) {
         return Pointer.nativeValue(Native.getDirectBufferPointer(direct));

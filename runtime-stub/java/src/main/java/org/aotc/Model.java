@@ -50,8 +50,8 @@ public final class Model implements AutoCloseable {
             this.isa = table.getPointer(24).getString(0, "UTF-8");
             metadata = table.getPointer(32).getString(0, "UTF-8");
             stateBytes = table.getLong(56);
-            List<?> signatures = Json.parse(metadata) instanceof Map<?, ?> all && all.get("methods") instanceof List<?> list
-                ? list : List.of();
+            Object methodsOf = Json.parse(metadata) instanceof Map<?, ?> all ? all.get("methods") : null;
+            List<?> signatures = methodsOf instanceof List<?> list ? list : List.of();
             List<Method> found = new ArrayList<>();
             for (Pointer method : table.getPointer(64).getPointerArray(0, (int) table.getLong(40)))
                 found.add(new Method(this, method, signatures));

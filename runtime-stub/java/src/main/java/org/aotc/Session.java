@@ -146,9 +146,18 @@ public final class Session implements AutoCloseable {
     void leave() {
         if (!PHASE.compareAndSet(this, BUSY, IDLE)) {
             PHASE.setVolatile(this, CLOSED); // it was closed meanwhile
-            holdings.clean();
+            free();
         }
         Reference.reachabilityFence(this);
+    }
+
+    /** By the one thread that closed it, when no other is inside. */
+    private void free() {
+        holdings.clean();
+        for (Tensor input : arguments)
+            input.free();
+        for (Tensor output : results)
+            output.free();
     }
 
     private AotException closed() {
@@ -164,7 +173,7 @@ public final class Session implements AutoCloseable {
             if (now == BUSY && PHASE.compareAndSet(this, BUSY, CLOSING))
                 return;
             if (now == IDLE && PHASE.compareAndSet(this, IDLE, CLOSED)) {
-                holdings.clean();
+                free();
                 return;
             }
         }

@@ -27,7 +27,7 @@ public final class State {
 
     State(Model model, int bytes) {
         this.model = model;
-        memory = Aotrt.allocate(bytes);
+        memory = new Block(bytes).bytes;
         address = Aotrt.address(memory);
     }
 
@@ -41,7 +41,7 @@ public final class State {
     }
 
     public int size() {
-        return memory.capacity();
+        return (int) model.stateBytes();
     }
 
     /** A copy of all of it, for {@link #restore}. */

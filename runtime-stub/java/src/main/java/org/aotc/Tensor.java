@@ -36,9 +36,10 @@ public final class Tensor {
     private ByteBuffer bytes;               // where they are; null: in a typed buffer of the caller's
     private Buffer view, shown;             // the same, typed; shown is for the caller to play with
     private long address, room;             // the same, for native code
+    private Block block;                    // the tensor's own memory, if that is what it has
     private Buffer lent;                    // the caller's buffer, null: the memory is the tensor's own
     private int lentFrom, lentTo;           // its position and limit at that time
-    private ByteBuffer rows;                // row-major copy, where the port's strides are others
+    private Block rows;                     // row-major copy, where the port's strides are others
     private Buffer rowsView;
 
     Tensor(Session session, Port port, long at) {
@@ -170,9 +171,21 @@ public final class Tensor {
     // ---- Memory
 
     private void own(long size) {
-        ByteBuffer made = Aotrt.allocate((int) Math.max(size, 64));
-        use(Aotrt.address(made), made.capacity(), made, Elements.typed(made, port.type()));
+        Block made = new Block(size), old = block;
+        use(Aotrt.address(made.bytes), made.bytes.capacity(), made.bytes, Elements.typed(made.bytes, port.type()));
         lent = null;
+        block = made;
+        if (old != null)
+            old.free();
+    }
+
+    /** The session is closed. */
+    void free() {
+        if (block != null)
+            block.free();
+        if (rows != null)
+            rows.free();
+        block = rows = null;
     }
 
     private void use(long at, long size, ByteBuffer asBytes, Buffer typed) {
@@ -309,6 +322,9 @@ public final class Tensor {
         Buffer rest = buffer.slice();
         ByteBuffer asBytes = rest instanceof ByteBuffer b ? b.order(ByteOrder.nativeOrder()) : null;
         use(Aotrt.address(rest), size, asBytes, asBytes == null ? rest : Elements.typed(asBytes, port.type()));
+        if (block != null)
+            block.free();
+        block = null;
         lent = buffer;
         lentFrom = buffer.position();
         lentTo = buffer.limit();
@@ -346,7 +362,7 @@ public final class Tensor {
             }
             denseRows();
             Elements.put(rowsView, port.type(), from);
-            Elements.walk(rows, bytes, shape, port.stridesHere(), port.type().bytes, true, index);
+            Elements.walk(rows.bytes, bytes, shape, port.stridesHere(), port.type().bytes, true, index);
         } finally {
             session.leave();
         }
@@ -364,9 +380,12 @@ public final class Tensor {
 
     private void denseRows() {
         int need = (int) count * port.type().bytes;
-        if (rows == null || rows.capacity() < need) {
-            rows = Aotrt.allocate(Math.max(need, 64));
-            rowsView = Elements.typed(rows, port.type());
+        if (rows == null || rows.bytes.capacity() < need) {
+            if (rows != null)
+                rows.free();
+            rows = null;
+            rows = new Block(need);
+            rowsView = Elements.typed(rows.bytes, port.type());
         }
     }
 
@@ -420,7 +439,7 @@ public final class Tensor {
             Buffer from = view;
             if (port.stridesHere() != null) {
                 denseRows();
-                Elements.walk(rows, bytes, shape, port.stridesHere(), port.type().bytes, false, index);
+                Elements.walk(rows.bytes, bytes, shape, port.stridesHere(), port.type().bytes, false, index);
                 from = rowsView;
             }
             Elements.get(from, at, port.type(), to);
@@ -510,6 +529,8 @@ public final class Tensor {
             checkElements();
             if (port.isInput())
                 header.putLong(0, address); // whoever sees it may fill it
+            if (block != null)
+                block.isShown = true;
             return shown.clear().limit((int) (extent / Elements.unit(element)));
         } finally {
             session.leave();
