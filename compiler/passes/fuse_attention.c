@@ -252,6 +252,26 @@ static Value *match_attention(Build *b, Node *n)
     return fits ? build_reshape(b, r, whole.rank, whole.dim) : NULL;
 }
 
+/* The scale of q and k becomes part of sdpa's own. */
+static void take_scales(Build *b, Node *n)
+{
+    int64_t e;
+    const Type *q = &n->in[0]->type;
+    double scale = node_float(n, "scale");
+    if (q->dtype != DT_f32 || (scale == 0 && !idx_is_const(q->dim[q->rank - 1], &e)))
+        return;
+    scale = scale == 0 ? 1 / sqrt((double)e) : scale;
+    double whole = scale;
+    Value **in = job_array(b->g->job, n->in_count, sizeof *in);
+    memcpy(in, n->in, n->in_count * sizeof *in);
+    for (int i = 0; i < 2; i++)
+        in[i] = without_scale(b, in[i], &whole);
+    if (whole == scale || whole == 0 || !isfinite(whole))
+        return;
+    node_set_in(b->g->job, n, in, n->in_count);
+    node_set_attr(b->g->job, n, attr_float(b->g->job, "scale", whole));
+}
+
 void pass_fuse_attention(Graph *g)
 {
     graph_count_uses(g);
@@ -260,6 +280,8 @@ void pass_fuse_attention(Graph *g)
         for (uint32_t i = 0; i < n->region_count; i++)
             pass_fuse_attention(n->region[i]);
         Build b = { g, n, n->origin, n->out[0]->name };
+        if (n->op == OP_sdpa)
+            take_scales(&b, n);
         Value *v = n->op == OP_matmul ? match_attention(&b, n) : NULL;
         if (!v)
             continue;
