@@ -582,6 +582,13 @@ static Buffer *result_buffer(Lower *l, Graph *g, Value *v, Buffer **outputs)
     return buffer_new(l, v, BUFFER_WORK, l->channels_last[v->id], l->halo[v->id]);
 }
 
+/* A folded weight that nothing else reads is not needed any more once it is packed. */
+static void forget_packed(const Value *w)
+{
+    if (w->kind == VALUE_CONST && w->uses == 1 && w->tensor->storage && w->tensor->storage->made)
+        job_discard((void *)(uintptr_t)w->tensor->storage->bytes, (size_t)w->tensor->storage->size);
+}
+
 static void lower_node(Lower *l, Graph *g, Node *n, Buffer **outputs)
 {
     if (n->op == OP_size) {
@@ -603,6 +610,8 @@ static void lower_node(Lower *l, Graph *g, Node *n, Buffer **outputs)
         lower_contract(l, n, out[0]);
     else
         store_value(l, n->out[0], out[0]);
+    if (n->op == OP_conv && contract_is_tiled(n))
+        forget_packed(n->in[1]);
     for (uint32_t i = 0; i < n->out_count; i++)
         n->out[i]->buffer = out[i];
 }

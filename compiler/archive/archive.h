@@ -16,6 +16,7 @@ typedef struct Storage {
     const uint8_t *bytes; /* 16-byte aligned where the archive allows, else any alignment */
     uint64_t size;        /* in bytes */
     uint32_t id;          /* distinct within the archive: equal ids are one storage */
+    bool made;            /* by a pass, for one constant: a big block of the job */
 } Storage;
 
 /* A tensor of the archive: element i0,i1,.. is at offset + sum(i*stride), counted in elements; extents are checked. */

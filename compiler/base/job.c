@@ -5,7 +5,9 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { CHUNK = 256 * 1024, ALIGN = 16 };
 
@@ -95,6 +97,13 @@ void job_release_big(Job *job, void *block)
         return;
     job_undefer(job, block);
     free(block);
+}
+
+void job_discard(void *block, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), skip = (page - (uintptr_t)block % page) % page;
+    if (bytes > skip && bytes - skip >= page)
+        madvise((char *)block + skip, (bytes - skip) / page * page, MADV_DONTNEED);
 }
 
 char *job_copy(Job *job, const char *text, size_t length)

@@ -73,6 +73,8 @@ void *job_array(Job *job, size_t count, size_t size);
 /* A big block outside the arena's chunks, 64-byte aligned, not zeroed; freed with the job or by job_release_big. */
 void *job_big(Job *job, size_t bytes);
 void job_release_big(Job *job, void *block);
+/* Gives back the memory of a big block whose contents nobody needs any more; the block stays, with anything in it. */
+void job_discard(void *block, size_t bytes);
 char *job_printf(Job *job, const char *format, ...) PRINTF_LIKE(2, 3);
 char *job_copy(Job *job, const char *text, size_t length); /* NUL-terminated copy */
 

@@ -116,6 +116,7 @@ static Tensor *new_tensor(Job *job, const Value *v)
     }
     s->size = (uint64_t)bytes_of(v);
     s->bytes = job_big(job, s->size);
+    s->made = true;
     return t;
 }
 

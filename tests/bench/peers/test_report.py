@@ -24,20 +24,21 @@ def races():
                                                     "onnxruntime": figures(0.002), "openvino": missing}},
             {"model": "two", "threads": 1, "rows": {"aotc": figures(0.002), "eager": figures(0.001),
                                                     "executorch": figures(0.0001, difference=0.5)}},
+            {"model": "tiny", "threads": 1, "rows": {"aotc": figures(2**-19), "eager": figures(2**-17)}},
             {"model": "two", "threads": 2, "rows": {"aotc": figures(0.002, difference=0.1), "eager": figures(0.001)}}]
 
 
 class Report(unittest.TestCase):
     def test_ratio(self):
         found = [bench.ratio(r["rows"]) for r in races()]
-        self.assertEqual(found, [(2.0, "onnxruntime"), (0.5, "eager"), None])
+        self.assertEqual(found, [(2.0, "onnxruntime", False), (0.5, "eager", False), (4.0, "eager", True), None])
 
     def test_table(self):
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "results.json").write_text(json.dumps({"machine": "a machine", "races": races()}))
             subprocess.run([sys.executable, "-B", HERE / "bench.py", "--report", folder], check=True, stderr=subprocess.DEVNULL)
             text = Path(folder, "table.md").read_text()
-        for line in ("| one | onnxruntime | 2.00 |", "| two | – | – |", "| geometric mean | | 1.00 |",
+        for line in ("| one | onnxruntime | 2.00 |", "| two | – | – |", "| tiny | eager | 4.00 |", "| geometric mean | | 1.00 |",
                      "| onnxruntime | 2.0 | 10.0 | 20.00 | 2.000 | 3.000 | 2.00 | 40 (30) | 1.5 | 1e-06 |",
                      "| openvino | – | missing: ModuleNotFoundError: No module named 'openvino' ||||||||"):
             self.assertIn(line + "\n", text)
