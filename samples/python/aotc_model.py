@@ -229,11 +229,15 @@ def load_pool(threads: int):
     return None, None, 1
 
 
-def aligned(size: int) -> np.ndarray:
-    """Bytes at a multiple of 64."""
+def placed(size: int):
+    """(bytes at a multiple of 64, their address)"""
     raw = np.empty(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start:start + size]
+    at = raw.__array_interface__["data"][0]
+    return raw[-at % 64:][:size], at + -at % 64
+
+
+def aligned(size: int) -> np.ndarray:
+    return placed(size)[0]
 
 
 get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
@@ -242,6 +246,12 @@ get_pointer.restype, get_pointer.argtypes = address, [ctypes.py_object, text_t]
 
 def borrow(tensor) -> np.ndarray:
     """A view of a tensor that speaks DLPack, whose memory stays its own; bfloat16 is seen as uint16."""
+    try:
+        array = np.from_dlpack(tensor)
+        if array.flags.writeable:
+            return array
+    except (BufferError, RuntimeError, TypeError, ValueError):      # other memory, or a type that NumPy lacks
+        pass
     kind, _ = tensor.__dlpack_device__()
     if kind != 1:
         raise InputTypeError(f"a tensor in the memory of DLPack device {kind}: move it to the processor's")
@@ -441,8 +451,7 @@ class Method:
         return more
 
     def _new_output(self, i: int, size: int) -> None:
-        self._memory[i] = aligned(size)
-        self._tensors[1][0][i].data = self._memory[i].ctypes.data
+        self._memory[i], self._tensors[1][0][i].data = placed(size)
 
     def _renew(self) -> None:
         """The last results are the caller's: other memory for the next ones."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -94,6 +95,10 @@ def make_project(scratch):
     shutil.copy(FIXTURES / "seeds/conv_classifier_b/model.pt2", models / "classifier.pt2")
     for name in ("forward", "encode", "decode"):
         shutil.copy(hybrid / f"{name}.pt2", models)
+    with zipfile.ZipFile(FIXTURES / "2.13.0/add/model.pt2") as old, zipfile.ZipFile(models / "custom.pt2", "w") as new:
+        for info in old.infolist():
+            new.writestr(zipfile.ZipInfo(info.filename),
+                         old.read(info).replace(b"torch.ops.aten.add.Tensor", b"torch.ops.mylib.join.default"))
     source = scratch / "large"
     source.mkdir()
     emitted.large_model(source)
@@ -139,9 +144,11 @@ def check_project(args, scratch):
                  (lambda: (place / "main.c").touch(), {"main.c.o", "app"}),
                  (lambda: (place / "models/decode.pt2").touch(), {"2-hybrid.c", "2-hybrid.c.o", "lib2-hybrid.a", "app"}),
                  (lambda: (place / "models/classifier.pt2").touch(), {"classifier.c", "classifier.c.o", "libclassifier.a",
-                                                                      "artifact.so", "app"})]
+                                                                      "artifact.so", "app"}),
+                 (lambda: (place / "join.c").touch(), {"custom.c", "custom.c.o", "join.c.o", "libcustom.a",
+                                                       "custom_artifact.so", "app"})]
         for i, (change, most) in enumerate(steps if generator == "Unix Makefiles" else steps[::2]):
-            found = rebuilt(args, out, change) - {"main.c.o", "2-hybrid.weights.c.o"}
+            found = rebuilt(args, out, change) - {"main.c.o", "2-hybrid.weights.c.o", "custom.weights.c.o"}
             if found != most - {"main.c.o"}:
                 raise Problem(f"{generator}, step {i}: {sorted(found)} was built, expected {sorted(most)}")
         call(out / "app", *words)

@@ -4,6 +4,7 @@
 #include "2-hybrid.h"
 #include "large.h"
 #include "large_strict.h"
+#include "custom.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -65,6 +66,9 @@ int main(int argc, char **argv)
             bad |= differs("large_strict", status, out);
         }
     }
+    float a[6] = { 1, 2, 3, 4, 5, 6 }, b[6] = { 1, 1, 1, 1, 1, 10 }, c[6];
+    custom_forward_call call = { .x = a, .y = b, .output = c, .workspace = work, .workspace_bytes = sizeof work };
+    bad |= custom_forward_run(custom_entry(AOT_ABI, NULL, &status), &call) || c[0] != 3 || c[5] != 26;
     puts(bad ? "app failed" : "app done");
     return bad;
 }
