@@ -82,8 +82,8 @@ def compile(program: Any, path: str | os.PathLike[str], *, methods: Mapping[str,
         words = [_archive(program, folder, path.stem), "-o", os.fspath(path)]
         for name, more in (methods or {}).items():
             words += ["--method", f"{name}={_archive(more, folder, f'{path.stem}-{name}')}"]
-        for name, value in (dims or {}).items():
-            words += ["--dim", f"{name}={_range(value)}"]
+        for name, size in (dims or {}).items():
+            words += ["--dim", f"{name}={_range(size)}"]
         for name, file in (custom_ops or {}).items():
             words += ["--custom-op", f"{name}={os.fspath(file)}"]
         for name, value in options.items():
