@@ -260,15 +260,6 @@ static void op(Emit *e, const X *x, int level)
     switch (x->op) {
     case OP_cast: cast(e, x, level); return;
     case OP_bitcast: bitcast(e, x); return;
-    case OP_where:
-        text_add(e->out, 2 < level ? "(" : "");
-        expr(e, x->arg[0], 3);
-        text_add(e->out, " ? ");
-        expr(e, x->arg[1], 2);
-        text_add(e->out, " : ");
-        expr(e, x->arg[2], 2);
-        text_add(e->out, 2 < level ? ")" : "");
-        return;
     case OP_eq: case OP_ne: case OP_lt: case OP_le: case OP_gt: case OP_ge:
         infix(e, x, compare_op(x->op), 9, level);
         return;

@@ -519,6 +519,16 @@ static void hash_file(Job *job, EVP_MD_CTX *ctx, const char *path)
     EVP_DigestUpdate(ctx, archive_sha256(a), 32);
 }
 
+/* Tells this aotc from another: what one has compiled, another would compile otherwise. */
+static const char *own_identity(Job *job)
+{
+    struct stat s;
+    if (stat("/proc/self/exe", &s))
+        return "";
+    return job_printf(job, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 ".%09" PRIu64, (uint64_t)s.st_dev, (uint64_t)s.st_ino,
+                      (uint64_t)s.st_size, (uint64_t)s.st_mtim.tv_sec, (uint64_t)s.st_mtim.tv_nsec);
+}
+
 const char *compile_cached(Job *job, const char *input, const CompileOptions *options, const char *cache)
 {
     CompileOptions o = *options;
@@ -528,7 +538,7 @@ const char *compile_cached(Job *job, const char *input, const CompileOptions *op
     if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
         fail(job, EXIT_RESOURCE, "SHA-256 failed");
     job_defer(job, (void (*)(void *))EVP_MD_CTX_free, ctx);
-    const char *texts[] = { AOTC_VERSION, __DATE__ __TIME__, o.backend, o.cpu, o.cc, o.model, o.sysroot,
+    const char *texts[] = { AOTC_VERSION, own_identity(job), o.backend, o.cpu, o.cc, o.model, o.sysroot,
                             o.winograd };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         hash_text(ctx, texts[i]);

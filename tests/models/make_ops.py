@@ -77,6 +77,13 @@ def groups():
         lambda x, y: aten.pow.Tensor_Tensor(x, y), lambda x, y: aten.pow.Scalar(2.0, y), lambda x, y: aten.atan2.default(x, y),
         lambda x, y: aten.clamp.Tensor(x, y - 1, y), lambda x, y: aten.where.self(x > y, x, y),
     ], ((units(4, 3) * 3, reals(4, 3)), (units(4, 3, seed=1), reals(4, 3, seed=2)))
+    small = (reals(1, 1, seed=3), reals(5, 9, 5), reals(9, 5, seed=1), ints(0, 2, 9, 5) > 0, ints(-9, 9, 5, 10, 5), ints(0, 9, 10, 5))
+    g["op_where"] = [  # short rows: compilers unroll them
+        lambda s, x, y, p, i, k: [aten.where.self(x > 0, y, s), aten.where.self(p, x, y), aten.where.self(i == 0, k, (i > 0).long())],
+        lambda s, x, y, p, i, k: [aten.masked_fill.Scalar(x, p, -1.5), aten.tril.default(k.to(torch.uint8)), aten.tril.default(y, 1)],
+        lambda s, x, y, p, i, k: [aten.where.self(x[:, :3, :3] > 0, y[:3, :3], s), aten.heaviside.default(i.float(), k.float())],
+        lambda s, x, y, p, i, k: [aten.where.self(p, (x * 4).to(t), (y * 4).to(t)) for t in (torch.int16, torch.int32, torch.double)],
+    ], (small, (small[0], small[1] * 2, small[2] + 1, ~small[3], small[4] + 1, small[5] * 2))
     g["op_compare"] = [
         lambda x, y, p, q: [f(x, y) for f in (aten.eq.Tensor, aten.ne.Tensor, aten.lt.Tensor, aten.le.Tensor, aten.gt.Tensor,
                                               aten.ge.Tensor)],

@@ -136,7 +136,7 @@ static void g__k26_y_(const u8 *AOT_RESTRICT c24, const u8 *AOT_RESTRICT d24, co
             const f32 t27 = t26 * t26 + t26;
             const f32 t28 = t27 * t27 + t27;
             const f32 t29 = t28 * t28 + t28;
-            out_0[5*i + j] = t13 != (t12 || t13) != (t13 || t13 != (t12 || t13)) ? t29 * t29 + t29 : x_[5*i + j];
+            out_0[5*i + j] = aot_where_f32(t13 != (t12 || t13) != (t13 || t13 != (t12 || t13)), t29 * t29 + t29, x_[5*i + j]);
         }
     }
 }
