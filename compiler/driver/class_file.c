@@ -3,7 +3,13 @@
 #include <string.h>
 
 enum {
-    TAG_UTF8 = 1, TAG_CLASS = 7, TAG_FIELD = 9, TAG_METHOD = 10, TAG_NAME_AND_TYPE = 12, JAVA_8 = 52, WIDE = 0xc4,
+    TAG_UTF8 = 1,
+    TAG_CLASS = 7,
+    TAG_FIELD = 9,
+    TAG_METHOD = 10,
+    TAG_NAME_AND_TYPE = 12,
+    JAVA_8 = 52,
+    WIDE = 0xc4,
     MOST = 65535
 };
 

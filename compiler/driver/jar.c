@@ -8,7 +8,7 @@
 
 #define PLATFORM "linux-x86-64" /* as JNA calls it */
 
-enum { LOCAL = 0x04034b50, CENTRAL = 0x02014b50, END = 0x06054b50, VERSION = 20, UTF8_NAMES = 0x800, DAY_ONE = 0x21 };
+enum { LOCAL = 0x04034b50, CENTRAL = 0x02014b50, END = 0x06054b50, VERSION = 20, UTF8_NAMES = 0x800, DAY_ONE = 0x21, DIRECTORY = 1 << 20 };
 
 typedef struct Jar {
     Job *job;
@@ -37,14 +37,14 @@ static void describe(Text *t, uint32_t crc, size_t size, size_t name)
 {
     le(t, VERSION, 2);
     le(t, UTF8_NAMES, 2);
-    le(t, 0, 2);           /* stored */
-    le(t, 0, 2);           /* midnight */
-    le(t, DAY_ONE, 2);     /* 1980-01-01 */
+    le(t, 0, 2);       /* stored */
+    le(t, 0, 2);       /* midnight */
+    le(t, DAY_ONE, 2); /* 1980-01-01 */
     le(t, crc, 4);
     le(t, size, 4);
     le(t, size, 4);
     le(t, name, 2);
-    le(t, 0, 2);           /* no extra field */
+    le(t, 0, 2); /* no extra field */
 }
 
 static void add(Jar *jar, const char *name, const void *bytes, size_t size)
@@ -52,9 +52,9 @@ static void add(Jar *jar, const char *name, const void *bytes, size_t size)
     Text t;
     size_t length = strlen(name);
     uint64_t start = jar->at;
-    if (size > UINT32_MAX - length - 1024 - start)
-        fail(jar->job, EXIT_UNSUPPORTED, "%s: a jar of more than 4 GiB is not supported; compile to a .so and open that",
-             name);
+    if (start + length + size + DIRECTORY > UINT32_MAX)
+        fail(jar->job, EXIT_UNSUPPORTED,
+             "%s: a jar of more than 4 GiB is not supported; compile to a .so and open that", name);
     uint32_t crc = (uint32_t)crc32_z(crc32_z(0, NULL, 0), bytes, size);
     text_init(&t, jar->job);
     le(&t, LOCAL, 4);
@@ -65,8 +65,8 @@ static void add(Jar *jar, const char *name, const void *bytes, size_t size)
     le(&jar->directory, CENTRAL, 4);
     le(&jar->directory, VERSION, 2);
     describe(&jar->directory, crc, size, length);
-    le(&jar->directory, 0, 2);  /* no comment */
-    le(&jar->directory, 0, 8);  /* disk 0, attributes */
+    le(&jar->directory, 0, 2); /* no comment */
+    le(&jar->directory, 0, 8); /* disk 0, attributes */
     le(&jar->directory, start, 4);
     text_put(&jar->directory, name, length);
     jar->count++;
@@ -103,7 +103,8 @@ void write_jar(Job *job, const Compilation *c, const char *java_class, const cha
     for (size_t i = 0; i < classes.n; i++)
         add(&jar, classes.at[i].name, classes.at[i].text.at, classes.at[i].text.n);
     add(&jar, job_printf(job, "%s.json", name), c->artifact.metadata, strlen(c->artifact.metadata));
-    add(&jar, "org/aotc/natives/" PLATFORM "/libaotrt.so", embed_libaotrt, (size_t)(embed_libaotrt_end - embed_libaotrt));
+    add(&jar, "org/aotc/natives/" PLATFORM "/libaotrt.so", embed_libaotrt,
+        (size_t)(embed_libaotrt_end - embed_libaotrt));
     add(&jar, job_printf(job, "%s/%s.so", folder, simple), so, so_bytes);
     finish(&jar);
 }

@@ -33,8 +33,8 @@ static bool is_reserved(const char *name)
         " abstract assert boolean break byte case catch char class const continue default do double else enum extends "
         "false final finally float for goto if implements import instanceof int interface long native new null package "
         "private protected public return short static strictfp super switch synchronized this throw throws transient "
-        "true try void volatile while _ close reset model getClass hashCode equals toString notify notifyAll wait clone "
-        "finalize ";
+        "true try void volatile while _ close reset model getClass hashCode equals toString notify notifyAll wait "
+        "clone finalize ";
     char spaced[32];
     return strlen(name) < sizeof spaced - 2 && (snprintf(spaced, sizeof spaced, " %s ", name), strstr(words, spaced));
 }
@@ -95,7 +95,8 @@ const char *java_class_name(Job *job, const char *wanted, const char *output)
     char *name = job_copy(job, wanted, strlen(wanted));
     bool first = true;
     for (char *at = name; *at; at++) {
-        if (first ? !isascii(*at) || !isalpha((unsigned char)*at) : *at != '.' && *at != '_' && !isalnum((unsigned char)*at))
+        if (first ? !isascii(*at) || !isalpha((unsigned char)*at)
+                  : *at != '.' && *at != '_' && !isalnum((unsigned char)*at))
             usage_error(job, "--java-class=%s: not of the form com.acme.Net", wanted);
         first = *at == '.';
         *at = (char)(first ? '/' : *at);
@@ -200,8 +201,11 @@ static Params output_params(Job *job, const Graph *g)
 
 static void load(Class *c, const Param *p, int local)
 {
-    int op = p->is_array ? OP_ALOAD : p->type == 'J' ? OP_LLOAD : p->type == 'F' ? OP_FLOAD : p->type == 'D' ? OP_DLOAD
-                                                                                                            : OP_ILOAD;
+    int op = p->is_array      ? OP_ALOAD
+             : p->type == 'J' ? OP_LLOAD
+             : p->type == 'F' ? OP_FLOAD
+             : p->type == 'D' ? OP_DLOAD
+                              : OP_ILOAD;
     class_op1(c, op, local);
 }
 
@@ -277,11 +281,15 @@ static void call_base(Class *c, Job *job, const Params *params, int number)
 
 static int return_op(const char *type)
 {
-    return *type == '[' ? OP_ARETURN : *type == 'J' ? OP_LRETURN : *type == 'F' ? OP_FRETURN : *type == 'D' ? OP_DRETURN
-                                                                                                         : OP_IRETURN;
+    return *type == '['   ? OP_ARETURN
+           : *type == 'J' ? OP_LRETURN
+           : *type == 'F' ? OP_FRETURN
+           : *type == 'D' ? OP_DRETURN
+                          : OP_IRETURN;
 }
 
-static void add_method(Job *job, JavaClasses *out, Class *c, const char *class_name, Sym method, const Graph *g, int number)
+static void add_method(Job *job, JavaClasses *out, Class *c, const char *class_name, Sym method, const Graph *g,
+                       int number)
 {
     Params params = input_params(job, g);
     size_t results = output_params(job, g).n;
@@ -340,8 +348,9 @@ static void add_constructor(Class *c, const char *class_name, const char *pool)
     class_op2(c, OP_LDC_S, class_ref(c, class_name));
     if (*pool)
         class_op1(c, OP_ALOAD, 1);
-    class_op2(c, OP_SPECIAL_S,
-              class_method_ref(c, BASE, "<init>", *pool ? "(Ljava/lang/Class;Lorg/aotc/Pool;)V" : "(Ljava/lang/Class;)V"));
+    class_op2(
+        c, OP_SPECIAL_S,
+        class_method_ref(c, BASE, "<init>", *pool ? "(Ljava/lang/Class;Lorg/aotc/Pool;)V" : "(Ljava/lang/Class;)V"));
     class_op(c, OP_RETURN);
     class_method_end(c, 3, 2);
 }

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import unittest
+import zipfile
 from pathlib import Path
 
 ARGS = None
@@ -514,6 +515,22 @@ class Archives(Commands):
         self.assertTrue(events and all(e["ph"] == "X" and e["dur"] >= 0 and e["name"] for e in events))
         self.assertTrue(any(e["args"]["line"] for e in events))
         self.aotc("profile", ARGS.toy, "--top", "0", status=2, says="--top 0")
+
+    def test_jar(self):
+        """Members and bytes of a jar; tests/java runs what is inside."""
+        archive = self.fixtures / "nested" / "model.pt2"
+        jar = ["com/acme/Net.class", "com/acme/Net$ForwardResult.class", "com/acme/Net.json",
+               "com/acme/linux-x86-64/Net.so", "org/aotc/natives/linux-x86-64/libaotrt.so", "META-INF/MANIFEST.MF"]
+        for name in ("one.jar", "two.jar"):
+            self.aotc(archive, "-o", name, "--backend=tcc", "--java-class=com.acme.Net")
+        with zipfile.ZipFile(self.folder / "one.jar") as file:
+            self.assertIsNone(file.testzip())
+            self.assertEqual(sorted(file.namelist()), sorted(jar))
+            self.assertEqual(json.loads(file.read("com/acme/Net.json"))["methods"][0]["name"], "forward")
+            self.assertEqual(file.read("com/acme/Net.class")[:8], bytes.fromhex("cafebabe00000034"))
+        self.assertEqual((self.folder / "one.jar").read_bytes(), (self.folder / "two.jar").read_bytes())
+        self.aotc(archive, "-o", "three.jar", "--java-class=com..Net", status=2, says="com..Net")
+        self.aotc(archive, "-o", "three.so", "--java-class=com.acme.Net", status=2, says="--emit=jar")
 
     def test_emit(self):
         self.aotc("run", self.fixtures / "add" / "model.pt2", "--emit=c", status=2, says="--emit=c")
