@@ -8,7 +8,8 @@
 
 #define PLATFORM "linux-x86-64" /* as JNA calls it */
 
-enum { LOCAL = 0x04034b50, CENTRAL = 0x02014b50, END = 0x06054b50, VERSION = 20, UTF8_NAMES = 0x800, DAY_ONE = 0x21, DIRECTORY = 1 << 20 };
+enum { LOCAL = 0x04034b50, CENTRAL = 0x02014b50, END = 0x06054b50 };
+enum { VERSION = 20, UTF8_NAMES = 0x800, DAY_ONE = 0x21, DIRECTORY = 1 << 20 };
 
 typedef struct Jar {
     Job *job;

@@ -7,9 +7,9 @@
  *         public float[][] forward(float[] x, int xDim0);
  *     }
  *
- * Tensors go in as flat row-major arrays, numbers as numbers; every distinct size that varies is an int behind them. One
- * output comes back as nested arrays, several as an object of a nested class with a field each. The methods only pass
- * their arguments on to CompiledModel.call, so they are made of instructions without branches. */
+ * Tensors go in as flat row-major arrays, numbers as numbers; every distinct size that varies is an int behind them.
+ * One output comes back as nested arrays, several as an object of a nested class with a field each. The methods only
+ * pass their arguments on to CompiledModel.call, so they are made of instructions without branches. */
 #include "class_file.h"
 #include "jar.h"
 #include <ctype.h>

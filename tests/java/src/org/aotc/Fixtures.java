@@ -66,7 +66,8 @@ final class Fixtures {
             double[] expected = doubles(array(folder, wanted, output.type()), output.type());
             double[] found = doubles(values(output), output.type());
             for (int i = 0; i < expected.length; i++)
-                assertTrue(Double.compare(found[i], expected[i]) == 0 || Math.abs(found[i] - expected[i]) <= atol + rtol * Math.abs(expected[i]),
+                assertTrue(Double.compare(found[i], expected[i]) == 0
+                           || Math.abs(found[i] - expected[i]) <= atol + rtol * Math.abs(expected[i]),
                            output + ", element " + i + ": " + found[i] + ", expected " + expected[i]);
         }
     }

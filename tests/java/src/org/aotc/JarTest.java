@@ -28,7 +28,8 @@ class JarTest {
         String folder = "seeds/conv_classifier_a";
         try (ConvClassifierA model = new ConvClassifierA()) {
             for (Map<String, Object> one : Fixtures.list(Fixtures.manifest(folder), "cases")) {
-                Map<String, Object> in = Fixtures.list(one, "inputs").get(0), out = Fixtures.list(one, "outputs").get(0);
+                Map<String, Object> in = Fixtures.list(one, "inputs").get(0);
+                Map<String, Object> out = Fixtures.list(one, "outputs").get(0);
                 float[][] scores = model.forward(floats(folder, in), (int) Fixtures.shape(in)[0]);
                 float[] expected = floats(folder, out);
                 assertEquals(Fixtures.shape(out)[0], scores.length);
@@ -53,8 +54,8 @@ class JarTest {
     @Test
     void severalOutputsAreFields() throws Exception {
         String folder = "2.13.0/nested";
-        List<Map<String, Object>> in = Fixtures.list(Fixtures.list(Fixtures.manifest(folder), "cases").get(0), "inputs");
-        List<Map<String, Object>> out = Fixtures.list(Fixtures.list(Fixtures.manifest(folder), "cases").get(0), "outputs");
+        Map<String, Object> first = Fixtures.list(Fixtures.manifest(folder), "cases").get(0);
+        List<Map<String, Object>> in = Fixtures.list(first, "inputs"), out = Fixtures.list(first, "outputs");
         try (Nested model = new Nested(); Pool pool = new Pool(2); Nested other = new Nested(pool)) {
             for (Nested one : List.of(model, other)) {
                 Nested.ForwardResult found = one.forward(floats(folder, in.get(0)), floats(folder, in.get(1)),

@@ -42,7 +42,8 @@ class SessionTest {
     @Test
     void opensFromEverywhere() throws IOException {
         byte[] bytes = Files.readAllBytes(artifact("add"));
-        ByteBuffer buffer = ByteBuffer.allocateDirect(bytes.length + 8).put(4, bytes).position(4).limit(4 + bytes.length);
+        ByteBuffer buffer = ByteBuffer.allocateDirect(bytes.length + 8).put(4, bytes);
+        buffer.position(4).limit(4 + bytes.length);
         for (Model model : List.of(Model.open(artifact("add")), Model.open(bytes), Model.open(bytes),
                                    Model.open(buffer), Model.open(new ByteArrayInputStream(bytes), "add"))) {
             try (Session session = model.session()) {
