@@ -107,13 +107,7 @@ AOTK_INLINE aotk_vf aotk_exp_down(aotk_vf x)
     aotk_vf y = aotk_at_least(x, aotk_splat(-87.3f));
     aotk_vf t = y * 1.44269504f + 12583039.0f; /* 1.5 * 2^23 + 127: the low bits are the exponent's */
     aotk_vf n = t - 12583039.0f;
-    aotk_vf r = y - n * 0.693145752f;
-    r = r - n * 1.42860677e-6f;
-    aotk_vf p = r * 1.37805939e-3f + 8.37312452e-3f;
-    p = p * r + 4.16695364e-2f;
-    p = p * r + 1.66664720e-1f;
-    p = p * r + 4.99999851e-1f;
-    p = p * r * r + r + 1.0f;
+    aotk_vf p = aotk_exp_rest(y, n);
     p = p * aotk_from_bits(aotk_bits(t) << 23);
     return aotk_from_bits(aotk_bits(p) & ~aotk_less(x, aotk_splat(-87.3f)));
 }

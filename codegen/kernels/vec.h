@@ -181,6 +181,17 @@ AOTK_INLINE aotk_vf aotk_clamp(aotk_vf x, float lo, float hi) {
     return aotk_at_most(aotk_at_least(x, aotk_splat(lo)), aotk_splat(hi));
 }
 
+/* e^(x - n ln 2) for |x - n ln 2| <= ln 2 / 2. */
+AOTK_INLINE aotk_vf aotk_exp_rest(aotk_vf x, aotk_vf n) {
+    aotk_vf r = x - n * 0.693145752f;
+    r = r - n * 1.42860677e-6f;
+    aotk_vf p = r * 1.37805939e-3f + 8.37312452e-3f;
+    p = p * r + 4.16695364e-2f;
+    p = p * r + 1.66664720e-1f;
+    p = p * r + 4.99999851e-1f;
+    return p * r * r + r + 1.0f;
+}
+
 /* e^x within 1 ulp, denormals included; 0, inf and NaN where they belong. x = n ln 2 + r, a
  * polynomial in r, and 2^n in two factors because n reaches 128 and -149. Adding 1.5 * 2^23 rounds
  * to an integer that then stands in the low bits. */
@@ -188,13 +199,7 @@ AOTK_INLINE aotk_vf aotk_exp(aotk_vf x) {
     x = aotk_clamp(x, -104.0f, 89.0f);
     aotk_vf t = x * 1.44269504f + 12582912.0f;
     aotk_vf n = t - 12582912.0f;
-    aotk_vf r = x - n * 0.693145752f;
-    r = r - n * 1.42860677e-6f;
-    aotk_vf p = r * 1.37805939e-3f + 8.37312452e-3f;
-    p = p * r + 4.16695364e-2f;
-    p = p * r + 1.66664720e-1f;
-    p = p * r + 4.99999851e-1f;
-    p = p * r * r + r + 1.0f;
+    aotk_vf p = aotk_exp_rest(x, n);
     aotk_vw e = aotk_bits(t) - 0x4b400000u + 256u; /* n + 256 > 0: halving is a plain shift */
     aotk_vw half = e >> 1;
     return p * aotk_from_bits((half - 1u) << 23) * aotk_from_bits((e - half - 1u) << 23);

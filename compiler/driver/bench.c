@@ -92,23 +92,14 @@ void command_bench(Job *job, int argc, char **argv)
     Times times = { 0 };
     b.request.fill_dims = true;
     for (int i = 1; i < argc; i++) {
-        char *end;
         const char *text = flag_value(job, "--seconds", argc, argv, &i);
-        if (!text) {
+        if (text)
+            b.seconds = request_seconds(job, text);
+        else
             request_word(job, &b.request, argc, argv, &i);
-            continue;
-        }
-        b.seconds = strtod(text, &end);
-        if (end == text || *end || !(b.seconds >= 0 && b.seconds <= 86400))
-            usage_error(job, "--seconds %s: is not a number from 0 to 86400", text);
     }
-    if (b.request.inputs_given && b.request.dims.n)
-        usage_error(job, "--dim and --inputs: the files have their sizes already");
     b.runner = runner_open(job, &b.request);
-    if (b.request.inputs_given)
-        runner_bind_request(b.runner, &b.request);
-    else
-        runner_make_inputs(b.runner, &b.request);
+    runner_inputs(b.runner, &b.request);
     measure(&b, &times);
     report(&b, &times);
 }

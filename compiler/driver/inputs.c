@@ -196,7 +196,7 @@ static void choose_shapes(Maker *m)
         runner_plan(m->runner);
 }
 
-void runner_make_inputs(Runner *r, const Request *request)
+static void make_inputs(Runner *r, const Request *request)
 {
     Maker made = { .job = r->job, .request = request, .runner = r, .seed = 88172645463325252u }, *m = &made;
     collect_symbols(m);
@@ -222,4 +222,23 @@ void runner_make_inputs(Runner *r, const Request *request)
         fill(m, &a);
         runner_set(r, i, &a);
     }
+}
+
+void runner_inputs(Runner *r, const Request *request)
+{
+    if (request->inputs_given && request->dims.n)
+        usage_error(r->job, "--dim and --inputs: the files have their sizes already");
+    if (request->inputs_given)
+        runner_bind_request(r, request);
+    else
+        make_inputs(r, request);
+}
+
+double request_seconds(Job *job, const char *text)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    if (end == text || *end || !(seconds >= 0 && seconds <= 86400))
+        usage_error(job, "--seconds %s: is not a number from 0 to 86400", text);
+    return seconds;
 }

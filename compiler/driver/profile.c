@@ -247,9 +247,7 @@ void command_profile(Job *job, int argc, char **argv)
         const char *v;
         char *end;
         if ((v = flag_value(job, "--seconds", argc, argv, &i))) {
-            p.seconds = strtod(v, &end);
-            if (end == v || *end || !(p.seconds >= 0 && p.seconds <= 86400))
-                usage_error(job, "--seconds %s: is not a number from 0 to 86400", v);
+            p.seconds = request_seconds(job, v);
         } else if ((v = flag_value(job, "--top", argc, argv, &i))) {
             p.top = strtoll(v, &end, 10);
             if (end == v || *end || p.top < 1)
@@ -260,13 +258,8 @@ void command_profile(Job *job, int argc, char **argv)
             request_word(job, &p.request, argc, argv, &i);
         }
     }
-    if (p.request.inputs_given && p.request.dims.n)
-        usage_error(job, "--dim and --inputs: the files have their sizes already");
     p.runner = runner_open(job, &p.request);
-    if (p.request.inputs_given)
-        runner_bind_request(p.runner, &p.request);
-    else
-        runner_make_inputs(p.runner, &p.request);
+    runner_inputs(p.runner, &p.request);
     runner_plan(p.runner);
     read_steps(&p);
     measure(&p);

@@ -69,8 +69,11 @@ void runner_bind(Runner *runner, const char *const *files, size_t count);
 void runner_bind_request(Runner *runner, const Request *request);
 /* Sets one input from memory; array->data is copied only where the port wants a layout of its own. */
 void runner_set(Runner *runner, uint64_t port, Array *array);
-/* Fills all inputs with made-up numbers; the request's dims are sizes (inputs.c says how). */
-void runner_make_inputs(Runner *runner, const Request *request);
+/* Binds the request's files; without any fills all inputs with made-up numbers, the request's dims being sizes
+ * (inputs.c says how). */
+void runner_inputs(Runner *runner, const Request *request);
+/* The value of --seconds; EXIT_USAGE when it is none. */
+double request_seconds(Job *job, const char *text);
 /* Settles all sizes; EXIT_INPUT with the model's text, in which the file at fault is named. */
 void runner_plan(Runner *runner);
 /* One inference; EXIT_INPUT with the model's text, EXIT_RESOURCE without memory. */
