@@ -38,11 +38,16 @@ static int put(const char *folder, const uint8_t *k, const char *text)
     return toy_job(use, &u);
 }
 
-static bool get(const char *folder, const uint8_t *k, const char *text)
+static bool get_either(const char *folder, const uint8_t *k, const char *text, const char *other)
 {
     Use u = { .folder = folder, .key = k };
     CHECK(toy_job(use, &u) == EXIT_DONE);
-    return u.found && !strcmp(u.got, text);
+    return u.found && (!strcmp(u.got, text) || !strcmp(u.got, other));
+}
+
+static bool get(const char *folder, const uint8_t *k, const char *text)
+{
+    return get_either(folder, k, text, text);
 }
 
 static const char *entry(const char *folder, const char *start)
@@ -138,7 +143,7 @@ static void side_by_side(void)
             bool good = true;
             for (int k = 0; k < 50; k++) {
                 good &= put(folder, key, i % 2 ? "odd" : "an even one") == EXIT_DONE;
-                good &= get(folder, key, "odd") || get(folder, key, "an even one") || get(folder, key, "odd");
+                good &= get_either(folder, key, "odd", "an even one");
             }
             _exit(!good);
         }
