@@ -191,6 +191,14 @@ void finish_kernel(Make *m)
     item_add(m->l, (Item){ .kernel = m->k });
 }
 
+/* ---- stores ---------------------------------------------------------------------------------------------------- */
+
+/* Where a value goes: memory, and the layout that it has there. */
+typedef struct Target {
+    Buffer *buffer;
+    const Buffer *layout; /* the same, or another shape of it */
+} Target;
+
 /* Pointwise operators over memory of one layout: element i of each operand makes element i of the result. */
 static bool is_flat(const Value *v, const Buffer *out, int *budget)
 {
@@ -213,8 +221,9 @@ static bool is_flat(const Value *v, const Buffer *out, int *budget)
     return true;
 }
 
-static bool store_flat(Make *m, Value *v, Buffer *out)
+static bool store_flat(Make *m, Value *v, Target to)
 {
+    const Buffer *out = to.layout;
     const Idx *ix[MAX_RANK];
     int unit = -1, budget = 1000;
     for (int i = 0; i < out->rank; i++) {
@@ -229,7 +238,7 @@ static bool store_flat(Make *m, Value *v, Buffer *out)
     ix[unit] = open_apart(m, "i", type_count(m->job, &v->type));
     const X *x = value_at(m, v, ix);
     Stmt *s = stmt_add(m->job, m->block[m->level], S_STORE);
-    s->buffer = out;
+    s->buffer = to.buffer;
     s->idx = buffer_at(m->job, out, ix);
     s->x = x;
     s->dtype = out->dtype;
@@ -239,9 +248,10 @@ static bool store_flat(Make *m, Value *v, Buffer *out)
 
 /* Loops over v in out's physical order that store value_at. `dim`/`start`: only that part of the axis (cat).  `put`: at
  * the indices of that node, in its mode and in row-major order. */
-static void store_loops(Make *m, Value *v, Buffer *out, int dim, const Idx *start, Node *put)
+static void store_loops(Make *m, Value *v, Target target, int dim, const Idx *start, Node *put)
 {
     static const char *const stems[] = { "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t" };
+    const Buffer *out = target.layout;
     const Idx *ix[MAX_RANK], *to[MAX_RANK];
     int opened = 0;
     if (idx_is(type_count(m->job, &v->type), 0)) /* no index is checked either */
@@ -260,7 +270,7 @@ static void store_loops(Make *m, Value *v, Buffer *out, int dim, const Idx *star
         indices_at(m, put, 2, ix, to);
     const X *x = value_at(m, v, ix);
     Stmt *s = stmt_add(m->job, m->block[m->level], S_STORE);
-    s->buffer = out;
+    s->buffer = target.buffer;
     s->idx = buffer_at(m->job, out, to);
     s->x = x;
     s->dtype = out->dtype;
@@ -307,8 +317,9 @@ static void store_scan(Make *m, Node *n, Buffer *out)
 
 /* A strided copy of floats as a call: of a part of a concatenation, which begins at `start` of axis `dim`, or (dim -1)
  * of a whole whose sides disagree about the innermost axis, for the transposing kernel. */
-static bool store_by_copy(Make *m, Value *v, Buffer *out, int dim, const Idx *start)
+static bool store_by_copy(Make *m, Value *v, Target to, int dim, const Idx *start)
 {
+    const Buffer *out = to.layout;
     Affine a;
     Job *job = m->job;
     if (v->type.dtype != DT_f32 || v->type.rank > 4 || v->type.rank < 2 || !value_affine(m->l, v, &a))
@@ -323,7 +334,7 @@ static bool store_by_copy(Make *m, Value *v, Buffer *out, int dim, const Idx *st
     s->var = sym(job, "aotk_copy4_f32");
     s->text = sym(job, "aotk_copy4");
     *vec_push(job, &s->fields) = (Field){ .name = sym(job, "src"), .idx = a.offset, .buffer = a.buffer };
-    *vec_push(job, &s->fields) = (Field){ .name = sym(job, "dst"), .idx = first, .buffer = out };
+    *vec_push(job, &s->fields) = (Field){ .name = sym(job, "dst"), .idx = first, .buffer = to.buffer };
     for (int i = 0; i < 4; i++) {
         int axis = i - (4 - v->type.rank);
         if (out->channels_last && axis > 0) /* as they lie in memory: threads share the first one that is long enough */
@@ -342,11 +353,59 @@ static const Origin *origin_of(const Value *v)
     return v->kind == VALUE_NODE ? &v->def->origin : NULL;
 }
 
+static bool is_row_major(const Buffer *b, Job *job)
+{
+    const Idx *step = idx_const(job, 1);
+    for (int i = b->rank; i-- > 0;) {
+        if (b->halo[i] || (b->stride[i] != step && !idx_is(b->dim[i], 1)))
+            return false;
+        step = idx_mul(job, step, b->dim[i]);
+    }
+    return true;
+}
+
+/* Whether the elements of v, in row-major order, lie in memory in another order, or apart. */
+static bool is_scattered(Job *job, const Value *v, int *budget)
+{
+    if (--*budget < 0 || v->kind != VALUE_NODE)
+        return v->buffer && !is_row_major(v->buffer, job);
+    if (v->buffer)
+        return !is_row_major(v->buffer, job);
+    OpKind kind = op_info[v->def->op].kind;
+    bool any = kind == VIEW && v->def->op != OP_reshape;
+    for (uint32_t i = 0; i < v->def->in_count && (kind == POINTWISE || v->def->op == OP_reshape); i++)
+        any |= v->def->in[i]->type.rank > 1 && is_scattered(job, v->def->in[i], budget);
+    return any;
+}
+
+/* A reshape of what does not lie in row-major order is stored as what it reshapes, in loops over that one's axes: so
+ * no index is divided. */
+static Value *unshaped(Make *m, Value *v, Target *to)
+{
+    int budget = 1000;
+    while (v->kind == VALUE_NODE && !v->buffer && v->def->op == OP_reshape && is_row_major(to->layout, m->job) &&
+           is_scattered(m->job, v->def->in[0], &budget)) {
+        v = v->def->in[0];
+        Buffer *other = job_alloc(m->job, sizeof *other);
+        *other = (Buffer){ .dtype = to->layout->dtype, .rank = v->type.rank };
+        const Idx *step = idx_const(m->job, 1);
+        for (int i = v->type.rank; i-- > 0;) {
+            other->dim[i] = v->type.dim[i];
+            other->stride[i] = step;
+            step = idx_mul(m->job, step, v->type.dim[i]);
+        }
+        other->offset = to->layout->offset;
+        to->layout = other;
+    }
+    return v;
+}
+
 void store_value(Lower *l, Value *v, Buffer *out)
 {
     if (lower_pool(l, v, out))
         return;
     Make *m = make_kernel(l, v->name, origin_of(v));
+    Target to = { out, out };
     lower_zero_halo(m, out);
     Node *n = v->kind == VALUE_NODE && !v->buffer ? v->def : NULL;
     if (n && n->op == OP_scan) {
@@ -355,16 +414,18 @@ void store_value(Lower *l, Value *v, Buffer *out)
         const Idx *start = idx_const(l->job, 0);
         int dim = (int)node_int(n, "dim", 0);
         for (uint32_t i = 0; i < n->in_count; i++) {
-            if (!store_by_copy(m, n->in[i], out, dim, start))
-                store_loops(m, n->in[i], out, dim, start, NULL);
+            if (!store_by_copy(m, n->in[i], to, dim, start))
+                store_loops(m, n->in[i], to, dim, start, NULL);
             start = idx_add(l->job, start, n->in[i]->type.dim[dim]);
         }
     } else if (n && n->op == OP_put) {
         if (out != n->in[0]->buffer)
-            store_loops(m, n->in[0], out, -1, NULL, NULL);
-        store_loops(m, n->in[1], out, -1, NULL, n);
-    } else if (!store_by_copy(m, v, out, -1, NULL) && !store_flat(m, v, out)) {
-        store_loops(m, v, out, -1, NULL, NULL);
+            store_loops(m, n->in[0], to, -1, NULL, NULL);
+        store_loops(m, n->in[1], to, -1, NULL, n);
+    } else {
+        v = unshaped(m, v, &to);
+        if (!store_by_copy(m, v, to, -1, NULL) && !store_flat(m, v, to))
+            store_loops(m, v, to, -1, NULL, NULL);
     }
     finish_kernel(m);
 }
