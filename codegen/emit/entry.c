@@ -116,25 +116,10 @@ int64_t emit_most(Job *job, const Idx *d)
 
 /* ---- metadata ----------------------------------------------------------------------------------------------------------------------- */
 
-static void quote_json(Text *out, const char *s)
-{
-    text_add(out, "\"");
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            text_add(out, "\\%c", c);
-        else if (c < 32 || c == 127)
-            text_add(out, "\\u%04x", c);
-        else
-            text_put(out, s, 1);
-    }
-    text_add(out, "\"");
-}
-
 static void json_port(Text *out, const Port *p)
 {
     text_add(out, "{\"name\":");
-    quote_json(out, p->name);
+    text_json(out, p->name);
     if (p->kind == PORT_NONE) {
         text_add(out, ",\"none\":true}");
         return;
@@ -180,7 +165,7 @@ static void json_text(Text *out, const char *key, const char *value)
     if (!value)
         return;
     text_add(out, ",\"%s\":", key);
-    quote_json(out, value);
+    text_json(out, value);
 }
 
 const char *artifact_metadata(const Artifact *a, const char *levels, const char *extra)
@@ -188,13 +173,13 @@ const char *artifact_metadata(const Artifact *a, const char *levels, const char 
     Text t;
     text_init(&t, a->job);
     text_add(&t, "{\"format\":1,\"name\":");
-    quote_json(&t, a->name);
+    text_json(&t, a->name);
     text_add(&t, ",\"compiler\":\"aotc %s\",\"isa\":[%s],\"weights_bytes\":%" PRIu64 ",\"state_bytes\":%" PRIu64 ",\"methods\":[",
              a->version, levels, a->weights->bytes, a->weights->state_bytes);
     for (size_t i = 0; i < a->program_count; i++) {
         const Program *p = a->programs[i];
         text_add(&t, "%s{\"name\":", i ? "," : "");
-        quote_json(&t, p->name);
+        text_json(&t, p->name);
         text_add(&t, ",\"inputs\":");
         json_ports(&t, p->g->inputs.at, p->g->inputs.n);
         text_add(&t, ",\"outputs\":");
@@ -207,16 +192,16 @@ const char *artifact_metadata(const Artifact *a, const char *levels, const char 
             const Kernel *at = p->kernels.at[k];
             const Idx *flops = kernel_flops(a->job, at);
             text_add(&t, k ? ",{\"name\":" : "{\"name\":");
-            quote_json(&t, at->name);
+            text_json(&t, at->name);
             text_add(&t, ",\"about\":");
-            quote_json(&t, at->about ? at->about : "");
+            text_json(&t, at->about ? at->about : "");
             if (at->origin.file) {
                 text_add(&t, ",\"line\":");
-                quote_json(&t, origin_text(a->job, &at->origin));
+                text_json(&t, origin_text(a->job, &at->origin));
             }
             if (!idx_is(flops, 0)) {
                 text_add(&t, ",\"flops\":");
-                quote_json(&t, idx_text(a->job, flops));
+                text_json(&t, idx_text(a->job, flops));
             }
             text_add(&t, "}");
         }

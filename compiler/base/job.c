@@ -375,6 +375,21 @@ void text_add(Text *text, const char *format, ...)
     va_end(again);
 }
 
+void text_json(Text *text, const char *s)
+{
+    text_add(text, "\"");
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            text_add(text, "\\%c", c);
+        else if (c < 32 || c == 127)
+            text_add(text, "\\u%04x", c);
+        else
+            text_put(text, s, 1);
+    }
+    text_add(text, "\"");
+}
+
 void text_pad(Text *text, size_t column)
 {
     size_t start = text->n;

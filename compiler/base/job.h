@@ -110,6 +110,7 @@ typedef struct Text {
 void text_init(Text *text, Job *job);
 void text_add(Text *text, const char *format, ...) PRINTF_LIKE(2, 3);
 void text_put(Text *text, const char *bytes, size_t length);
+void text_json(Text *text, const char *s); /* as a string of JSON, in quotes */
 void text_pad(Text *text, size_t column); /* spaces until the current line is `column` long */
 
 /* Integer products that refuse overflow: false, *out untouched. */

@@ -196,19 +196,6 @@ static void report(Profile *p)
         printf("%10s        and %zu more\n", "", p->steps.n - shown);
 }
 
-static void put_json_text(Text *t, const char *s)
-{
-    text_add(t, "\"");
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c < 32 || c == 127)
-            text_add(t, "\\u%04x", c);
-        else
-            text_add(t, c == '"' || c == '\\' ? "\\%c" : "%c", c);
-    }
-    text_add(t, "\"");
-}
-
 /* The Trace Event Format: complete events, in microseconds. */
 static void write_trace(Profile *p)
 {
@@ -224,11 +211,11 @@ static void write_trace(Profile *p)
         text_add(&t, i ? ",\n" : "\n");
         text_add(&t, "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,\"name\":",
                  (e->begin - p->events.at[0].begin) * 1e6, (e->end - e->begin) * 1e6);
-        put_json_text(&t, s && s->name ? s->name : "?");
+        text_json(&t, s && s->name ? s->name : "?");
         text_add(&t, ",\"args\":{\"kernel\":%" PRId64 ",\"about\":", e->kernel);
-        put_json_text(&t, s && s->about ? s->about : "");
+        text_json(&t, s && s->about ? s->about : "");
         text_add(&t, ",\"line\":");
-        put_json_text(&t, s && s->line ? s->line : "");
+        text_json(&t, s && s->line ? s->line : "");
         text_add(&t, "}}");
     }
     text_add(&t, "\n]}\n");

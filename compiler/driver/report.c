@@ -7,17 +7,8 @@
 
 static void field(Text *t, const char *key, const char *value)
 {
-    text_add(t, "\"%s\": \"", key);
-    for (const char *s = value ? value : ""; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            text_add(t, "\\%c", c);
-        else if (c < 32 || c == 127)
-            text_add(t, "\\u%04x", c);
-        else
-            text_put(t, s, 1);
-    }
-    text_add(t, "\"");
+    text_add(t, "\"%s\": ", key);
+    text_json(t, value ? value : "");
 }
 
 static void names(Text *t, const char *key, Buffer *const *at, size_t n)
