@@ -388,12 +388,8 @@ static Value *unshaped(Make *m, Value *v, Target *to)
         v = v->def->in[0];
         Buffer *other = job_alloc(m->job, sizeof *other);
         *other = (Buffer){ .dtype = to->layout->dtype, .rank = v->type.rank };
-        const Idx *step = idx_const(m->job, 1);
-        for (int i = v->type.rank; i-- > 0;) {
-            other->dim[i] = v->type.dim[i];
-            other->stride[i] = step;
-            step = idx_mul(m->job, step, v->type.dim[i]);
-        }
+        memcpy(other->dim, v->type.dim, sizeof other->dim);
+        lay_out(m->job, other);
         other->offset = to->layout->offset;
         to->layout = other;
     }

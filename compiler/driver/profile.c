@@ -114,7 +114,7 @@ static void on_event(void *ctx, int64_t kernel, int64_t enter)
         return;
     Step *s = &p->steps.at[kernel];
     if (enter) {
-        s->entered = seconds_now();
+        s->entered = t;
         return;
     }
     s->now += t - s->entered;
@@ -204,18 +204,15 @@ static void write_trace(Profile *p)
     text_add(&t, "{\"traceEvents\":[");
     for (size_t i = 0; i < p->events.n; i++) {
         const Event *e = &p->events.at[i];
-        const Step *s = NULL;
-        for (size_t k = 0; k < p->steps.n; k++)
-            if (p->steps.at[k].number == (size_t)e->kernel)
-                s = &p->steps.at[k];
+        const Step *s = &p->steps.at[e->kernel]; /* not sorted yet */
         text_add(&t, i ? ",\n" : "\n");
         text_add(&t, "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,\"name\":",
                  (e->begin - p->events.at[0].begin) * 1e6, (e->end - e->begin) * 1e6);
-        text_json(&t, s && s->name ? s->name : "?");
+        text_json(&t, s->name ? s->name : "?");
         text_add(&t, ",\"args\":{\"kernel\":%" PRId64 ",\"about\":", e->kernel);
-        text_json(&t, s && s->about ? s->about : "");
+        text_json(&t, s->about ? s->about : "");
         text_add(&t, ",\"line\":");
-        text_json(&t, s && s->line ? s->line : "");
+        text_json(&t, s->line ? s->line : "");
         text_add(&t, "}}");
     }
     text_add(&t, "\n]}\n");
