@@ -50,9 +50,12 @@ Type header_type(const Port *p);
 /* kernel.c */
 /* For each kernel the number of the first one whose function it shares: they differ in the buffers only. */
 int *kernel_twins(Job *job, const Program *p);
-void emit_kernel(Text *out, Job *job, const Program *p, const int *twins, int number);
+void emit_kernel(Text *out, Job *job, const Program *p, const char *method, const int *twins, int number);
 const char *c_name(Job *job, const char *name); /* a C identifier that recalls `name` */
-const char *kernel_c_name(Job *job, const Program *p, const Kernel *k, int number);
+/* `method`: of the kernel's program, from method_names. */
+const char *kernel_c_name(Job *job, const char *method, const Kernel *k, int number);
+/* A C identifier for each method, no two alike: what `plain` makes of its name, numbered where two clash. */
+const char *const *method_names(const Artifact *a, const char *(*plain)(Job *job, const char *name));
 /* Dimension symbols that a kernel's text uses, in the graph's order. */
 void kernel_symbols(const Program *p, const Kernel *k, bool *used);
 const char *buffer_c_type(const Buffer *b);

@@ -163,6 +163,7 @@ static void model_part_of_aot_h(Text *out)
 
 static void figures(Emit *e)
 {
+    const char *const *names = method_names(e->a, emit_name);
     text_add(e->out, "\n/* RAM: workspace of one call in flight, 64-byte aligned, for all methods and permitted\n"
                      " * sizes.  The call's inputs, outputs and stack come on top. */\n");
     workspace_of_all(e);
@@ -172,7 +173,7 @@ static void figures(Emit *e)
              e->name, e->a->weights->bytes, e->a->weights->bytes > INT32_MAX ? "LL" : "", e->name, e->name);
     for (size_t i = 0; i < e->a->program_count; i++) {
         e->p = e->a->programs[i];
-        e->method = job_printf(e->a->job, "%s_%s", e->name, emit_name(e->a->job, e->p->name));
+        e->method = job_printf(e->a->job, "%s_%s", e->name, names[i]);
         method_macros(e);
     }
 }

@@ -396,7 +396,7 @@ static Call call_of(Text *out, const Artifact *a, const char *name, size_t numbe
                .job = a->job,
                .p = p,
                .number = number,
-               .method = job_printf(a->job, "%s_%s", name, emit_name(a->job, p->name)) };
+               .method = job_printf(a->job, "%s_%s", name, method_names(a, emit_name)[number]) };
     name_members(&c);
     return c;
 }

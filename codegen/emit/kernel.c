@@ -18,6 +18,7 @@ typedef struct Emit {
     Text *out;
     Job *job;
     const Program *p;
+    const char *method; /* its name in C */
     const Kernel *k;
     VEC(Rename) names; /* of loop variables, accumulators and index variables: short inside this kernel */
     VEC(BufferName) buffers;
@@ -54,9 +55,29 @@ const char *c_name(Job *job, const char *name)
     return t.at;
 }
 
-const char *kernel_c_name(Job *job, const Program *p, const Kernel *k, int number)
+const char *kernel_c_name(Job *job, const char *method, const Kernel *k, int number)
 {
-    return job_printf(job, "%s_k%d_%s", c_name(job, p->name), number, c_name(job, k->name));
+    return job_printf(job, "%s_k%d_%s", method, number, c_name(job, k->name));
+}
+
+static bool is_among(const char *name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(names[i], name))
+            return true;
+    return false;
+}
+
+const char *const *method_names(const Artifact *a, const char *(*plain)(Job *job, const char *name))
+{
+    const char **names = job_array(a->job, a->program_count, sizeof *names);
+    for (size_t i = 0; i < a->program_count; i++) {
+        const char *stem = plain(a->job, a->programs[i]->name);
+        names[i] = stem;
+        for (int n = 2; is_among(names[i], names, i); n++)
+            names[i] = job_printf(a->job, "%s_%d", stem, n);
+    }
+    return names;
 }
 
 static Sym renamed(Emit *e, Sym from)
@@ -685,7 +706,7 @@ static void as_argument(Emit *e, bool *first, const char *type, const char *name
 /* For a kernel that threads share: its arguments as a struct, and the function that does one task of it. */
 static void task_function(Emit *e, int n)
 {
-    const char *name = kernel_c_name(e->job, e->p, e->k, n);
+    const char *name = kernel_c_name(e->job, e->method, e->k, n);
     bool first = true;
     text_add(e->out, "typedef struct %s_args {\n    i64 tasks;\n", name);
     each_argument(e, &first, as_member);
@@ -758,13 +779,13 @@ int *kernel_twins(Job *job, const Program *p)
     return twins;
 }
 
-void emit_kernel(Text *out, Job *job, const Program *p, const int *twins, int n)
+void emit_kernel(Text *out, Job *job, const Program *p, const char *method, const int *twins, int n)
 {
     const Kernel *k = p->kernels.at[n];
-    Emit e = { .out = out, .job = job, .p = p, .k = k, .depth = 1 };
+    Emit e = { .out = out, .job = job, .p = p, .method = method, .k = k, .depth = 1 };
     foreign(out, &k->body);
     comment(&e, n, twins);
-    function(&e, kernel_c_name(job, p, k, n));
+    function(&e, kernel_c_name(job, method, k, n));
     if (k->splits)
         task_function(&e, n);
 }

@@ -571,7 +571,7 @@ static void kernel_call(Emit *e, const Item *item, int depth)
     bool *used = job_array(e->a->job, g->symbols.n + 1, sizeof *used), first = true;
     int64_t work;
     int number = kernel_number(e->p, k), n = e->twins[number];
-    const char *name = kernel_c_name(e->a->job, e->p, e->p->kernels.at[n], n);
+    const char *name = kernel_c_name(e->a->job, e->m, e->p->kernels.at[n], n);
     text_add(e->out, "%*sAOT_STEP(%d, ", 4 * depth, "", number);
     if (k->splits) {
         text_add(e->out, "aot_parallel(call, ");
@@ -793,15 +793,15 @@ static const Idx *workspace_bound(Job *job, const Program *p)
     return idx_const(job, p->workspace->hi);
 }
 
-static void method(Text *out, const Artifact *a, const Program *p)
+static void method(Text *out, const Artifact *a, const Program *p, const char *name)
 {
-    Emit e = { .out = out, .a = a, .p = p, .m = c_name(a->job, p->name) };
+    Emit e = { .out = out, .a = a, .p = p, .m = name };
     const Graph *g = p->g;
     method_comment(&e);
     e.twins = kernel_twins(a->job, p);
     for (size_t i = 0; i < p->kernels.n; i++)
         if (e.twins[i] == (int)i)
-            emit_kernel(out, a->job, p, e.twins, (int)i);
+            emit_kernel(out, a->job, p, e.m, e.twins, (int)i);
     ports(&e, g->inputs.at, g->inputs.n, "in");
     ports(&e, g->outputs.at, g->outputs.n, "out");
     text_add(out, "\n");
@@ -855,6 +855,7 @@ static bool calls_special(const Artifact *a)
 
 void emit_model(Text *out, const Artifact *a)
 {
+    const char *const *names = method_names(a, c_name);
     if (calls_special(a))
         emit_embedded(out, embed_special, embed_special_end);
     text_add(out, "/* Model ");
@@ -862,10 +863,10 @@ void emit_model(Text *out, const Artifact *a)
     text_add(out, ", written by aotc %s.\n * Public types: aot.h; kernels that are called: aotk.h. */\n\n", a->version);
     text_add(out, "_Static_assert(sizeof(f32) == 4 && sizeof(i64) == 8, \"the types of the prelude\");\n\n");
     for (size_t i = 0; i < a->program_count; i++)
-        method(out, a, a->programs[i]);
+        method(out, a, a->programs[i], names[i]);
     text_add(out, "static const aot_method *const aot_methods[] = {");
     for (size_t i = 0; i < a->program_count; i++)
-        text_add(out, "%s &%s_method", i ? "," : "", c_name(a->job, a->programs[i]->name));
+        text_add(out, "%s &%s_method", i ? "," : "", names[i]);
     text_add(out, " };\n\n");
     if (a->weights->bytes)
         text_add(out, "static const aot_segment aot_segment0 = { sizeof(aot_segment), %" PRIu64

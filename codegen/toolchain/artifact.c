@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads an artifact's facts without loading it, from what the loader itself reads (program headers
  * and the dynamic table), so that it works after strip.  The file may be hostile: libelf reads it
- * by pread, every piece is bounded by the file's size, and nothing is followed without end. */
+ * by pread (or from memory that is there), every piece is bounded by the file's size, and nothing is followed without end. */
 #include "toolchain.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -38,12 +38,9 @@ static _Noreturn void refuse(const Artifact *a, const char *what)
     fail(a->job, EXIT_INPUT, "%s: %s; expected a model compiled by aotc", a->path, what);
 }
 
-static void open_elf(Artifact *a)
+static void open_file(Artifact *a)
 {
     struct stat st;
-    GElf_Ehdr e;
-    if (elf_version(EV_CURRENT) == EV_NONE)
-        fail(a->job, EXIT_RESOURCE, "libelf is older than its header; install a matching one");
     a->fd = open(a->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (a->fd < 0 || fstat(a->fd, &st))
         fail(a->job, EXIT_INPUT, "%s: cannot be read; %s", a->path, strerror(errno));
@@ -51,6 +48,11 @@ static void open_elf(Artifact *a)
         refuse(a, "is not a regular file");
     a->facts->file_bytes = (uint64_t)st.st_size;
     a->elf = elf_begin(a->fd, ELF_C_READ, NULL);
+}
+
+static void check_head(Artifact *a)
+{
+    GElf_Ehdr e;
     if (!a->elf || elf_kind(a->elf) != ELF_K_ELF || !gelf_getehdr(a->elf, &e))
         refuse(a, "is not a shared object");
     if (e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_ident[EI_DATA] != ELFDATA2LSB ||
@@ -227,15 +229,23 @@ static void take_weights(Artifact *a, const GElf_Phdr *p)
         a->facts->weights_bytes = p->p_filesz;
 }
 
-void artifact_read(Job *job, const char *path, ArtifactFacts *facts)
+static Artifact *artifact_new(Job *job, const char *path, ArtifactFacts *facts)
 {
     Artifact *a = job_alloc(job, sizeof *a);
-    Dynamic dynamic = { 0 };
-    GElf_Phdr p;
     *a = (Artifact){ .job = job, .path = path, .fd = -1, .facts = facts };
     *facts = (ArtifactFacts){ .executable_stack = true }; /* so it is without PT_GNU_STACK */
+    if (elf_version(EV_CURRENT) == EV_NONE)
+        fail(job, EXIT_RESOURCE, "libelf is older than its header; install a matching one");
     job_defer(job, close_artifact, a);
-    open_elf(a);
+    return a;
+}
+
+static void read_facts(Artifact *a)
+{
+    ArtifactFacts *facts = a->facts;
+    Dynamic dynamic = { 0 };
+    GElf_Phdr p;
+    check_head(a);
     for (size_t i = 0; i < a->segment_count; i++)
         if (gelf_getphdr(a->elf, (int)i, &p))
             check_segment(a, &p);
@@ -254,11 +264,26 @@ void artifact_read(Job *job, const char *path, ArtifactFacts *facts)
     if (dynamic.needed.n > MAX_NAMES)
         refuse(a, "needs more than a model does");
     for (size_t i = 0; i < dynamic.needed.n; i++)
-        *vec_push(job, &a->needed) = dynamic_string(a, &dynamic, dynamic.needed.at[i]);
+        *vec_push(a->job, &a->needed) = dynamic_string(a, &dynamic, dynamic.needed.at[i]);
     facts->exported = a->exported.at;
     facts->exported_count = a->exported.n;
     facts->needed = a->needed.at;
     facts->needed_count = a->needed.n;
-    job_undefer(job, a);
+    job_undefer(a->job, a);
     close_artifact(a);
+}
+
+void artifact_read(Job *job, const char *path, ArtifactFacts *facts)
+{
+    Artifact *a = artifact_new(job, path, facts);
+    open_file(a);
+    read_facts(a);
+}
+
+void artifact_read_bytes(Job *job, const char *where, const void *bytes, size_t size, ArtifactFacts *facts)
+{
+    Artifact *a = artifact_new(job, where, facts);
+    facts->file_bytes = size;
+    a->elf = elf_memory((char *)(uintptr_t)bytes, size); /* only read */
+    read_facts(a);
 }

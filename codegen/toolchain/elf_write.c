@@ -10,7 +10,7 @@ enum {
     BUILD_ID_BYTES = 20,
     BUILD_ID_HEAD = 16, /* note header and "GNU" */
     NOTE_HEAD = 20,     /* note header, "aotc" and its padding */
-    MAX_PHDRS = 8,
+    MAX_PHDRS = 9,
     MAX_SHDRS = 20,
     MAX_DYNAMIC = 16,
     HASH_BYTES = 32 /* .gnu.hash of one symbol */
@@ -52,7 +52,7 @@ Layout *link_plan_head(Linker *l, uint64_t *end)
     text_init(&p->strtab, l->job);
     p->entry_name = add_name(&p->dynstr_text, link->entry);
     p->soname = link->soname ? add_name(&p->dynstr_text, link->soname) : 0;
-    p->phdr_count = link->weights_bytes ? MAX_PHDRS : MAX_PHDRS - 1;
+    p->phdr_count = MAX_PHDRS - !link->weights_bytes - !l->unwind.n;
     p->build_id = sizeof(Elf64_Ehdr) + p->phdr_count * sizeof(Elf64_Phdr);
     p->note = p->build_id + BUILD_ID_HEAD + BUILD_ID_BYTES;
     size_t json = link->metadata ? strlen(link->metadata) : 0;
@@ -127,11 +127,12 @@ static void put_notes(Linker *l, const Layout *p)
 
 static void put_segments(Linker *l, const Layout *p)
 {
-    uint64_t ro = l->end[BUCKET_UNWIND], text = l->begin[BUCKET_TEXT];
+    uint64_t ro = l->unwind_end, text = l->begin[BUCKET_TEXT];
     uint64_t text_size = l->end[BUCKET_TEXT] - text, data = l->begin[BUCKET_RELRO];
     uint64_t data_size = l->image_size - data, dyn_size = p->dynamic_end - p->dynamic;
     uint64_t notes = p->build_id, notes_size = p->note_end - notes;
     uint64_t weights = l->weights.address, weights_size = l->weights.size, page = l->page;
+    uint64_t unwind = l->unwind_at, unwind_size = l->unwind_end - unwind;
     Elf64_Phdr ph[MAX_PHDRS] = {
         { PT_LOAD, PF_R, 0, 0, 0, ro, ro, page },
         { PT_LOAD, PF_R | PF_X, text, text, text, text_size, text_size, page },
@@ -140,9 +141,10 @@ static void put_segments(Linker *l, const Layout *p)
         { PT_NOTE, PF_R, notes, notes, notes, notes_size, notes_size, 4 },
         { PT_GNU_STACK, PF_R | PF_W, 0, 0, 0, 0, 0, 16 },
         { PT_GNU_RELRO, PF_R, data, data, data, data_size, data_size, 1 },
+        { PT_GNU_EH_FRAME, PF_R, unwind, unwind, unwind, unwind_size, unwind_size, 4 }, /* last: may be left out */
     };
     if (weights_size) { /* the PT_LOADs stand together, by address */
-        memmove(ph + 4, ph + 3, 4 * sizeof *ph);
+        memmove(ph + 4, ph + 3, 5 * sizeof *ph);
         ph[3] = (Elf64_Phdr){ PT_LOAD, PF_R, weights, weights, weights, weights_size, weights_size,
                               page };
     }
@@ -208,6 +210,7 @@ static void list_sections(Linker *l, Layout *p)
                                            end[BUCKET_READ_ONLY], 64);
     p->index[BUCKET_UNWIND] = add_range(p, ".eh_frame", SHT_PROGBITS, 0, at[BUCKET_UNWIND],
                                         end[BUCKET_UNWIND], 8);
+    add_range(p, ".eh_frame_hdr", SHT_PROGBITS, 0, l->unwind_at, l->unwind_end, 4);
     p->index[BUCKET_TEXT] = add_range(p, ".text", SHT_PROGBITS, SHF_EXECINSTR, at[BUCKET_TEXT],
                                       end[BUCKET_TEXT], 64);
     p->index[BUCKET_RELRO] = add_range(p, ".data.rel.ro", SHT_PROGBITS, SHF_WRITE,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The link: definitions by name, the sections that the entry reaches, and where everything goes.
  *
- *   LOAD  R    headers, notes, .gnu.hash, .dynsym, .dynstr, .rela.dyn, .rodata, .eh_frame
+ *   LOAD  R    headers, notes, .gnu.hash, .dynsym, .dynstr, .rela.dyn, .rodata, .eh_frame, .eh_frame_hdr
  *   LOAD  R X  .text
  *   LOAD  RW   .data.rel.ro, .got, .dynamic: read-only once the loader is done (RELRO)
  *   LOAD  R    the weights, last, so that code and constants stay within 2 GiB whatever their size
@@ -179,6 +179,8 @@ static Layout *lay_out(Linker *l)
     at = place(l, BUCKET_UNWIND, at);
     if (l->end[BUCKET_UNWIND] > l->begin[BUCKET_UNWIND])
         at = l->end[BUCKET_UNWIND] += 4; /* the end mark: a record of length 0 */
+    l->unwind_at = align_up(at, 4);
+    at = l->unwind_end = l->unwind_at + link_unwind_bytes(l);
     at = place(l, BUCKET_TEXT, align_up(at, l->page));
     at = place(l, BUCKET_RELRO, align_up(at, l->page));
     l->got = align_up(at, 8);
@@ -201,6 +203,7 @@ static void fill_image(Linker *l)
         if (l->sections.at[i]->live)
             link_relocate(l, l->sections.at[i]);
     link_fill_slots(l);
+    link_fill_unwind(l);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -256,6 +259,7 @@ void link_shared_object(Job *job, const Link *link, const char *path)
         define_globals(l, &l->objects[i]);
     keep_reachable(l, entry_section(l));
     keep_unwind(l);
+    link_list_unwind(l);
     for (size_t i = 0; i < l->sections.n; i++)
         if (l->sections.at[i]->live)
             link_scan(l, l->sections.at[i]);

@@ -4,6 +4,7 @@
  *   elf_read.c    object bytes -> Section, Symbol, Reloc; everything in them is checked
  *   link.c        names -> definitions; what the entry reaches stays; addresses are given out
  *   relocate.c    the fields of the kept sections are filled in
+ *   unwind.c      the table of functions for debuggers
  *   elf_write.c   headers, tables, notes, names and weights become the file
  *
  * An object may come from a broken compiler, so whatever is wrong with one is EXIT_TOOLCHAIN with
@@ -79,6 +80,13 @@ struct ObjectFile {
     bool from_compiler; /* by gcc or clang, not by tcc, whose .data holds constants */
 };
 
+/* A record of .eh_frame about a function that is kept. */
+typedef struct Unwind {
+    const Section *section;
+    const Reloc *function;
+    uint64_t at; /* in the section */
+} Unwind;
+
 /* Text -> pointer, open addressing; grows. */
 typedef struct Names {
     const char **key; /* NULL: free */
@@ -100,9 +108,11 @@ typedef struct Linker {
     VEC(Slot *) slots;
     VEC(Elf64_Rela) relative;
     uint64_t relative_count; /* as counted before the layout */
+    VEC(Unwind) unwind;
 
     uint8_t *image; /* all up to the weights */
     uint64_t got, image_size;
+    uint64_t unwind_at, unwind_end; /* .eh_frame_hdr, the end of the first segment */
     uint64_t begin[BUCKET_COUNT], end[BUCKET_COUNT];
 } Linker;
 
@@ -128,6 +138,11 @@ unsigned link_field_size(Machine machine, uint32_t type);
 void link_scan(Linker *l, Section *s);
 void link_relocate(Linker *l, const Section *s);
 void link_fill_slots(Linker *l);
+
+/* unwind.c */
+void link_list_unwind(Linker *l); /* once it is known what stays */
+uint64_t link_unwind_bytes(const Linker *l);
+void link_fill_unwind(Linker *l);
 
 /* elf_write.c */
 typedef struct Layout Layout;

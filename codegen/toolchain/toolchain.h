@@ -121,4 +121,6 @@ typedef struct ArtifactFacts {
     char build_id[41];
 } ArtifactFacts;
 void artifact_read(Job *job, const char *path, ArtifactFacts *facts);
+/* The same of bytes in memory that outlive the call: a member of a jar.  `where` names them in messages. */
+void artifact_read_bytes(Job *job, const char *where, const void *bytes, size_t size, ArtifactFacts *facts);
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* aotc inspect: what an artifact says about itself in its note, and what its ELF tables say; nothing is
- * loaded.  Of an archive: its programs and who wrote it.  The file is not trusted: what it says is printed
+ * loaded.  Of a jar: the same for the models in it.  Of an archive: its programs and who wrote it.  The file is not trusted: what it says is printed
  * without control characters, and what its description lacks is left out. */
 #include "session.h"
 #include "../../codegen/toolchain/toolchain.h"
 #include "../archive/archive.h"
+#include "../archive/zip.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -30,26 +31,12 @@ static const char *scalar(Job *job, const Json *v)
     return NULL;
 }
 
-static void quote(Text *out, const char *text)
-{
-    text_add(out, "\"");
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p == '"' || *p == '\\')
-            text_add(out, "\\%c", *p);
-        else if (*p < 32 || *p > 126)
-            text_add(out, "\\u%04x", *p);
-        else
-            text_add(out, "%c", *p);
-    }
-    text_add(out, "\"");
-}
-
 static void quote_list(Text *out, const char *key, const char *const *at, size_t n)
 {
     text_add(out, "\"%s\":[", key);
     for (size_t i = 0; i < n; i++) {
         text_add(out, i ? "," : "");
-        quote(out, at[i]);
+        text_json(out, at[i]);
     }
     text_add(out, "]");
 }
@@ -181,19 +168,54 @@ static void print_artifact_json(Job *job, const ArtifactFacts *f, const Json *no
     puts(t.at);
 }
 
-static void inspect_artifact(Job *job, const char *path, bool json)
+static void show_artifact(Job *job, const char *path, const ArtifactFacts *facts, bool json)
 {
-    ArtifactFacts facts;
-    artifact_read(job, path, &facts);
     const char *where = job_printf(job, "%s: its note", path);
-    const Json *note = json_parse(job, where, facts.metadata, strlen(facts.metadata));
+    const Json *note = json_parse(job, where, facts->metadata, strlen(facts->metadata));
     if (!json_is_object(note) || json_get(note, "artifact"))
         fail(job, EXIT_INPUT, "%s: is no description of a model; expected a JSON object as aotc writes it",
              where);
     if (json)
-        print_artifact_json(job, &facts, note);
+        print_artifact_json(job, facts, note);
     else
-        print_artifact(job, path, &facts, note);
+        print_artifact(job, path, facts, note);
+}
+
+/* ---- jars ------------------------------------------------------------------------------------ */
+
+/* The shared object of a model, "com/acme/linux-x86-64/Net.so" beside com/acme/Net.class; NULL: another member. */
+static const char *class_of_model(Job *job, const char *name)
+{
+    size_t n = strlen(name);
+    const char *file = strrchr(name, '/'), *folder = file;
+    if (!file || n < 4 || strcmp(name + n - 3, ".so") || !strncmp(name, "org/aotc/natives/", 17))
+        return NULL;
+    while (folder > name && folder[-1] != '/')
+        folder--;
+    return job_printf(job, "%.*s%.*s", (int)(folder - name), name, (int)(n - 3 - (size_t)(file + 1 - name)), file + 1);
+}
+
+static void inspect_jar(Job *job, const char *path, Zip *zip, bool json)
+{
+    bool found = false;
+    for (size_t i = 0; i < zip_count(zip); i++) {
+        const ZipMember *m = zip_at(zip, i), *text;
+        const char *class = class_of_model(job, zip_name(m)), *where = zip_where(zip, m);
+        ArtifactFacts facts;
+        if (!class)
+            continue;
+        if (!zip_find(zip, job_printf(job, "%s.class", class)))
+            fail(job, EXIT_INPUT, "%s: has no class beside it; expected %s.class", where, class);
+        artifact_read_bytes(job, where, zip_bytes(zip, m), (size_t)zip_size(m), &facts);
+        text = zip_find(zip, job_printf(job, "%s.json", class));
+        if (!text || zip_size(text) != strlen(facts.metadata) ||
+            memcmp(zip_bytes(zip, text), facts.metadata, strlen(facts.metadata)))
+            fail(job, EXIT_INPUT, "%s: is not described by %s.json; the jar is not as aotc wrote it", where, class);
+        show_artifact(job, where, &facts, json);
+        found = true;
+    }
+    if (!found)
+        fail(job, EXIT_INPUT, "%s: is a jar without a model; expected one that aotc wrote", path);
 }
 
 /* ---- archives -------------------------------------------------------------------------------- */
@@ -222,16 +244,16 @@ static void print_archive_json(Job *job, Archive *a)
     Text t;
     text_init(&t, job);
     text_add(&t, "{\"torch\":");
-    quote(&t, archive_torch(a));
+    text_json(&t, archive_torch(a));
     text_add(&t, ",\"schema\":");
-    quote(&t, archive_schema(a));
+    text_json(&t, archive_schema(a));
     text_add(&t, ",\"sha256\":\"");
     for (int i = 0; i < 32; i++)
         text_add(&t, "%02x", archive_sha256(a)[i]);
     text_add(&t, "\",\"programs\":[");
     for (size_t i = 0; i < archive_model_count(a); i++) {
         text_add(&t, i ? ",{\"name\":" : "{\"name\":");
-        quote(&t, archive_model_name(a, i));
+        text_json(&t, archive_model_name(a, i));
         text_add(&t, ",\"nodes\":%zu}", node_count(a, i));
     }
     text_add(&t, "]}");
@@ -257,9 +279,18 @@ void command_inspect(Job *job, int argc, char **argv)
             path = argv[i];
     }
     if (!path)
-        usage_error(job, "no file is given; expected a .so or .pt2 file");
+        usage_error(job, "no file is given; expected a .so, .jar or .pt2 file");
     if (is_artifact(job, path)) {
-        inspect_artifact(job, path, json);
+        ArtifactFacts facts;
+        artifact_read(job, path, &facts);
+        show_artifact(job, path, &facts, json);
+        return;
+    }
+    size_t size;
+    const uint8_t *bytes = map_file(job, path, &size);
+    Zip *zip = size > 4 && !memcmp(bytes, "PK\3\4", 4) ? zip_read(job, path, bytes, size, NULL) : NULL;
+    if (zip && zip_find(zip, "META-INF/MANIFEST.MF")) {
+        inspect_jar(job, path, zip, json);
         return;
     }
     Archive *archive = archive_open(job, path);

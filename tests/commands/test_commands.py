@@ -502,6 +502,33 @@ class Archives(Commands):
         self.assertEqual((facts["artifact"]["exports"], facts["artifact"]["needs"]), (["aot_entry"], []))
         self.assertIn("method dec.v2", self.aotc("inspect", "m.so"))
 
+    def test_inspect_jar(self):
+        archive = self.fixtures / "multi_model" / "model.pt2"
+        self.aotc(archive, "-o", "m.jar", "--java-class", "com.acme.Net", "--backend=tcc", "--cpu=v3")
+        self.aotc(archive, "-o", "m.so", "--backend=tcc", "--cpu=v3")
+        said = self.aotc("inspect", "m.jar")
+        for part in ("m.jar:com/acme/linux-x86-64/Net.so", "isa        x86-64-v3", "needs      nothing", "method dec.v2"):
+            self.assertIn(part, said)
+        jar, so = (json.loads(self.aotc("inspect", file, "--json")) for file in ("m.jar", "m.so"))
+        jar["name"] = so["name"]
+        for facts in (jar, so):
+            del facts["artifact"]["build_id"]
+        self.assertEqual(jar, so)
+        with zipfile.ZipFile(self.folder / "m.jar") as old:
+            members = {name: old.read(name) for name in old.namelist()}
+        changes = {"com/acme/Net.json": "com/acme/Net.json", "com/acme/Net.class": "no class",
+                   "com/acme/linux-x86-64/Net.so": "without a model"}
+        for gone, message in changes.items():
+            with zipfile.ZipFile(self.folder / "cut.jar", "w") as new:
+                for name, content in members.items():
+                    if name != gone:
+                        new.writestr(name, content)
+            self.aotc("inspect", "cut.jar", status=1, says=message)
+        with zipfile.ZipFile(self.folder / "cut.jar", "w") as new:
+            for name, content in members.items():
+                new.writestr(name, content[:5000] if name.endswith("Net.so") else content)
+        self.aotc("inspect", "cut.jar", status=1, says="Net.so")
+
     def test_bench(self):
         said = self.aotc("bench", self.fixtures / "dyn_image" / "model.pt2", "--seconds", "0", "--backend", "tcc")
         self.assertIn("median", said)

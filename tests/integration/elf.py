@@ -4,6 +4,7 @@ import struct
 from collections import namedtuple
 
 PT_LOAD, PT_DYNAMIC, PT_GNU_STACK, PT_GNU_RELRO = 1, 2, 0x6474E551, 0x6474E552
+PT_GNU_EH_FRAME = 0x6474E550
 PF_X, PF_W = 1, 2
 DT_NEEDED, DT_TEXTREL, DT_INIT, DT_FINI, DT_INIT_ARRAY, DT_FLAGS, DF_TEXTREL = 1, 22, 12, 13, 25, 30, 4
 SHF_WRITE, SHN_UNDEF = 1, 0
@@ -46,6 +47,13 @@ class Elf:
             tag, value = struct.unpack_from("<QQ", self.data, at)
             tags.setdefault(tag, []).append(value)
         return tags
+
+    def unwind_rows(self, table):
+        """(function, record) of .eh_frame_hdr, as addresses."""
+        assert self.data[table.offset:table.offset + 4] == b"\x01\x1b\x03\x3b", "another form of .eh_frame_hdr"
+        count, = struct.unpack_from("<I", self.data, table.offset + 8)
+        pairs = struct.iter_unpack("<ii", self.data[table.offset + 12:table.offset + 12 + 8 * count])
+        return [(table.addr + function, table.addr + record) for function, record in pairs]
 
     def symbols(self, table):
         """Those of .dynsym or .symtab, without the null symbol."""

@@ -69,6 +69,19 @@ class Artifact(Case):
         self.assertGreater(file.sections[".eh_frame"].size, 4)
 
     @each_artifact
+    def test_unwind_table(self, path):
+        """Without it, gdb and perf find no callers."""
+        file = elf.Elf(path)
+        table, frames = file.sections[".eh_frame_hdr"], file.sections[".eh_frame"]
+        segment, = file.of_type(elf.PT_GNU_EH_FRAME)
+        self.assertEqual((segment.vaddr, segment.memsz), (table.addr, table.size))
+        rows = file.unwind_rows(table)
+        self.assertEqual(rows, sorted(rows))
+        self.assertTrue(all(frames.addr <= record < frames.addr + frames.size for _, record in rows))
+        kernels = {symbol.value for symbol in file.symbols(".symtab") if KERNEL.fullmatch(symbol.name)}
+        self.assertLessEqual(kernels, {address for address, _ in rows})
+
+    @each_artifact
     def test_elflint(self, path):
         lint = self.tool("eu-elflint")
         said = [line for line in self.call(lint, path).stdout.splitlines() if line != "No errors"]

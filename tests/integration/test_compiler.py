@@ -240,6 +240,19 @@ class Flags(Case):
         self.aotc(archive(self.conv), "-MD", "-o", "n.so", "--backend=tcc")
         self.assertEqual((self.folder / "n.d").read_text(), f"n.so: {archive(self.conv)}\n")
 
+    def test_methods_of_one_c_name(self):
+        """Names that differ for the archive, but not as C identifiers."""
+        folder = fixture("seeds/hybrid_model")
+        names = ("en.code", "en_code", "en_code_2", "en-code")
+        methods = [word for name in names for word in ("--method", f"{name}={folder / 'encode.pt2'}")]
+        self.aotc(folder / "forward.pt2", *methods, "-o", "m.so", "--backend=tcc", "--cpu=v3")
+        self.assertEqual([m["name"] for m in self.inspect("m.so")["methods"]], ["forward", *names])
+        self.aotc(folder / "forward.pt2", *methods, "--emit=c", "--target=generic", "-o", "m.c")
+        for name in ("en_code", "en_code_2", "en_code_2_2", "en_code_3"):
+            self.assertIn(f"aot_status m_{name}_run(", (self.folder / "m.h").read_text())
+        done = self.call("cc", "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "m.c")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_dim_narrows(self):
         made = self.compiled(self.conv, "--dim", "s77=2..9")
         dims = self.inspect(made)["methods"][0]["inputs"][0]["dims"]

@@ -128,6 +128,26 @@ static void by_tcc(void)
     toy_by(true);
 }
 
+/* What gdb, perf and libgcc need to find the callers of a function. */
+struct dwarf_eh_bases {
+    void *text, *data, *function;
+};
+extern const void *_Unwind_Find_FDE(void *pc, struct dwarf_eh_bases *bases);
+
+static void unwind(void)
+{
+    Toy toy = { toy_path("unwind.so"), "cc", false, MACHINE_X86_64 };
+    struct dwarf_eh_bases bases = { 0 };
+    CHECK(toy_job(link_toy, &toy) == EXIT_DONE);
+    CHECK(toy_shell("readelf -lW %s | grep -q GNU_EH_FRAME", toy.path) == 0);
+    void *lib = dlopen(toy.path, RTLD_NOW), *entry = lib ? dlsym(lib, "aot_entry") : NULL;
+    if (!CHECK(entry != NULL))
+        return;
+    CHECK(_Unwind_Find_FDE((char *)entry + 1, &bases) != NULL);
+    CHECK(bases.function == entry);
+    dlclose(lib);
+}
+
 static void by_clang(void)
 {
     Toy toy = { toy_path("clang.so"), "clang", false, MACHINE_X86_64 };
@@ -148,6 +168,7 @@ static void aarch64(void)
     CHECK(toy_job(check_facts, (void *)(uintptr_t)toy.path) == EXIT_DONE);
     check_segments(toy.path, 65536);
     CHECK(toy_shell("readelf -SW %s | grep -q '\\.got '", toy.path) == 0);
+    CHECK(toy_shell("readelf -lW %s | grep -q GNU_EH_FRAME", toy.path) == 0);
     check_lint(toy.path);
     if (toy_have("qemu-aarch64"))
         check_runs(toy.cc, "qemu-aarch64 -L /usr/aarch64-linux-gnu", toy.path);
@@ -388,6 +409,7 @@ int main(int argc, char **argv)
 #else
     (void)by_tcc;
 #endif
+    RUN(unwind);
     RUN(by_clang);
     RUN(aarch64);
     RUN(refusals);
