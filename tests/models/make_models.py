@@ -133,6 +133,26 @@ class Decode(nn.Module):
         return self.decoder(z)
 
 
+class KvCache(nn.Module):
+    """Attention over all that was seen: keys, values and how many there are stay from call to call."""
+
+    def __init__(self, width, room):
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.register_buffer("keys", torch.zeros(room, width))
+        self.register_buffer("values", torch.zeros(room, width))
+        self.register_buffer("position", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        places = self.position + torch.arange(x.shape[0])
+        self.keys.index_copy_(0, places, self.key(x))
+        self.values.index_copy_(0, places, self.value(x))
+        self.position.add_(x.shape[0])
+        later = torch.arange(self.keys.shape[0]) > places[:, None]
+        scores = (self.query(x) @ self.keys.T * x.shape[1] ** -0.5).masked_fill(later, -torch.inf)
+        return scores.softmax(-1) @ self.values
+
+
 def torchvision_models():
     """torchvision.models. Its compiled operators are not needed, so a build for another torch will do."""
     original = torch.library.register_fake
@@ -377,6 +397,20 @@ def hybrid_model(folder, full):
         f.case(encode, (x,), "x", "encode")
         f.case(decode, (encode(x),), "z", "decode")
     f.out_of_range(["x", "1..512", "513"], (513, 784))
+    f.close()
+
+
+@fixture
+def kv_cache(folder, full):
+    width, room = 8, 16
+    f = Fixture(folder, f"attention with a cache of {room} keys and values as state: one token, or a prefill of many")
+    model = KvCache(width, room).eval()
+    f.archive("forward.pt2", model, (torch.randn(1, width),))
+    f.archive("prefill.pt2", model, (torch.randn(3, width),), {"x": {0: Dim("n", min=1, max=room)}})
+    f.manifest["stateful"] = True
+    for n, method in ((5, "prefill"), (1, "forward"), (1, "forward"), (2, "prefill"), (1, "forward")):
+        f.case(model, (torch.randn(n, width),), "x", method)
+    f.out_of_range(["x", "8", "7"], (1, 7))
     f.close()
 
 

@@ -147,6 +147,34 @@ def test_methods(artifact):
         model.method("backward")
 
 
+def converse(model, first, last):
+    """Recorded calls, whose results are right only on what the earlier ones left."""
+    name = "seeds/kv_cache"
+    for case in range(first, last):
+        method = json.loads((FIXTURES / name / "manifest.json").read_text())["cases"][case]["model"]
+        close(model.method(method)(*leaves(name, case, "inputs")), leaves(name, case, "outputs")[0])
+
+
+def test_state(artifact):
+    model = aotc.load(artifact("seeds/kv_cache"))
+    other = model.another()
+    for case in range(4):                               # in turns, each on a state of its own
+        converse(model, case, case + 1)
+        converse(other, case, case + 1)
+    saved = model.state.copy()
+    with pytest.raises(aotc.ModelError) as refused:     # 9 of 16 places are taken
+        model.method("prefill")(np.zeros((8, 8), np.float32))
+    assert refused.value.status == 5
+    np.testing.assert_array_equal(model.state, saved)
+    converse(model, 4, 5)
+    other.reset()
+    converse(other, 0, 5)
+    later = aotc.load(artifact("seeds/kv_cache"))
+    later.state[:] = saved
+    converse(later, 4, 5)
+    assert aotc.load(artifact("seeds/add")).state.size == 0
+
+
 def test_threads(artifact):
     x, = leaves("seeds/conv_classifier_b", 0, "inputs")
     one, two = (aotc.load(artifact("seeds/conv_classifier_b"), threads=n) for n in (1, 2))

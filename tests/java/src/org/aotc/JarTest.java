@@ -13,6 +13,7 @@ import java.util.stream.IntStream;
 import org.aotc.AotException.Status;
 import org.aotc.models.ConvClassifierA;
 import org.aotc.models.HybridModel;
+import org.aotc.models.KvCache;
 import org.aotc.models.Nested;
 import org.aotc.models.Shapes;
 import org.junit.jupiter.api.Test;
@@ -78,6 +79,25 @@ class JarTest {
             float[][] whole = model.forward(image, 1), parts = model.decode(model.encode(image, 1)[0], 1);
             assertArrayEquals(whole[0], parts[0], 1e-4f);
             IntStream.range(0, 200).parallel().forEach(i -> assertArrayEquals(whole, model.forward(image, 1)));
+        }
+    }
+
+    @Test
+    void methodsShareWhatTheObjectRemembers() throws Exception {
+        String folder = "seeds/kv_cache";
+        try (KvCache model = new KvCache(); KvCache other = new KvCache()) {
+            for (int round = 0; round < 2; round++) {
+                for (Map<String, Object> one : Fixtures.list(Fixtures.manifest(folder), "cases")) {
+                    float[] x = floats(folder, Fixtures.list(one, "inputs").get(0));
+                    float[] expected = floats(folder, Fixtures.list(one, "outputs").get(0));
+                    float[][] found = one.get("model").equals("prefill") ? model.prefill(x, x.length / 8)
+                        : model.forward(x);
+                    assertArrayEquals(Arrays.copyOf(expected, 8), found[0], 1e-4f);
+                    other.forward(new float[8]);
+                }
+                model.reset();
+            }
+            assertEquals(Status.DATA, assertThrows(AotException.class, () -> other.prefill(new float[64], 8)).status());
         }
     }
 
