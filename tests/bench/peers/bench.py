@@ -5,11 +5,13 @@
     bench.py --aotc build/release/bin/aotc --out DIR [NAME ...]
 
 NAME is a model of models.py or one that torchvision has; by default a list of both. Each model is exported once with
-torch.export; each contender builds from that archive in a process of its own, then opens and runs in another one, and
-then all take turns: in each round every contender runs for some seconds, one at a time, so that a slow spell of the
-machine slows all alike. DIR/results.json gets everything, DIR/table.md a table for each model, DIR/plot.svg a picture.
-A contender whose library is not installed is listed as missing (requirements.txt has them all). Contenders whose
-answer differs from PyTorch's by more than 1e-3 of the largest magnitude are shown, and take no part in ratios.
+torch.export. NAME may also be a folder with what was exported elsewhere: one .pt2, its inputs in0.npy, in1.npy … and
+PyTorch's outputs out0.npy … Each contender builds from the archive in a process of its own, then opens and runs in
+another one, and then all take turns: in each round every contender runs for some seconds, one at a time, so that a slow
+spell of the machine slows all alike. DIR/results.json gets everything, DIR/table.md a table for each model,
+DIR/plot.svg a picture. A contender whose library is not installed is listed as missing (requirements.txt has them all).
+Contenders whose answer differs from PyTorch's by more than 1e-3 of the largest magnitude are shown, and take no part in
+ratios.
 
 What is there in DIR is used again, so that a second call goes on; --fresh builds anew. On a machine that does other
 work trust the minimum. `--report DIR` writes table and picture again.
@@ -67,11 +69,28 @@ class Worker:
         self.process.wait()
 
 
+def adopt(source, folder):
+    """Links a folder of an exported model under the names that worker.py expects."""
+    archives = list(source.glob("*.pt2"))
+    if len(archives) != 1:
+        return f"{source}: {len(archives)} archives (*.pt2) where one is wanted"
+    (folder / "model.pt2").symlink_to(archives[0].resolve())
+    for prefix in ("in", "out"):
+        for file in source.glob(f"{prefix}[0-9]*.npy"):
+            (folder / f"{prefix}{int(file.stem[len(prefix):]):02}.npy").symlink_to(file.resolve())
+    return None
+
+
 def export(args, name, folder):
     if (folder / "model.pt2").exists() and not args.fresh:
         return None
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    if Path(name).is_dir():
+        error = adopt(Path(name), folder)
+        if error:
+            shutil.rmtree(folder)
+        return error
     worker = Worker(args, ["export", name, folder], len(os.sched_getaffinity(0)), folder / "export.log")
     answer = worker.answer(args.build_limit)
     worker.end()
@@ -266,8 +285,9 @@ def main():
     results = {"machine": machine(args), "races": old}
     for threads in map(int, args.threads.split(",")):
         for name in args.names:
+            given, name = name, Path(name).resolve().name if Path(name).is_dir() else name
             folder = args.out / "models" / name
-            error = export(args, name, folder)
+            error = export(args, given, folder)
             rows = {} if error else race(args, folder, threads)
             if error:
                 print(f"{name}: {error}", file=sys.stderr)

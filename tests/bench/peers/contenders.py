@@ -66,7 +66,9 @@ class Torch(Contender):
         self.torch = torch
 
     def module(self):
-        return self.torch.load(self.model / "module.pt", weights_only=False)
+        """The model before its export; where only the archive is left, the module that it unfolds to."""
+        kept = self.model / "module.pt"
+        return self.torch.load(kept, weights_only=False) if kept.exists() else self.program().module()
 
     def program(self):
         return self.torch.export.load(self.model / "model.pt2")

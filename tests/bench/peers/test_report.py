@@ -44,6 +44,18 @@ class Report(unittest.TestCase):
             self.assertIn(line + "\n", text)
         self.assertIn("5e-01 (wrong) |", text)
 
+    def test_adopted_folder(self):
+        with tempfile.TemporaryDirectory() as top:
+            given, folder = Path(top, "given"), Path(top, "kept")
+            given.mkdir(), folder.mkdir()
+            self.assertIn("0 archives", bench.adopt(given, folder))
+            for name in ("net.pt2", "in0.npy", "in2.npy", "in10.npy", "out0.npy"):
+                (given / name).write_text(name)
+            self.assertIsNone(bench.adopt(given, folder))
+            self.assertEqual({f.name: f.read_text() for f in folder.iterdir()},
+                             {"model.pt2": "net.pt2", "in00.npy": "in0.npy", "in02.npy": "in2.npy",
+                              "in10.npy": "in10.npy", "out00.npy": "out0.npy"})
+
 
 if __name__ == "__main__":
     sys.dont_write_bytecode = True
