@@ -309,12 +309,12 @@ static void conv_call(Make *m, const Conv *c)
         close_loop(m);
 }
 
-static void lower_conv(Lower *l, Node *n, Buffer *out)
+/* The attributes and sizes; no memory yet. */
+static Conv conv_of(Node *n)
 {
-    Job *job = l->job;
     const Type *w = &n->in[1]->type;
     Conv c = { .n = n, .flat = w->rank == 3, .groups = node_int(n, "groups", 0), .kh = 1, .stride = { 1, 1 },
-               .dil = { 1, 1 }, .out = out };
+               .dil = { 1, 1 } };
     for (int i = 2; i < w->rank; i++) {
         int axis = i + 2 - w->rank;
         c.stride[axis] = node_int(n, "stride", (size_t)i - 2);
@@ -326,16 +326,37 @@ static void lower_conv(Lower *l, Node *n, Buffer *out)
     idx_is_const(w->dim[w->rank - 1], &c.kw);
     if (!c.flat)
         idx_is_const(w->dim[2], &c.kh);
+    return c;
+}
+
+/* What is read beside the input; kernels that compute it come before this one. */
+static void conv_operands(Lower *l, Conv *c)
+{
+    if (contract_residual(c->n))
+        c->residual = conv_residual_memory(l, contract_residual(c->n));
+    if (contract_bias(c->n))
+        value_memory(l, contract_bias(c->n), 0);
+}
+
+static void lower_pair(Lower *l, Conv *point, Conv *depth);
+
+static void lower_conv(Lower *l, Node *n, Buffer *out)
+{
+    Job *job = l->job;
+    Conv c = conv_of(n), point;
+    c.out = out;
+    if (!n->in[0]->buffer && conv_pair(n)) {
+        point = conv_of(n->in[0]->def);
+        lower_pair(l, &point, &c);
+        return;
+    }
     c.x = conv_input(l, n->in[0], c.pad[0] > c.pad[1] ? c.pad[0] : c.pad[1]);
-    if (contract_residual(n))
-        c.residual = conv_residual_memory(l, contract_residual(n));
-    if (contract_bias(n))
-        value_memory(l, contract_bias(n), 0); /* its kernel, if any, comes before this one */
+    conv_operands(l, &c);
     Make *m = make_kernel(l, n->out[0]->name, &n->origin);
-    m->k->about = sym_printf(job, "conv %s x %s", type_text(job, &n->in[0]->type), type_text(job, w));
+    m->k->about = sym_printf(job, "conv %s x %s", type_text(job, &n->in[0]->type), type_text(job, &n->in[1]->type));
     c.corner = c.x->offset;
-    for (int i = 2; i < w->rank; i++)
-        c.corner = idx_sub(job, c.corner, idx_mulk(job, c.x->stride[i], c.pad[i + 2 - w->rank]));
+    for (int i = 2; i < out->rank; i++)
+        c.corner = idx_sub(job, c.corner, idx_mulk(job, c.x->stride[i], c.pad[i + 2 - out->rank]));
     int tile = winograd_tile(&c, l->p->options.winograd);
     if (conv_is_depthwise(n))
         depthwise_call(m, &c);
@@ -346,6 +367,146 @@ static void lower_conv(Lower *l, Node *n, Buffer *out)
     /* the output may have a halo for its own readers */
     lower_zero_halo(m, out);
     finish_kernel(m);
+}
+
+/* ---- a pointwise convolution and the depthwise one that reads it ----
+ *
+ * Inverted residuals widen an image by a pointwise convolution, so that what it writes is the largest tensor of the
+ * model, and every channel of it is read once, by a depthwise one. Both are done in turns for a band of rows and a
+ * panel of channels, between them scratch that stays in the cache. Rows that two bands read are computed twice. */
+
+enum { PAIR_LEAST = 1 << 18, PAIR_SCRATCH = 160 << 10 }; /* floats: between them, and of the scratch */
+
+bool conv_pair(Node *n)
+{
+    Value *v = n->in[0];
+    if (n->op != OP_conv || !conv_is_depthwise(n) || v->kind != VALUE_NODE || v->def->op != OP_conv || v->uses != 1 ||
+        !contract_is_tiled(n) || !contract_is_tiled(v->def) || contract_residual(v->def))
+        return false;
+    Conv point = conv_of(v->def), depth = conv_of(n);
+    int64_t h, w;
+    bool plain = !point.flat && point.groups == 1 && point.kh == 1 && point.kw == 1;
+    for (int i = 0; i < 2; i++)
+        plain &= point.stride[i] == 1 && !point.pad[i] && depth.pad[i] <= ((i ? depth.kw : depth.kh) - 1) * depth.dil[i];
+    if (!plain || !idx_is_const(v->type.dim[2], &h) || !idx_is_const(v->type.dim[3], &w))
+        return false;
+    return (double)point.cout * (double)h * (double)w >= PAIR_LEAST;
+}
+
+/* What is done in one turn. */
+typedef struct Band {
+    const Idx *image, *at, *rows;    /* of the result: which image, the first row, how many rows */
+    const Idx *first, *real;         /* the rows of the input that they need */
+    const Idx *top, *bottom;         /* and the rows of the halo around those */
+    const Idx *column, *width;       /* the first channel, and how many */
+    int64_t line, panel;             /* strides of the scratch: of rows, of pixels */
+    Buffer *work;
+} Band;
+
+/* Turns are numbered by images, bands and panels of channels, the last the fastest. */
+static Band open_bands(Make *m, const Conv *point, const Conv *depth)
+{
+    Job *job = m->job;
+    const Value *between = depth->n->in[0];
+    int64_t nr = aotk_panel_nr(point->cout), h = between->type.dim[2]->k, oh = depth->out->dim[2]->k;
+    int64_t reach = (depth->kh - 1) * depth->dil[0] + 1, panels = (point->cout + nr - 1) / nr;
+    Band b = { .line = (between->type.dim[3]->k + 2 * depth->pad[1]) * nr, .panel = nr };
+    int64_t most = (PAIR_SCRATCH / b.line - reach) / depth->stride[0] + 1;
+    int64_t bands = most < 1 ? oh : (oh + most - 1) / most, rows = (oh + bands - 1) / bands;
+    bands = (oh + rows - 1) / rows;
+    b.work = scratch(m->l, job_printf(job, "%s_rows", between->name), k(m, ((rows - 1) * depth->stride[0] + reach) * b.line));
+    b.work->task = true;
+    const Idx *u = open_apart(m, "u", idx_mulk(job, depth->out->dim[0], bands * panels));
+    const Idx *band = idx_div(job, u, k(m, panels));
+    b.column = idx_mulk(job, idx_mod(job, u, k(m, panels)), nr);
+    b.width = idx_min(job, k(m, nr), idx_sub(job, k(m, point->cout), b.column));
+    b.image = idx_div(job, band, k(m, bands));
+    b.at = idx_mulk(job, idx_mod(job, band, k(m, bands)), rows);
+    b.rows = idx_min(job, k(m, rows), idx_sub(job, k(m, oh), b.at));
+    const Idx *from = idx_addk(job, idx_mulk(job, b.at, depth->stride[0]), -depth->pad[0]);
+    const Idx *need = idx_addk(job, idx_mulk(job, b.rows, depth->stride[0]), reach - depth->stride[0]);
+    b.top = idx_max(job, idx_sub(job, k(m, 0), from), k(m, 0));
+    b.bottom = idx_max(job, idx_sub(job, idx_add(job, from, need), k(m, h)), k(m, 0));
+    b.first = idx_add(job, from, b.top);
+    b.real = idx_sub(job, idx_sub(job, need, b.top), b.bottom);
+    return b;
+}
+
+/* Where the row `row` of the turn's image and channels begins, in memory with these strides. */
+static const Idx *band_at(Make *m, const Band *b, const Idx *offset, const Idx *const *stride, const Idx *row)
+{
+    const Idx *at = idx_add(m->job, idx_mul(m->job, b->image, stride[0]), idx_mul(m->job, row, stride[2]));
+    return idx_add(m->job, offset, at);
+}
+
+typedef struct Number {
+    const char *name;
+    const Idx *v;
+} Number;
+
+/* A call on the scratch, which it knows as `name`. */
+static Stmt *band_call(Make *m, const Band *b, const char *callee, const char *type, const char *name, const Idx *at,
+                       const Number *numbers)
+{
+    Stmt *s = stmt_add(m->job, m->block[m->level], S_CALL);
+    s->var = sym(m->job, callee);
+    s->text = sym(m->job, type);
+    pointer(m, s, name, b->work, at);
+    for (; numbers->name; numbers++)
+        field(m, s, numbers->name, numbers->v);
+    return s;
+}
+
+static void lower_pair(Lower *l, Conv *point, Conv *depth)
+{
+    Job *job = l->job;
+    const Type *between = &depth->n->in[0]->type;
+    Buffer *out = depth->out, *x = point->x = conv_input(l, point->n->in[0], 0);
+    conv_operands(l, point);
+    conv_operands(l, depth);
+    Make *m = make_kernel(l, depth->n->out[0]->name, &depth->n->origin);
+    m->k->about = sym_printf(job, "conv %s x %s x %s", type_text(job, &point->n->in[0]->type),
+                             type_text(job, &point->n->in[1]->type), type_text(job, &depth->n->in[1]->type));
+    int64_t all, ldw;
+    Buffer *packed = pack_conv(l, point->n, 1, &all), *filter = pack_depthwise(l, depth->n, &ldw);
+    Band b = open_bands(m, point, depth);
+    const Idx *line = k(m, b.line), *pixel = k(m, b.panel), *one = k(m, 1), *side = k(m, depth->pad[1]);
+
+    band_call(m, &b, "aotk_zero_halo_f32", "aotk_halo", "x", k(m, 0),
+              (Number[]){ { "n", one }, { "h", b.real }, { "w", between->dim[3] }, { "c", b.width }, { "top", b.top },
+                          { "bottom", b.bottom }, { "left", side }, { "right", side }, { "x_h", line }, { "x_w", pixel },
+                          { "tasks", one }, { NULL, NULL } });
+
+    const Idx *inside = idx_addk(job, idx_mulk(job, b.top, b.line), depth->pad[1] * b.panel);
+    Stmt *s = band_call(m, &b, "aotk_igemm_f32", "aotk_igemm", "c", inside,
+                        (Number[]){ { "m0", one }, { "m1", b.real }, { "m2", between->dim[3] }, { "a1", x->stride[2] },
+                                    { "a2", x->stride[3] }, { "c1", line }, { "c2", pixel }, { "n", b.width },
+                                    { "taps_h", one }, { "taps_w", one }, { "seg", k(m, all) }, { NULL, NULL } });
+    pointer(m, s, "a", x, band_at(m, &b, x->offset, x->stride, b.first));
+    pointer(m, s, "b", packed, idx_mulk(job, b.column, all));
+    epilogue(m, s, point->n, b.column);
+    field(m, s, "tasks", one);
+
+    s = band_call(m, &b, "aotk_depthwise_f32", "aotk_depthwise", "x", k(m, 0),
+                  (Number[]){ { "n", one }, { "oh", b.rows }, { "ow", out->dim[3] }, { "c", b.width },
+                              { "x_h", k(m, depth->stride[0] * b.line) }, { "x_w", k(m, depth->stride[1] * b.panel) },
+                              { "y_h", out->stride[2] }, { "y_w", out->stride[3] }, { "kh", k(m, depth->kh) },
+                              { "kw", k(m, depth->kw) }, { "tap_h", k(m, depth->dil[0] * b.line) },
+                              { "tap_w", k(m, depth->dil[1] * b.panel) }, { "ldw", k(m, ldw) }, { NULL, NULL } });
+    pointer(m, s, "w", filter, b.column);
+    pointer(m, s, "y", out, idx_add(job, band_at(m, &b, out->offset, out->stride, b.at), b.column));
+    if (contract_residual(depth->n)) {
+        const Affine *r = &depth->residual;
+        pointer(m, s, "residual", r->buffer, idx_add(job, band_at(m, &b, r->offset, r->stride, b.at), b.column));
+        field(m, s, "r_h", r->stride[2]);
+        field(m, s, "r_w", r->stride[3]);
+    }
+    epilogue(m, s, depth->n, b.column);
+    field(m, s, "tasks", one);
+    close_loop(m);
+    lower_zero_halo(m, out);
+    finish_kernel(m);
+    forget_packed(point->n->in[1]);
 }
 
 /* ---- matmul ------------------------------------------------------------------------------------------------- */

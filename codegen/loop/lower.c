@@ -552,7 +552,7 @@ static bool fits_inside(Lower *l, const Value *r, const Value *root)
 static bool wants_memory(Lower *l, Roots *r, const Node *n, const Value *v)
 {
     OpKind k = op_info[n->op].kind;
-    if (l->realize[v->id] || own_kernel(k) || n->op == OP_cat)
+    if (l->realize[v->id] || (own_kernel(k) && !l->inside[v->id]) || n->op == OP_cat)
         return true;
     if (k == REDUCE)
         return r->many[v->id] || !r->one[v->id] || !fits_inside(l, v, r->one[v->id]);
@@ -602,7 +602,8 @@ static void choose_buffers(Lower *l, Graph *g)
             OpKind k = op_info[n->op].kind;
             if (k == CONTROL && reads_memory(n, i) && in->kind == VALUE_NODE)
                 l->realize[in->id] = true;
-            if ((n->op == OP_window || k == CONTRACT || k == ROUTINE) && computed(in))
+            l->inside[in->id] = i == 0 && conv_pair(n);
+            if ((n->op == OP_window || k == CONTRACT || k == ROUTINE) && computed(in) && !l->inside[in->id])
                 l->realize[in->id] = true; /* read more than once an element */
             r.guarded[in->id] |= n->op == OP_pad || n->op == OP_window || (!memory && r.guarded[v->id]);
             if (memory) {
@@ -639,8 +640,7 @@ static Buffer *result_buffer(Lower *l, Graph *g, Value *v, Buffer **outputs)
     return buffer_new(l, v, BUFFER_WORK, l->channels_last[v->id], l->halo[v->id]);
 }
 
-/* A folded weight that nothing else reads is not needed any more once it is packed. */
-static void forget_packed(const Value *w)
+void forget_packed(const Value *w)
 {
     if (w->kind == VALUE_CONST && w->uses == 1 && w->tensor->storage && w->tensor->storage->made)
         job_discard((void *)(uintptr_t)w->tensor->storage->bytes, (size_t)w->tensor->storage->size);
@@ -717,6 +717,7 @@ void lower_graph(Lower *l, Graph *g, Buffer **outputs)
     l->channels_last = job_array(l->job, room, sizeof *l->channels_last);
     l->halo = job_array(l->job, room, sizeof *l->halo);
     l->realize = job_array(l->job, room, sizeof *l->realize);
+    l->inside = job_array(l->job, room, sizeof *l->inside);
     l->conv_form = job_array(l->job, room, sizeof *l->conv_form);
     graph_count_uses(g);
     choose_layout(l, g);

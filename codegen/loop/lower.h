@@ -15,6 +15,7 @@ typedef struct Lower {
     bool *channels_last;     /* by value id: what choose_layout decided */
     int64_t *halo;           /* by value id: halo that its readers want (same for all spatial axes) */
     bool *realize;           /* by value id: gets a buffer of its own */
+    bool *inside;            /* by value id: computed in its reader's kernel, though it is a contraction */
     Buffer **conv_form;      /* by value id: the channels-last copy of something that is not */
     Items *items;            /* where kernels go now */
     struct Lower *outer;     /* a region's */
@@ -85,6 +86,7 @@ void lower_zero_halo(Make *m, Buffer *out);
 void store_value(Lower *l, Value *v, Buffer *out); /* the kernel that computes v into out */
 void lower_graph(Lower *l, Graph *g, Buffer **outputs); /* all of a graph, its outputs into those buffers */
 void item_add(Lower *l, Item item);
+void forget_packed(const Value *w); /* a folded weight that nothing else reads is not needed any more once it is packed */
 /* control.c */
 bool reads_memory(const Node *n, uint32_t operand); /* a region reads it as it is: it must have a buffer */
 void lower_control(Lower *l, Node *n, Buffer **out);
@@ -93,6 +95,7 @@ Sym float_text(Job *job, double v, bool wide); /* as C: a float, or a double */
 void lower_routine(Lower *l, Node *n, Buffer *const *out);
 /* contract.c */
 void lower_contract(Lower *l, Node *n, Buffer *out);
+bool conv_pair(Node *n); /* a depthwise convolution that runs in one kernel with the pointwise one before it */
 bool lower_pool(Lower *l, Value *v, Buffer *out);   /* false: not a pooling that the kernel does */
 /* in_place.c */
 Buffer *put_in_place(Lower *l, Graph *g, const Node *n); /* the operand's, if nobody needs it any more; else NULL */

@@ -51,6 +51,25 @@ def unary(names, *cases):
     return [(lambda x, f=getattr(aten, n): f.default(x)) for n in names.split()], cases
 
 
+def inverted_residuals():
+    """Images that a pointwise convolution widens to over a MB, each channel of which a depthwise one reads."""
+    def conv(seed, cin, cout, k, stride=1, pad=0, dilation=1):
+        groups = cin if k > 1 else 1
+        w, b = reals(cout, cin // groups, k, k, seed=seed) * 0.5, reals(cout, seed=seed + 50)
+        return lambda x: aten.convolution.default(x, w, b, [stride] * 2, [pad] * 2, [dilation] * 2, False, [0, 0], groups)
+
+    a, b, c = conv(1, 3, 520, 1), conv(2, 520, 520, 5, 2, 2), conv(3, 520, 3, 1)
+    d, e, f = conv(4, 3, 600, 1), conv(5, 600, 600, 3, 1, 2, 2), conv(6, 600, 2, 1)
+
+    def strided(x):
+        return c(b(a(x).relu()))
+
+    def dilated(x):
+        return f(torch.nn.functional.silu(e(d(x).clamp(0, 6))))
+
+    return [strided, dilated], ((reals(2, 3, 23, 25),), (reals(2, 3, 23, 25, seed=1) * 2,))
+
+
 def groups():
     """{name: (calls, cases, cases of integers)}; a case is a tuple of inputs."""
     g = {}
@@ -134,6 +153,7 @@ def groups():
         lambda x, i, j: aten.masked_scatter.default(x, x > 0, aten.view.default(x, [-1])),
     ], ((reals(3, 4, 3), torch.tensor([2, 0]), torch.tensor([1, -1]).abs()),
         (reals(3, 4, 3, seed=1), torch.tensor([1, 1]), torch.tensor([0, 2])))
+    g["op_conv_pair"] = inverted_residuals()
     g["op_matmul"] = [
         lambda x, y, b: aten.mm.default(x[0], y[0]), lambda x, y, b: aten.bmm.default(x, y),
         lambda x, y, b: aten.addmm.default(b, x[0], y[0], beta=0.5, alpha=2),
