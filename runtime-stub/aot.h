@@ -147,11 +147,13 @@ typedef struct {
  *                much is; give that and call again
  *   AOT_EHOST    the host could not: no memory, a file that cannot be read, grow returned NULL
  *   AOT_ECPU     this processor lacks what the model was compiled for, or the ISA asked for is
- *   absent AOT_EABI     model and host have different major versions */
+ *                absent
+ *   AOT_EABI     model and host have different major versions
+ *   AOT_ESIGNATURE  libaotrt: no signature, or not one by the key that was asked for */
 typedef int32_t aot_status;
 enum {
     AOT_OK, AOT_EARG, AOT_EDTYPE, AOT_ESHAPE, AOT_ELAYOUT, AOT_EDATA,
-    AOT_ESPACE, AOT_EHOST, AOT_ECPU, AOT_EABI
+    AOT_ESPACE, AOT_EHOST, AOT_ECPU, AOT_EABI, AOT_ESIGNATURE
 };
 
 /* What the host may lend. Any pointer may be NULL; aot_call.host itself may be NULL.
@@ -376,6 +378,22 @@ typedef struct aot_pool aot_pool;
  * A path that was replaced since it was first opened gives the new file. */
 AOT_EXPORT aot_status aot_open(const char *path, const char *isa, aot_file **file,
                                char *error, uint64_t error_bytes);
+
+/* The same for a file that must be signed: PATH.sig holds 64 bytes, an Ed25519 signature (RFC 8032)
+ * of the file's bytes by the owner of public_key (32 bytes). The file is copied into sealed memory,
+ * and that copy is checked and then mapped: what changes the file meanwhile changes nothing here.
+ * Side files are copied before their SHA-256 is checked. So processes share no memory of it, and
+ * opening takes time by the file's size. AOT_ESIGNATURE: there is no signature, or not by this
+ * key; nothing of the file has been executed. AOT_EHOST: libsodium, which only these two functions
+ * need, cannot be loaded. */
+AOT_EXPORT aot_status aot_open_signed(const char *path, const char *isa, const uint8_t *public_key,
+                                      aot_file **file, char *error, uint64_t error_bytes);
+
+/* AOT_OK when signature (64 bytes) is one of public_key (32 bytes) over the data, else
+ * AOT_ESIGNATURE: for what the host reads itself. */
+AOT_EXPORT aot_status aot_check_signature(const void *data, uint64_t bytes,
+                                          const uint8_t *signature, const uint8_t *public_key,
+                                          char *error, uint64_t error_bytes);
 
 /* The model's table; lives as long as the file. */
 AOT_EXPORT const aot_model *aot_file_model(const aot_file *file);

@@ -4,6 +4,7 @@
  *   open.c        an artifact: checked, opened, counted references
  *   image.c       the checks of the file before the loader sees it
  *   segments.c    constants in side files: mapped, checked by SHA-256
+ *   signature.c   Ed25519 by libsodium; copies in sealed memory
  *   session.c     one aot_call with all that it needs
  *   ports.c       flat questions about a session: names, types, shapes
  *   pool.c        the thread pool
@@ -39,11 +40,19 @@ typedef struct Notes {
  * notes->data. */
 aot_status aotrt_check_image(int fd, const char *path, Notes *notes, Text error);
 
+/* All of the open file fd in memory without a name, sealed: nobody changes it any more. On success
+ * *copy is its descriptor, for the caller to close. */
+aot_status aotrt_sealed_copy(int fd, const char *path, int *copy, Text error);
+/* The same, and checks that PATH.sig is a signature of it by public_key. */
+aot_status aotrt_signed_copy(int fd, const char *path, const uint8_t *public_key, int *copy,
+                             Text error);
+
 /* One mapped side file per segment; base is the address to pass, embedded or mapped. */
 typedef struct Segments {
     uint64_t     count;
     const void **base;
     uint64_t    *mapped;        /* bytes to unmap, 0: embedded */
+    int          copied;        /* into memory of our own, lest the file changes behind the check */
 } Segments;
 
 aot_status aotrt_map_segments(const aot_model *model, const char *path, Segments *segments,

@@ -59,13 +59,13 @@ static int same_image(Entry *entry, const Notes *notes)
 }
 
 /* The loader knows open files by name: a path whose file was replaced gives it the old image.
- * Another spelling of the same path makes it look at the disk. */
-static aot_status load(aot_file *file, const char *path, const Notes *notes, Entry **entry,
-                       Text error)
+ * Another spelling of the same path makes it look at the disk. image: what is mapped, for path. */
+static aot_status load(aot_file *file, const char *path, const char *image, const Notes *notes,
+                       Entry **entry, Text error)
 {
     enum { SPELLINGS = 16 };
     for (int detours = 0; detours < SPELLINGS; detours++) {
-        file->library = open_library(path, detours);
+        file->library = open_library(image, detours);
         if (!file->library) {
             const char *why = dlerror();
             return aotrt_fail(error, AOT_EHOST, "%s: the loader refuses it: %s", path,
@@ -116,11 +116,11 @@ static aot_status ask_model(aot_file *file, Entry *entry, const char *path, cons
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
-static aot_status open_checked(aot_file *file, const char *path, const char *isa,
-                               const Notes *notes, Text error)
+static aot_status open_checked(aot_file *file, const char *path, const char *image,
+                               const char *isa, const Notes *notes, Text error)
 {
     Entry *entry = NULL;
-    aot_status status = load(file, path, notes, &entry, error);
+    aot_status status = load(file, path, image, notes, &entry, error);
     if (!status)
         status = ask_model(file, entry, path, isa, error);
     if (!status)
@@ -128,31 +128,32 @@ static aot_status open_checked(aot_file *file, const char *path, const char *isa
     return status;
 }
 
-aot_status aot_open(const char *path, const char *isa, aot_file **file, char *error,
-                    uint64_t error_bytes)
+/* A path of the open file fd that no library has ever been opened by: the bits of a counter are
+ * written into it as "/" and "/./". Else the loader could take another file that had this number. */
+static void name_descriptor(char *to, size_t size, int fd)
 {
-    Text text = { error, (size_t)error_bytes };
+    static atomic_uint count;
+    int n = snprintf(to, size, "/proc/self/fd");
+    for (unsigned bits = atomic_fetch_add(&count, 1) + 1; bits; bits >>= 1)
+        n += snprintf(to + n, size - (size_t)n, bits & 1 ? "/./" : "/");
+    snprintf(to + n, size - (size_t)n, "/%d", fd);
+}
+
+/* Opens what is behind fd. image: the path the loader gets; path: for messages and side files. */
+static aot_status open_image(int fd, const char *path, const char *image, const char *isa,
+                             aot_file **file, Text error)
+{
     Notes notes = { 0 };
-    if (file)
-        *file = NULL;
-    if (!path || !file)
-        return aotrt_fail(text, AOT_EARG, "aot_open: path or file is NULL");
-    if (strlen(path) >= PATH_MAX)
-        return aotrt_fail(text, AOT_EARG, "aot_open: the path is too long");
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return aotrt_fail(text, AOT_EHOST, "%s: %s", path, strerror(errno));
-    aot_status status = aotrt_check_image(fd, path, &notes, text);
-    close(fd);
+    aot_status status = aotrt_check_image(fd, path, &notes, error);
     if (status)
         return status;
-
     aot_file *made = calloc(1, sizeof *made);
     if (made) {
         atomic_init(&made->references, 1);
-        status = open_checked(made, path, isa, &notes, text);
+        made->segments.copied = image != path;
+        status = open_checked(made, path, image, isa, &notes, error);
     } else
-        status = aotrt_fail(text, AOT_EHOST, "%s: no memory", path);
+        status = aotrt_fail(error, AOT_EHOST, "%s: no memory", path);
     free(notes.data);
     if (status) {
         aotrt_file_drop(made);
@@ -160,6 +161,54 @@ aot_status aot_open(const char *path, const char *isa, aot_file **file, char *er
     }
     *file = made;
     return AOT_OK;
+}
+
+/* public_key NULL: any file will do. */
+static aot_status open_path(const char *path, const char *isa, const uint8_t *public_key,
+                            aot_file **file, Text error)
+{
+    char image[128];
+    int copy;
+    if (file)
+        *file = NULL;
+    if (!path || !file)
+        return aotrt_fail(error, AOT_EARG, "aot_open: path or file is NULL");
+    if (strlen(path) >= PATH_MAX)
+        return aotrt_fail(error, AOT_EARG, "aot_open: the path is too long");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return aotrt_fail(error, AOT_EHOST, "%s: %s", path, strerror(errno));
+    if (!public_key) {
+        aot_status status = open_image(fd, path, path, isa, file, error);
+        close(fd);
+        return status;
+    }
+    aot_status status = aotrt_signed_copy(fd, path, public_key, &copy, error);
+    close(fd);
+    if (status)
+        return status;
+    name_descriptor(image, sizeof image, copy);
+    status = open_image(copy, path, image, isa, file, error);
+    close(copy);
+    return status;
+}
+
+aot_status aot_open(const char *path, const char *isa, aot_file **file, char *error,
+                    uint64_t error_bytes)
+{
+    return open_path(path, isa, NULL, file, (Text){ error, (size_t)error_bytes });
+}
+
+aot_status aot_open_signed(const char *path, const char *isa, const uint8_t *public_key,
+                           aot_file **file, char *error, uint64_t error_bytes)
+{
+    Text text = { error, (size_t)error_bytes };
+    if (!public_key) {
+        if (file)
+            *file = NULL;
+        return aotrt_fail(text, AOT_EARG, "aot_open_signed: the key is NULL");
+    }
+    return open_path(path, isa, public_key, file, text);
 }
 
 const aot_model *aot_file_model(const aot_file *file)

@@ -82,19 +82,32 @@ static void sha256(const unsigned char *data, uint64_t bytes, uint8_t digest[32]
 
 /* ---- Side files ---------------------------------------------------------------------------- */
 
+/* Opens the file, or a copy of it in sealed memory. -1: errno says why. */
+static int open_file(const char *file, int copied)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC), copy = -1;
+    if (fd < 0 || !copied)
+        return fd;
+    aotrt_sealed_copy(fd, file, &copy, (Text){ NULL, 0 });
+    int error = errno;
+    close(fd);
+    errno = error;
+    return copy;
+}
+
 /* Maps the whole of a file that must have so many bytes. NULL: *why says what is wrong. */
-static const void *map_file(const char *file, uint64_t bytes, const char **why)
+static const void *map_file(const char *file, uint64_t bytes, int copied, const char **why)
 {
     struct stat s;
     void *mapped = MAP_FAILED;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int fd = open_file(file, copied);
     if (fd >= 0 && !fstat(fd, &s)) {
         if (!S_ISREG(s.st_mode) || (uint64_t)s.st_size != bytes) {
             close(fd);
             *why = "has another size than the model recorded";
             return NULL;
         }
-        mapped = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0);
+        mapped = mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0);
     }
     if (mapped == MAP_FAILED)
         *why = strerror(errno);
@@ -114,8 +127,8 @@ static int side_path(char *to, size_t size, const char *artifact, const char *na
     return n > 0 && (size_t)n < size;
 }
 
-static aot_status map_segment(const aot_segment *segment, const char *artifact, const void **base,
-                              uint64_t *mapped, Text error)
+static aot_status map_segment(const aot_segment *segment, const char *artifact, int copied,
+                              const void **base, uint64_t *mapped, Text error)
 {
     char file[PATH_MAX];
     const char *why = NULL;
@@ -125,7 +138,7 @@ static aot_status map_segment(const aot_segment *segment, const char *artifact, 
         return AOT_OK;
     if (!side_path(file, sizeof file, artifact, segment->name))
         return aotrt_fail(error, AOT_EDATA, "%s: names no side file for its constants", artifact);
-    *base = map_file(file, segment->bytes, &why);
+    *base = map_file(file, segment->bytes, copied, &why);
     if (!*base)
         return aotrt_fail(error, AOT_EHOST, "%s: the constants of %s: %s", file, artifact, why);
     *mapped = segment->bytes;
@@ -148,8 +161,8 @@ aot_status aotrt_map_segments(const aot_model *model, const char *path, Segments
         return aotrt_fail(error, AOT_EHOST, "%s: no memory", path);
     segments->count = count;
     for (uint64_t i = 0; i < count; i++) {
-        aot_status status = map_segment(model->segments[i], path, &segments->base[i],
-                                        &segments->mapped[i], error);
+        aot_status status = map_segment(model->segments[i], path, segments->copied,
+                                        &segments->base[i], &segments->mapped[i], error);
         if (status)
             return status;
     }

@@ -17,6 +17,7 @@ static const char *const status_texts[] = {
     [AOT_EHOST]   = "the host could not: memory or file",
     [AOT_ECPU]    = "not for this processor",
     [AOT_EABI]    = "model and host have different ABI versions",
+    [AOT_ESIGNATURE] = "not signed by the key that was asked for",
 };
 
 const char *aot_status_text(aot_status status)

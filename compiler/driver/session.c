@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Flags, artifacts and inputs of the commands that run models: see session.h. */
 #include "session.h"
+#include "sign.h"
 #include "../../codegen/toolchain/toolchain.h"
 #include <dirent.h>
 #include <errno.h>
@@ -49,6 +50,8 @@ static bool take_run_flag(Job *job, Request *r, int argc, char **argv, int *i)
         r->isa = v;
     } else if ((v = flag_value(job, "--cache", argc, argv, i))) {
         r->cache = v;
+    } else if ((v = flag_value(job, "--require-signature", argc, argv, i))) {
+        r->public_key = v;
     } else if ((v = flag_value(job, "--threads", argc, argv, i))) {
         r->threads = count_value(job, "--threads", v);
     } else if (r->fill_dims && (v = flag_value(job, "--dim", argc, argv, i))) {
@@ -166,6 +169,8 @@ static const char *artifact_of(Job *job, const Request *r, char **folder)
             usage_error(job, "%s: is for compiling, and %s is compiled already", r->compile_flag, r->file);
         return r->file;
     }
+    if (r->public_key)
+        usage_error(job, "--require-signature: is for what is compiled, and %s is not", r->file);
     CompileOptions options = r->compile;
     options.cc = options.cc ? options.cc : getenv("CC");
     if (options.emit && strcmp(options.emit, "so"))
@@ -192,12 +197,17 @@ static void close_runner(void *handle)
 Runner *runner_open(Job *job, const Request *request)
 {
     char text[1024] = "";
+    uint8_t key[PUBLIC_KEY_BYTES];
     Runner *r = job_alloc(job, sizeof *r);
     *r = (Runner){ .job = job, .file = request->file };
     r->artifact = artifact_of(job, request, &r->folder);
     job_defer(job, close_runner, r);
+    if (request->public_key)
+        read_public_key(job, request->public_key, key);
     double start = seconds_now();
-    aot_status status = aot_open(r->artifact, request->isa, &r->open_file, text, sizeof text);
+    aot_status status = request->public_key
+                            ? aot_open_signed(r->artifact, request->isa, key, &r->open_file, text, sizeof text)
+                            : aot_open(r->artifact, request->isa, &r->open_file, text, sizeof text);
     if (status)
         fail(job, exit_code(status), "%s", text);
     if (aot_session_new(r->open_file, request->method, request->threads, &r->session)) {

@@ -21,6 +21,7 @@ typedef struct Request {
     const char *method, *isa; /* NULL: the model's choice */
     const char *cache;        /* --cache: where compiled archives are kept */
     uint64_t threads;         /* 0: serial */
+    const char *public_key;   /* --require-signature: a file; NULL: none is asked for */
     bool fill_dims;           /* set by bench: --dim is its own flag, not the compiler's */
     CompileOptions compile;   /* for a .pt2 */
     const char *compile_flag; /* the first of these that was given; NULL: none */

@@ -5,6 +5,8 @@
  * NAME_in_0.npy, ... and NAME_out_0.npy, ...  Outputs are numbered as in the signature; inputs by order.
  * Cases are run in the order of their names, in one session: a state is carried from case to case. */
 #include "session.h"
+#include "sign.h"
+#include "../archive/zip.h"
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -226,8 +228,21 @@ static void parse(Job *job, Verify *v, int argc, char **argv)
     }
     if (v->request.inputs_given)
         usage_error(job, "--inputs: verify takes its inputs from the folder of --against");
-    if (!v->against)
-        usage_error(job, "verify needs --against DIR");
+    if (!v->against && !v->request.public_key)
+        usage_error(job, "verify needs --against DIR or --require-signature KEY");
+}
+
+/* Of any file: a jar, an archive. */
+static void verify_signature(Job *job, const Request *r)
+{
+    uint8_t key[PUBLIC_KEY_BYTES];
+    size_t size;
+    if (!r->file)
+        usage_error(job, "no file is given");
+    read_public_key(job, r->public_key, key);
+    const uint8_t *bytes = map_file(job, r->file, &size);
+    check_signature(job, r->file, bytes, size, key);
+    printf("%s: signed by the key of %s\n", r->file, r->public_key);
 }
 
 void command_verify(Job *job, int argc, char **argv)
@@ -236,6 +251,10 @@ void command_verify(Job *job, int argc, char **argv)
         return;
     Verify v = { .rtol = 1e-4, .atol = 1e-5 };
     parse(job, &v, argc, argv);
+    if (!v.against) {
+        verify_signature(job, &v.request);
+        return;
+    }
     v.runner = runner_open(job, &v.request);
     find_cases(job, &v);
     printf("%-8s %-24s %-10s %-16s largest difference, as part of the largest value\n", "case", "output",

@@ -22,6 +22,7 @@ build folder of the project. Without it a warning is given and the model runs on
     python aotc_model.py model.so in0.npy ... [--expect out0.npy ...] [--threads N]
 """
 import ctypes
+import base64
 import hashlib
 import json
 import os
@@ -39,7 +40,7 @@ OK, ESPACE = 0, 6
 MUTATED, SCALAR, NONE = 1, 2, 4
 STATUS = ("ok", "wrong argument", "wrong element type", "rank, size or guard violated",
           "wrong strides", "wrong data", "workspace or output too small", "the host could not",
-          "not for this processor", "another ABI version")
+          "not for this processor", "another ABI version", "not signed by the key that was asked for")
 
 
 class ModelError(RuntimeError):
@@ -182,8 +183,8 @@ def ask_entry(path: Path, isa: str | None):
     return library, table
 
 
-def map_segments(table, folder: Path):
-    """Constants outside the artifact: mapped, with size and SHA-256 checked."""
+def map_segments(table, folder: Path, copied: bool):
+    """Constants outside the artifact: mapped (or copied), with size and SHA-256 checked."""
     if not table.segment_count:
         return None, []
     bases, maps = (address * table.segment_count)(), []
@@ -193,7 +194,7 @@ def map_segments(table, folder: Path):
         if segment.embedded or not segment.bytes:
             continue
         file = folder / segment.name.decode()
-        mapped = np.memmap(file, np.uint8, "r")
+        mapped = np.fromfile(file, np.uint8) if copied else np.memmap(file, np.uint8, "r")
         if mapped.size != segment.bytes or hashlib.sha256(mapped).digest() != bytes(segment.sha256):
             raise ModelError(5, f"{file}: not the constants that the model was compiled with")
         maps.append(mapped)
@@ -210,13 +211,55 @@ def library_places() -> list:
         + [here / "../../build" / p / "libaotrt.so" for p in ("lib", "release/lib")]
 
 
+def find_library():
+    """libaotrt.so; None where there is none."""
+    for place in library_places():
+        if place.exists():
+            return ctypes.CDLL(str(place.absolute()))
+    return None
+
+
+def public_key(key) -> bytes:
+    """32 bytes, as they are or in a PEM file."""
+    if isinstance(key, (bytes, bytearray)):
+        found = bytes(key)
+    else:
+        lines = [line.strip() for line in Path(key).read_text("ascii").splitlines() if line.strip()]
+        inner = lines[1:-1] if lines[:1] == ["-----BEGIN PUBLIC KEY-----"] else []
+        found = base64.b64decode("".join(inner))
+        head = bytes.fromhex("302a300506032b6570032100")
+        found = found[len(head):] if found.startswith(head) else b""
+    if len(found) != 32:
+        raise ValueError("require_signature: no public key of Ed25519; expected 32 bytes, or the path of the file that "
+                         "aotc keygen wrote")
+    return found
+
+
+def read_signed(path: Path, key) -> bytes:
+    """The bytes of a file that PATH.sig is a signature of; they are what must be opened."""
+    key, data = public_key(key), path.read_bytes()
+    try:
+        signature = path.with_name(path.name + ".sig").read_bytes()
+    except OSError as error:
+        raise ModelError(10, f"{path}: is not signed: {error}") from None
+    if len(signature) != 64:
+        raise ModelError(10, f"{path}.sig: is no signature; expected 64 bytes")
+    library = find_library()
+    if library is None:
+        raise ModelError(7, "require_signature: libaotrt.so was not found ($AOTRT_LIBRARY)")
+    text = ctypes.create_string_buffer(300)
+    check = library.aot_check_signature
+    check.argtypes = [text_t, u64, text_t, text_t, text_t, u64]
+    status = check(data, len(data), signature, key, text, len(text))
+    if status:
+        raise ModelError(status, f"{path}: {text.value.decode()}")
+    return data
+
+
 def load_pool(threads: int):
     """libaotrt's thread pool as (library, handle, workers); (None, None, 1) without it."""
-    places = library_places()
-    for place in places if threads > 1 else []:
-        if not place.exists():
-            continue
-        library = ctypes.CDLL(str(place.absolute()))
+    library = find_library() if threads > 1 else None
+    if library is not None:
         library.aot_pool_new.restype, library.aot_pool_new.argtypes = address, [u64]
         library.aot_pool_threads.restype, library.aot_pool_threads.argtypes = u64, [address]
         library.aot_pool_free.restype, library.aot_pool_free.argtypes = None, [address]
@@ -503,24 +546,31 @@ class Method:
 class Model:
     """A model on its state. Calling it calls the default method: forward, or the only one."""
 
-    def __init__(self, path, threads: int = 1, isa: str | None = None, fresh: bool = False):
+    def __init__(self, path, threads: int = 1, isa: str | None = None, fresh: bool = False,
+                 require_signature=None):
         self.fresh = fresh
-        if isinstance(path, (bytes, bytearray, memoryview)):
+        in_memory = isinstance(path, (bytes, bytearray, memoryview))
+        folder = None if in_memory else Path(path).parent
+        if require_signature is not None:
+            if in_memory:
+                raise ValueError("require_signature: is for files; the signature of PATH is in PATH.sig")
+            path, in_memory = read_signed(Path(path), require_signature), True
+        if in_memory:
             file = memory_file(path)
             try:
-                self._open(Path(f"/proc/self/fd/{file}"), threads, isa)
+                self._open(Path(f"/proc/self/fd/{file}"), folder, threads, isa, True)
             finally:
                 os.close(file)
         else:
-            self._open(Path(path), threads, isa)
+            self._open(Path(path), folder, threads, isa, False)
 
-    def _open(self, path: Path, threads: int, isa: str | None) -> None:
+    def _open(self, path: Path, folder: Path | None, threads: int, isa: str | None, copied: bool) -> None:
         check_whole(path)
         self._library, self._table = ask_entry(path, isa)
         table = self._table
         self.name, self.isa = table.name.decode(), table.isa.decode()
         self.metadata = json.loads(table.metadata.decode()) if table.metadata else {}
-        self._bases, self._maps = map_segments(table, path.parent)
+        self._bases, self._maps = map_segments(table, folder or path.parent, copied)
         self._start(threads)
 
     def another(self) -> "Model":
@@ -587,9 +637,10 @@ class Model:
             self._pool = None
 
 
-def load(path, threads: int = 1, isa: str | None = None, fresh: bool = False) -> Model:
-    """Opens an artifact. isa forces a level, as "x86-64-v3"; fresh: each call makes new outputs."""
-    return Model(path, threads, isa, fresh)
+def load(path, threads: int = 1, isa: str | None = None, fresh: bool = False, require_signature=None) -> Model:
+    """Opens an artifact. isa forces a level, as "x86-64-v3"; fresh: each call makes new outputs.
+    require_signature: a public key (32 bytes, or the path of a PEM file) that PATH.sig must be made by."""
+    return Model(path, threads, isa, fresh, require_signature)
 
 
 # ---- Command line --------------------------------------------------------------------------------

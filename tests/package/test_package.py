@@ -191,7 +191,7 @@ def check_cpack(args, scratch):
         return print("no dpkg-shlibdeps or file: no .deb was made")
     package, = (scratch / "DEB").glob("*.deb")
     needs = call("dpkg-deb", "-f", package, "Depends")
-    for library in ("libc6", "libelf1", "libzip", "libcjson1", "libssl"):
+    for library in ("libc6", "libelf1", "libzip", "libcjson1", "libssl", "libsodium"):
         if library not in needs:
             raise Problem(f"the package does not depend on {library}: {needs}")
     call("dpkg-deb", "-x", package, scratch / "deb")

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import aotc
+from aotc._program import find
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
@@ -345,3 +346,34 @@ def test_engine_refuses_what_is_wrong(artifact):
 def test_program():
     from aotc import _program
     assert subprocess.run([_program.find(), "--version"], capture_output=True, text=True).stdout.startswith("aotc ")
+
+
+# ---- signatures --------------------------------------------------------------------------------------
+
+def test_signature(tmp_path):
+    """What is signed by the key is opened, and nothing else."""
+    def program(*words):
+        subprocess.run([find(), *map(str, words)], check=True)
+
+    one, two = tmp_path / "one", tmp_path / "two"
+    program("keygen", one)
+    program("keygen", two)
+    path = Path(aotc.compile(FIXTURES / "seeds/simple_model/model.pt2", tmp_path / "m.so", backend="tcc"))
+    with pytest.raises(aotc.ModelError, match="is not signed") as error:
+        aotc.load(path, require_signature=f"{one}.pub")
+    assert error.value.status == 10
+    program("sign", path, "--key", one)
+    model = aotc.load(path, require_signature=f"{one}.pub")
+    case = "seeds/simple_model"
+    close(model(*leaves(case, 0, "inputs")), leaves(case, 0, "outputs")[0])
+    with pytest.raises(aotc.ModelError, match="not one of this key"):
+        aotc.load(path, require_signature=f"{two}.pub")
+    with pytest.raises(ValueError, match="public key"):
+        aotc.load(path, require_signature=one)
+    with pytest.raises(ValueError, match="files"):
+        aotc.load(path.read_bytes(), require_signature=bytes(32))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(aotc.ModelError, match="not one of this key"):
+        aotc.load(path, require_signature=f"{one}.pub")

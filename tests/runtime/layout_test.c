@@ -60,7 +60,7 @@ PLACE(aot_model, methods, 64);
 PLACE(aot_model, init_state, 80);
 
 _Static_assert(AOT_EDTYPE == 2 && AOT_ESHAPE == 3 && AOT_EDATA == 5 && AOT_ESPACE == 6
-               && AOT_EHOST == 7 && AOT_EABI == 9, "status codes");
+               && AOT_EHOST == 7 && AOT_EABI == 9 && AOT_ESIGNATURE == 10, "status codes");
 
 int main(void)
 {

@@ -92,8 +92,9 @@ class Model:
     """An open artifact with its state; one thread at a time, so take another() for each
     (the constants are shared). Calling it calls `forward`, or its only method."""
 
-    def __init__(self, path: Any, threads: int = 1, *, isa: str | None = None, reuse_outputs: bool = False):
-        self._start(_model.Model(path, threads, isa, fresh=not reuse_outputs))
+    def __init__(self, path: Any, threads: int = 1, *, isa: str | None = None, reuse_outputs: bool = False,
+                 require_signature: str | os.PathLike[str] | bytes | None = None):
+        self._start(_model.Model(path, threads, isa, fresh=not reuse_outputs, require_signature=require_signature))
 
     def another(self) -> Model:
         """The same open artifact for another thread, with a state of its own."""
@@ -164,14 +165,16 @@ class Model:
 
 
 def load(path: str | os.PathLike[str] | bytes, threads: int = 1, *, isa: str | None = None,
-         reuse_outputs: bool = False) -> Model:
+         reuse_outputs: bool = False, require_signature: str | os.PathLike[str] | bytes | None = None) -> Model:
     """Opens an artifact, given by its path or as bytes.
 
     threads        how many threads one call may use
     isa            a level to force, as "x86-64-v3"; by default the best that this processor has
     reuse_outputs  results stay valid until the next call only, and no memory is asked for; by default each call's
                    results are new arrays, into which the model writes
+    require_signature  the owner of this public key (a PEM file, or 32 bytes) must have signed the file: PATH.sig is
+                   checked before anything is opened, and what is opened are the bytes that were checked
 
     Raises ModelError (with `status`) for what is no artifact, or none for this machine.
     """
-    return Model(path, threads, isa=isa, reuse_outputs=reuse_outputs)
+    return Model(path, threads, isa=isa, reuse_outputs=reuse_outputs, require_signature=require_signature)

@@ -25,6 +25,8 @@ public final class AotException extends RuntimeException {
         CPU(8),
         /** Model and libaotrt have different major versions. */
         ABI(9),
+        /** The file is not signed by the key that was asked for. */
+        SIGNATURE(10),
         /** The object has been closed. */
         CLOSED(-1),
         /** Another thread is using the session or the state. */

@@ -43,6 +43,7 @@ final class Aotrt {
     }
 
     static native int aot_open(byte[] path, byte[] isa, long[] file, byte[] text, long bytes);
+    static native int aot_open_signed(byte[] path, byte[] isa, byte[] key, long[] file, byte[] text, long bytes);
     static native long aot_file_model(long file);
     static native void aot_close(long file);
     static native int aot_session_new(long file, byte[] method, long threads, long[] session);

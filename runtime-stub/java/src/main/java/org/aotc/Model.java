@@ -7,9 +7,15 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyFactory;
+import java.security.PublicKey;
+import java.security.spec.X509EncodedKeySpec;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -31,11 +37,13 @@ public final class Model implements AutoCloseable {
     private final long stateBytes;
     private final List<Method> methods;
 
-    private Model(String path, String label, String isa) {
+    /** @param key 32 bytes; null: no signature is asked for */
+    private Model(String path, String label, String isa, byte[] key) {
         Aotrt.need();
         byte[] text = new byte[1024];
         long[] made = new long[1];
-        int status = Aotrt.aot_open(Aotrt.text(path), Aotrt.text(isa), made, text, text.length);
+        int status = key == null ? Aotrt.aot_open(Aotrt.text(path), Aotrt.text(isa), made, text, text.length)
+            : Aotrt.aot_open_signed(Aotrt.text(path), Aotrt.text(isa), key, made, text, text.length);
         if (status != 0) {
             int n = 0;
             while (text[n] != 0)
@@ -73,11 +81,46 @@ public final class Model implements AutoCloseable {
 
     /** @param isa an instruction set of those compiled in ("x86-64-v3"); null: the best this machine runs */
     public static Model open(String path, String isa) {
+        return open(path, isa, null);
+    }
+
+    /** Opens a file only if PATH.sig is a signature of it by the owner of this key of Ed25519. The file is
+     *  copied into memory first, and what was checked is what is opened.
+     *
+     *  @throws AotException (SIGNATURE) there is no signature, or not by this key; (HOST) libsodium is not installed */
+    public static Model open(Path path, PublicKey publicKey) {
+        if (publicKey == null)
+            throw new AotException(Status.ARGUMENT, "Model.open: the key is null");
+        byte[] der = publicKey.getEncoded();
+        if (der == null || der.length != KEY_HEAD.length + KEY_BYTES
+            || !Arrays.equals(der, 0, KEY_HEAD.length, KEY_HEAD, 0, KEY_HEAD.length))
+            throw new AotException(Status.ARGUMENT, "Model.open: the key is none of Ed25519, but " + publicKey.getAlgorithm());
+        return open(path.toString(), null, Arrays.copyOfRange(der, KEY_HEAD.length, der.length));
+    }
+
+    /** The public key in a PEM file, as `aotc keygen` writes it. */
+    public static PublicKey publicKey(Path pem) {
+        try {
+            String text = Files.readString(pem).replaceAll("-----(BEGIN|END) PUBLIC KEY-----|\\s", "");
+            return KeyFactory.getInstance("Ed25519").generatePublic(
+                new X509EncodedKeySpec(Base64.getDecoder().decode(text)));
+        } catch (IOException e) {
+            throw unreadable(pem.toString(), e);
+        } catch (GeneralSecurityException | IllegalArgumentException e) {
+            throw new AotException(Status.ARGUMENT, pem + ": is no public key of Ed25519: " + e.getMessage());
+        }
+    }
+
+    /** Precedes the 32 bytes of a key of Ed25519 in its encoding (RFC 8410). */
+    private static final byte[] KEY_HEAD = { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 };
+    private static final int KEY_BYTES = 32;
+
+    private static Model open(String path, String isa, byte[] key) {
         if (path == null)
             throw new AotException(Status.ARGUMENT, "Model.open: the path is null");
         if (path.indexOf(0) >= 0)
             throw new AotException(Status.ARGUMENT, "Model.open: the path has a NUL in it");
-        return new Model(path, path, isa);
+        return new Model(path, path, isa, key);
     }
 
     /** Opens an artifact in memory, without a file on any disk. The bytes are copied. */
@@ -92,7 +135,7 @@ public final class Model implements AutoCloseable {
         if (artifact == null)
             throw new AotException(Status.ARGUMENT, "Model.open: the buffer is null");
         try (MemoryFile copy = MemoryFile.of("model", artifact)) {
-            return new Model(copy.path(), "model in memory", null);
+            return new Model(copy.path(), "model in memory", null, null);
         } catch (IOException e) {
             throw unreadable("model in memory", e);
         }
@@ -106,7 +149,7 @@ public final class Model implements AutoCloseable {
         if (artifact == null)
             throw new AotException(Status.ARGUMENT, "Model.open: there is no " + label);
         try (MemoryFile copy = MemoryFile.of("model", artifact)) {
-            return new Model(copy.path(), label, null);
+            return new Model(copy.path(), label, null, null);
         } catch (IOException e) {
             throw unreadable(label, e);
         }
