@@ -26,6 +26,7 @@ typedef struct Tensor {
     int rank;
     int64_t size[MAX_RANK], stride[MAX_RANK], offset;
     const Storage *storage;
+    bool replaceable; /* a parameter or persistent buffer: other elements may take its place */
 } Tensor;
 
 typedef struct Archive Archive;
@@ -58,6 +59,19 @@ const Tensor *archive_inner_tensor(Archive *archive, size_t model, const char *n
 const Tensor *archive_copied_tensor(Archive *archive, size_t model, const char *name);
 /* Whether the weight is a pickled tensor subclass, which archive_tensor refuses. */
 bool archive_is_subclass(Archive *archive, size_t model, const char *name);
+/* A state dict: what torch.save wrote of model.state_dict(), or safetensors.  An archive without programs: all that can
+ * be done with it is the function below. */
+Archive *state_dict_open(Job *job, const char *path);
+Archive *state_dict_read(Job *job, const char *where, const uint8_t *bytes, size_t size);
+/* One program of an archive. */
+typedef struct ProgramRef {
+    Archive *archive;
+    size_t model;
+} ProgramRef;
+/* Gives all parameters and persistent buffers of the programs the elements that the state dict has under their names,
+ * before any of them is read.  Names, sizes and element types must be the programs': else EXIT_INPUT with a list.
+ * What is one tensor in the archive must be so in the state dict, or stand there once. */
+void state_dict_apply(Job *job, Archive *dict, const ProgramRef *programs, size_t count);
 /* archive_open over bytes in memory that outlive the job; `where` names them in messages. */
 Archive *archive_read(Job *job, const char *where, const uint8_t *bytes, size_t size);
 #endif

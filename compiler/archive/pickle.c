@@ -452,6 +452,30 @@ static void op_string4(Reader *r)
     push_string(r, little(r, 4));
 }
 
+static void op_string8(Reader *r)
+{
+    push_string(r, little(r, 8));
+}
+
+static void op_pop(Reader *r)
+{
+    if (r->marks.n && r->marks.at[r->marks.n - 1] == r->stack.n)
+        r->marks.n--; /* pickle's own reader takes a mark off */
+    else
+        pop(r);
+}
+
+static void op_pop_mark(Reader *r)
+{
+    size_t n;
+    pop_marked(r, &n);
+}
+
+static void op_dup(Reader *r)
+{
+    push(r, top(r));
+}
+
 static void op_empty_tuple(Reader *r)
 {
     push_short_tuple(r, 0);
@@ -648,7 +672,8 @@ static void (*const opcodes[256])(Reader *r) = {
     ['u'] = op_setitems,     ['q'] = op_put1,       ['r'] = op_put4,
     [0x94] = op_memoize,     ['h'] = op_get1,       ['j'] = op_get4,
     ['c'] = op_global,       [0x93] = op_stack_global, ['R'] = op_reduce,
-    [0x81] = op_new_object,  ['Q'] = op_persistent, ['b'] = op_build,
+    [0x8d] = op_string8,     ['0'] = op_pop,        ['1'] = op_pop_mark,
+    ['2'] = op_dup,          [0x81] = op_new_object,  ['Q'] = op_persistent, ['b'] = op_build,
 };
 
 const PValue *pickle_read(Job *job, const char *where, const uint8_t *in, size_t size, bool foreign)

@@ -12,27 +12,6 @@
 /* Bytes a tensor may stand for, expanded ones included. */
 static const int64_t max_tensor = (int64_t)1 << 40;
 
-typedef struct Store {
-    Storage shared; /* bytes NULL until read */
-    Zip *zip;
-    const ZipMember *member;
-} Store;
-
-/* One name of the table, in one of these states: ready; a tensor to be checked (store); a
- * pickled record to be opened (record); a subclass; refused (refusal). */
-typedef struct Weight {
-    Tensor tensor;
-    const char *where;
-    Store *store;
-    const ZipMember *record;
-    Zip *pickled;       /* the nested zip that holds the storages of a subclass */
-    const PValue *sub;  /* P_SUBCLASS */
-    SymMap inner;       /* Weight by attribute, of a subclass */
-    int code;
-    const char *refusal; /* follows "where: weight "name" " */
-    bool ready;
-} Weight;
-
 /* ---- maps ------------------------------------------------------------------------------------ */
 
 static struct SymPair *pair_of(const SymMap *map, Sym key)
@@ -71,10 +50,10 @@ static _Noreturn void refuse(Archive *a, const Weight *w, int code, const char *
     fail(a->job, code, "%s: weight \"%.200s\" %s", w->where, w->tensor.name, what);
 }
 
-static const char absent[] = "is absent: the archive holds its shape but no values, as a program "
+const char weight_absent[] = "is absent: the archive holds its shape but no values, as a program "
                              "exported under FakeTensorMode does; export it with real weights";
 
-static void postpone(Weight *w, int code, const char *refusal)
+void weight_postpone(Weight *w, int code, const char *refusal)
 {
     w->code = code;
     w->refusal = refusal;
@@ -84,7 +63,7 @@ static void set_dtype(Archive *a, Weight *w, int64_t number)
 {
     w->tensor.dtype = dtype_from_torch(number);
     if (w->tensor.dtype == DT_NONE)
-        postpone(w, EXIT_UNSUPPORTED, job_printf(a->job, "has the element type %s, which is not "
+        weight_postpone(w, EXIT_UNSUPPORTED, job_printf(a->job, "has the element type %s, which is not "
                                                  "supported", torch_dtype_name(a->job, number)));
 }
 
@@ -95,7 +74,7 @@ static Store *store_of(Archive *a, Zip *zip, const ZipMember *m)
     if (s)
         return s;
     s = job_alloc(a->job, sizeof *s);
-    *s = (Store){ .zip = zip, .member = m };
+    *s = (Store){ .zip = zip, .member = m, .where = key };
     s->shared.size = zip_size(m);
     s->shared.id = a->next_store++;
     symmap_put(a->job, &a->stores, key, s);
@@ -135,12 +114,11 @@ static void check_extent(Archive *a, const Weight *w)
     if (!count)
         return;
     if (!held)
-        refuse(a, w, EXIT_INPUT, absent);
+        refuse(a, w, EXIT_INPUT, weight_absent);
     if (!mul_i64(count, dtype_info[w->tensor.dtype].bytes, &need) || (uint64_t)need > held)
         refuse(a, w, EXIT_INPUT, job_printf(a->job, "reaches over %" PRId64 " elements of %d bytes "
                "but its storage %s has %" PRIu64 " bytes; the file is damaged", count,
-               dtype_info[w->tensor.dtype].bytes, zip_where(w->store->zip, w->store->member),
-               held));
+               dtype_info[w->tensor.dtype].bytes, w->store->where, held));
 }
 
 /* ---- payload configs ------------------------------------------------------------------------- */
@@ -175,7 +153,7 @@ static void read_meta(Archive *a, Weight *w, const Json *meta, const char *where
     t->offset = offset ? plain_int(a, offset, where) : 0;
     set_dtype(a, w, json_int(job, json_need(job, meta, "dtype", where), where));
     if (layout && json_int(job, layout, where) != 7)
-        postpone(w, EXIT_UNSUPPORTED, "is sparse; only strided tensors are supported");
+        weight_postpone(w, EXIT_UNSUPPORTED, "is sparse; only strided tensors are supported");
 }
 
 static Weight *add_weight(Archive *a, SymMap *to, Sym name, const char *where)
@@ -188,20 +166,29 @@ static Weight *add_weight(Archive *a, SymMap *to, Sym name, const char *where)
     return w;
 }
 
+Weight *weight_add(Archive *a, Model *m, Sym name, const char *where)
+{
+    Weight *w = add_weight(a, &m->weights, name, where);
+    w->tensor.replaceable = !m->constants && symmap_get(&m->weights, name) == w;
+    if (w->tensor.replaceable)
+        *vec_push(a->job, &m->replaceable) = w;
+    return w;
+}
+
 static void read_entry(Archive *a, Model *m, const Json *entry, const char *folder,
                        const char *where)
 {
     Job *job = a->job;
-    Weight *w = add_weight(a, &m->weights, sym(job, json_key(entry)), where);
+    Weight *w = weight_add(a, m, sym(job, json_key(entry)), where);
     const char *path = json_string(job, json_need(job, entry, "path_name", where), where);
     const Json *pickled = json_get(entry, "use_pickle"), *meta = json_get(entry, "tensor_meta");
     const ZipMember *record = zip_find(a->zip, job_printf(job, "%s%s%s", a->root, folder, path));
     bool pickle = pickled && json_bool(job, pickled, where);
     if (!record)
-        postpone(w, EXIT_INPUT, job_printf(job, "is in the record %.200s%.200s, which the archive "
+        weight_postpone(w, EXIT_INPUT, job_printf(job, "is in the record %.200s%.200s, which the archive "
                                            "does not hold", folder, path));
     else if (!meta)
-        postpone(w, EXIT_UNSUPPORTED, "is no tensor but a pickled object");
+        weight_postpone(w, EXIT_UNSUPPORTED, "is no tensor but a pickled object");
     else if (pickle)
         w->record = record;
     else {
@@ -230,24 +217,28 @@ static bool load_config(Archive *a, Model *m, const char *folder, const char *su
 
 /* ---- pickles --------------------------------------------------------------------------------- */
 
-/* The value of a torch.save zip and, in *zip, its members.  NULL: the member is empty. */
+/* The value of a torch.save zip. */
+static const PValue *read_saved(Archive *a, Zip *zip, const char *where, bool foreign)
+{
+    Sym root = zip_root(zip);
+    const ZipMember *data = zip_find(zip, job_printf(a->job, "%sdata.pkl", root));
+    if (!data)
+        fail(a->job, EXIT_INPUT, "%s: has no member data.pkl; expected what torch.save writes",
+             where);
+    check_byteorder(a->job, zip, root);
+    return pickle_read(a->job, zip_where(zip, data), zip_bytes(zip, data), (size_t)zip_size(data),
+                       foreign);
+}
+
+/* The value of a member that is a torch.save zip and, in *zip, its members.  NULL: it is empty. */
 static const PValue *read_pickle(Archive *a, const ZipMember *member, bool foreign, Zip **zip)
 {
     const char *where = zip_where(a->zip, member);
     *zip = NULL;
     if (!zip_size(member))
         return NULL;
-    Zip *inner = zip_read(a->job, where, zip_bytes(a->zip, member), (size_t)zip_size(member),
-                          a->zip);
-    Sym root = zip_root(inner);
-    const ZipMember *data = zip_find(inner, job_printf(a->job, "%sdata.pkl", root));
-    if (!data)
-        fail(a->job, EXIT_INPUT, "%s: has no member data.pkl; expected what torch.save writes",
-             where);
-    check_byteorder(a->job, inner, root);
-    *zip = inner;
-    return pickle_read(a->job, zip_where(inner, data), zip_bytes(inner, data),
-                       (size_t)zip_size(data), foreign);
+    *zip = zip_read(a->job, where, zip_bytes(a->zip, member), (size_t)zip_size(member), a->zip);
+    return read_saved(a, *zip, where, foreign);
 }
 
 static void read_storage(Archive *a, Weight *w, Zip *zip, const PStorage *s)
@@ -257,15 +248,15 @@ static void read_storage(Archive *a, Weight *w, Zip *zip, const PStorage *s)
     DType type = dtype_from_storage(s->type);
     int64_t bytes;
     if (!m) {
-        postpone(w, EXIT_INPUT, job_printf(a->job, "is in the storage data/%.200s, which the "
+        weight_postpone(w, EXIT_INPUT, job_printf(a->job, "is in the storage data/%.200s, which the "
                                            "archive does not hold", s->key));
         return;
     }
     w->store = store_of(a, zip, m);
     if (!mul_i64(s->count, type == DT_NONE ? 1 : dtype_info[type].bytes, &bytes) ||
         (uint64_t)bytes > zip_size(m))
-        postpone(w, EXIT_INPUT, zip_size(m) ? "has a storage shorter than declared; the file is "
-                                              "damaged" : absent);
+        weight_postpone(w, EXIT_INPUT, zip_size(m) ? "has a storage shorter than declared; the file is "
+                                              "damaged" : weight_absent);
 }
 
 static void read_tensor(Archive *a, Weight *w, Zip *zip, const PTensor *p)
@@ -275,16 +266,16 @@ static void read_tensor(Archive *a, Weight *w, Zip *zip, const PTensor *p)
     t->offset = p->offset;
     memcpy(t->size, p->size, sizeof t->size);
     memcpy(t->stride, p->stride, sizeof t->stride);
-    if (!p->storage) {
-        postpone(w, EXIT_INPUT, absent);
-        return;
-    }
     if (p->dtype)
         set_dtype(a, w, torch_dtype_number(p->dtype));
-    else if ((t->dtype = dtype_from_storage(p->storage->type)) == DT_NONE)
-        postpone(w, EXIT_INPUT, "has a storage without element type");
+    if (!p->storage) {
+        weight_postpone(w, EXIT_INPUT, weight_absent);
+        return;
+    }
+    if (!p->dtype && (t->dtype = dtype_from_storage(p->storage->type)) == DT_NONE)
+        weight_postpone(w, EXIT_INPUT, "has a storage without element type");
     if (p->lazy)
-        postpone(w, EXIT_UNSUPPORTED, "is lazily conjugated or negated; save a resolved copy");
+        weight_postpone(w, EXIT_UNSUPPORTED, "is lazily conjugated or negated; save a resolved copy");
     if (!w->refusal)
         read_storage(a, w, zip, p->storage);
 }
@@ -297,10 +288,26 @@ static void read_value(Archive *a, Weight *w, Zip *zip, const PValue *v)
     else if (v->kind == P_SUBCLASS)
         w->sub = v;
     else
-        postpone(w, EXIT_UNSUPPORTED, "is no tensor but a pickled object");
+        weight_postpone(w, EXIT_UNSUPPORTED, "is no tensor but a pickled object");
     if (w->sub)
-        postpone(w, EXIT_UNSUPPORTED, job_printf(a->job, "is a tensor subclass, %.200s; only plain "
+        weight_postpone(w, EXIT_UNSUPPORTED, job_printf(a->job, "is a tensor subclass, %.200s; only plain "
                                                  "tensors are supported", v->sub.class_name));
+}
+
+static void load_dict(Archive *a, Model *m, Zip *zip, const PValue *dict, const char *where)
+{
+    SymMap seen = { 0 };
+    if (dict->kind != P_DICT)
+        fail(a->job, EXIT_INPUT, "%s: pickle is no dict; expected names and tensors", where);
+    for (size_t i = 0; i + 1 < dict->items.n; i += 2) {
+        const PValue *key = dict->items.at[i];
+        if (key->kind != P_STRING)
+            fail(a->job, EXIT_INPUT, "%s: pickle has a key that is no string", where);
+        if (symmap_get(&seen, key->text))
+            fail(a->job, EXIT_INPUT, "%s: pickle has the key \"%.200s\" twice", where, key->text);
+        symmap_put(a->job, &seen, key->text, dict->items.at[i + 1]);
+        read_value(a, weight_add(a, m, key->text, where), zip, dict->items.at[i + 1]);
+    }
 }
 
 /* A dict of name -> tensor; false when there is no such member. */
@@ -310,21 +317,23 @@ static bool load_pickle(Archive *a, Model *m, const char *name)
     if (!member)
         return false;
     Zip *zip;
-    const char *where = zip_where(a->zip, member);
     const PValue *dict = read_pickle(a, member, false, &zip);
-    SymMap seen = { 0 };
-    if (dict && dict->kind != P_DICT)
-        fail(a->job, EXIT_INPUT, "%s: pickle is no dict; expected names and tensors", where);
-    for (size_t i = 0; dict && i + 1 < dict->items.n; i += 2) {
-        const PValue *key = dict->items.at[i];
-        if (key->kind != P_STRING)
-            fail(a->job, EXIT_INPUT, "%s: pickle has a key that is no string", where);
-        if (symmap_get(&seen, key->text))
-            fail(a->job, EXIT_INPUT, "%s: pickle has the key \"%.200s\" twice", where, key->text);
-        symmap_put(a->job, &seen, key->text, dict->items.at[i + 1]);
-        read_value(a, add_weight(a, &m->weights, key->text, where), zip, dict->items.at[i + 1]);
-    }
+    if (dict)
+        load_dict(a, m, zip, dict, zip_where(a->zip, member));
     return true;
+}
+
+void weights_load_zip(Archive *a, Model *m, Zip *zip, const char *where)
+{
+    const PValue *dict = read_saved(a, zip, where, false);
+    m->loaded = true;
+    for (size_t i = 0; dict->kind == P_DICT && i + 1 < dict->items.n; i += 2) {
+        const PValue *key = dict->items.at[i], *v = dict->items.at[i + 1];
+        if (key->kind == P_STRING && v->kind == P_DICT && v->items.n > 1 && v->items.at[1]->kind == P_TENSOR)
+            fail(a->job, EXIT_INPUT, "%s: is a checkpoint that holds a state dict under \"%.200s\"; save that alone",
+                 where, key->text);
+    }
+    load_dict(a, m, zip, dict, where);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -335,21 +344,28 @@ static void load(Archive *a, Model *m)
     m->loaded = true;
     if (a->layout == LAYOUT_PLAIN) {
         load_pickle(a, m, "serialized_state_dict.pt");
+        m->constants = true;
         load_pickle(a, m, "serialized_constants.pt");
         return;
     }
     if (!load_config(a, m, "data/weights/", "_weights_config.json"))
         load_pickle(a, m, job_printf(job, "%sdata/weights/%s.pt", a->root, m->name));
+    m->constants = true;
     if (!load_config(a, m, "data/constants/", "_constants_config.json"))
         load_pickle(a, m, job_printf(job, "%sdata/constants/%s.pt", a->root, m->name));
 }
 
-static Weight *find(Archive *a, size_t model, const char *name)
+Model *weights_of(Archive *a, size_t model)
 {
     Model *m = &a->models.at[model];
     if (!m->loaded)
         load(a, m);
-    Weight *w = symmap_get(&m->weights, sym(a->job, name));
+    return m;
+}
+
+Weight *weight_find(Archive *a, size_t model, const char *name)
+{
+    Weight *w = symmap_get(&weights_of(a, model)->weights, sym(a->job, name));
     if (w && w->record) { /* a pickled record is opened once it is asked for */
         Zip *zip;
         const PValue *v = read_pickle(a, w->record, true, &zip);
@@ -357,12 +373,12 @@ static Weight *find(Archive *a, size_t model, const char *name)
         if (v)
             read_value(a, w, zip, v);
         else
-            postpone(w, EXIT_INPUT, absent);
+            weight_postpone(w, EXIT_INPUT, weight_absent);
     }
     return w;
 }
 
-static const Tensor *ready(Archive *a, Weight *w)
+const Tensor *weight_tensor(Archive *a, Weight *w)
 {
     if (w->ready)
         return &w->tensor;
@@ -379,20 +395,20 @@ static const Tensor *ready(Archive *a, Weight *w)
 
 const Tensor *archive_tensor(Archive *a, size_t model, const char *name)
 {
-    Weight *w = find(a, model, name);
-    return w ? ready(a, w) : NULL;
+    Weight *w = weight_find(a, model, name);
+    return w ? weight_tensor(a, w) : NULL;
 }
 
 bool archive_is_subclass(Archive *a, size_t model, const char *name)
 {
-    const Weight *w = find(a, model, name);
+    const Weight *w = weight_find(a, model, name);
     return w && w->sub;
 }
 
 const Tensor *archive_inner_tensor(Archive *a, size_t model, const char *name,
                                    const char *attribute)
 {
-    Weight *w = find(a, model, name);
+    Weight *w = weight_find(a, model, name);
     const PValue *v = w ? w->sub : NULL;
     for (const char *at = attribute, *dot; v && at; at = dot ? dot + 1 : NULL) {
         dot = strchr(at, '.');
@@ -408,10 +424,10 @@ const Tensor *archive_inner_tensor(Archive *a, size_t model, const char *name,
         inner->tensor.name = sym_printf(a->job, "%s.%s", name, attribute);
         read_value(a, inner, w->pickled, v);
     }
-    return ready(a, inner);
+    return weight_tensor(a, inner);
 }
 
-static bool equal_tensors(const Tensor *a, const Tensor *b)
+bool tensors_equal(const Tensor *a, const Tensor *b)
 {
     int64_t size = dtype_info[a->dtype].bytes, reach = 1;
     bool same = a->dtype == b->dtype && a->rank == b->rank;
@@ -419,12 +435,13 @@ static bool equal_tensors(const Tensor *a, const Tensor *b)
         same = a->size[i] == b->size[i] && a->stride[i] == b->stride[i] && a->size[i] > 0;
         reach += same ? (a->size[i] - 1) * a->stride[i] : 0; /* within the storage: that was checked */
     }
-    return same && !memcmp(a->storage->bytes + a->offset * size, b->storage->bytes + b->offset * size, (size_t)(reach * size));
+    return same && !memcmp(a->storage->bytes + a->offset * size, b->storage->bytes + b->offset * size,
+                           (size_t)(reach * size));
 }
 
 const Tensor *archive_copied_tensor(Archive *a, size_t model, const char *name)
 {
-    const Weight *w = find(a, model, name);
+    const Weight *w = weight_find(a, model, name);
     const PValue *state = w && w->sub && w->sub->kind == P_SUBCLASS ? w->sub->sub.state : NULL;
     const Tensor *first = NULL;
     int copies = 0;
@@ -433,7 +450,7 @@ const Tensor *archive_copied_tensor(Archive *a, size_t model, const char *name)
         if (v->kind == P_SUBCLASS)
             return NULL;
         const Tensor *t = v->kind == P_TENSOR && key->kind == P_STRING ? archive_inner_tensor(a, model, name, key->text) : NULL;
-        if (t && first && !equal_tensors(t, first))
+        if (t && first && !tensors_equal(t, first))
             return NULL;
         first = first ? first : t;
         copies += t != NULL;

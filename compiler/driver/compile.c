@@ -38,22 +38,20 @@ static Sym method_name(Job *job, Sym model)
     return strcmp(model, "model") ? model : sym(job, "forward");
 }
 
-static void add_graph(Job *job, Compilation *c, Archive *archive, size_t model, Sym name, const CompileOptions *o,
+static void add_graph(Job *job, Compilation *c, const ProgramRef *source, Sym name, const CompileOptions *o,
                       ImportOptions *import)
 {
     for (size_t i = 0; i < c->graphs.n; i++)
         if (c->graphs.at[i]->name == name)
             fail(job, EXIT_USAGE, "two methods are called %s; give one another name with --method NAME=FILE", name);
     double start = seconds_now();
-    Graph *g = import_program(job, archive, model, name, import);
+    Graph *g = import_program(job, source->archive, source->model, name, import);
     if (o->time_passes)
         fprintf(stderr, "%-16s %8.2f ms\n", "import", (seconds_now() - start) * 1e3);
     *vec_push(job, &c->graphs) = g;
-    *vec_push(job, &c->sources) = (struct Source){ archive, model };
 }
 
-static void add_archive(Job *job, Compilation *c, const char *path, const char *as, const CompileOptions *o,
-                        ImportOptions *import)
+static void open_archive(Job *job, Compilation *c, const char *path, const char *as, const CompileOptions *o)
 {
     Archive *archive = archive_open(job, path);
     size_t n = archive_model_count(archive);
@@ -70,7 +68,8 @@ static void add_archive(Job *job, Compilation *c, const char *path, const char *
         if (!as && o->model && strcmp(o->model, name))
             continue;
         found = true;
-        add_graph(job, c, archive, i, as ? sym(job, as) : method_name(job, name), o, import);
+        *vec_push(job, &c->sources) = (ProgramRef){ archive, i };
+        *vec_push(job, &c->names) = as ? sym(job, as) : method_name(job, name);
     }
     if (!found)
         fail(job, EXIT_USAGE, "%s: has no program called %s", path, o->model);
@@ -110,9 +109,15 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
     }
     evaluator_install(job);
     c->weights = (Weights){ .job = job };
-    add_archive(job, c, input, NULL, o, &import);
+    open_archive(job, c, input, NULL, o);
     for (size_t i = 0; i < o->method_count; i++)
-        add_archive(job, c, o->methods[i].path, o->methods[i].name, o, &import);
+        open_archive(job, c, o->methods[i].path, o->methods[i].name, o);
+    if (o->state_dict) {
+        state_dict_apply(job, state_dict_open(job, o->state_dict), c->sources.at, c->sources.n);
+        *vec_push(job, &c->inputs) = o->state_dict;
+    }
+    for (size_t i = 0; i < c->sources.n; i++)
+        add_graph(job, c, &c->sources.at[i], c->names.at[i], o, &import);
     for (size_t i = 0; i < import.dim_count; i++)
         if (!import.dims[i].used)
             fail(job, EXIT_USAGE, "--dim %s: the model has no such dynamic size", import.dims[i].name);
@@ -436,6 +441,7 @@ static void refuse_overwrite(Job *job, const char *input, const CompileOptions *
         bool clash = same_file(outputs[i], input);
         for (size_t k = 0; k < o->method_count; k++)
             clash |= same_file(outputs[i], o->methods[k].path);
+        clash |= o->state_dict && same_file(outputs[i], o->state_dict);
         if (clash)
             usage_error(job, "%s: is an input, and would be overwritten", outputs[i]);
         for (size_t k = 0; k < i; k++)
@@ -513,9 +519,8 @@ static void hash_text(EVP_MD_CTX *ctx, const char *s)
     EVP_DigestUpdate(ctx, s ? s : "", s ? strlen(s) + 1 : 1);
 }
 
-static void hash_file(Job *job, EVP_MD_CTX *ctx, const char *path)
+static void hash_archive(EVP_MD_CTX *ctx, Archive *a)
 {
-    Archive *a = archive_open(job, path);
     EVP_DigestUpdate(ctx, archive_sha256(a), 32);
 }
 
@@ -542,11 +547,14 @@ const char *compile_cached(Job *job, const char *input, const CompileOptions *op
                             o.winograd };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         hash_text(ctx, texts[i]);
-    hash_file(job, ctx, input);
+    hash_archive(ctx, archive_open(job, input));
     for (size_t i = 0; i < o.method_count; i++) {
         hash_text(ctx, o.methods[i].name);
-        hash_file(job, ctx, o.methods[i].path);
+        hash_archive(ctx, archive_open(job, o.methods[i].path));
     }
+    hash_text(ctx, o.state_dict ? "state dict" : "");
+    if (o.state_dict)
+        hash_archive(ctx, state_dict_open(job, o.state_dict));
     for (size_t i = 0; i < o.dim_count; i++)
         hash_text(ctx, o.dims[i]);
     for (size_t i = 0; i < o.custom_count; i++) {

@@ -14,10 +14,8 @@ typedef struct Compilation {
     Weights weights;
     VEC(Program *) programs;
     VEC(Graph *) graphs;
-    VEC(struct Source {
-        Archive *archive;
-        size_t model;
-    }) sources; /* of graphs */
+    VEC(ProgramRef) sources; /* of graphs */
+    VEC(Sym) names;          /* of methods */
     VEC(const char *) inputs; /* every file read: for the depfile and the cache key */
     const char *torch;        /* version of the first archive */
     uint8_t archive_sha256[32];

@@ -21,6 +21,7 @@ typedef struct CompileOptions {
     const char *depfile;         /* -MD -MF */
     const char *report;          /* --report=FILE.json */
     const char *dump;            /* --dump=all, after:PASS */
+    const char *state_dict;      /* --state-dict: a file whose weights take the place of the archives' */
     const char *winograd;        /* "4", "2", "off"; NULL: 4 in a .so, else off */
     int jobs;                    /* -j */
     bool verbose, time_passes;
