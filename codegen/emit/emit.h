@@ -28,8 +28,8 @@ void emit_head_one_file(Text *out, const char *level, const char *isa);
 void emit_entry_function(Text *out, const char *name, const char *const *levels, size_t count);
 /* A text carried inside the program (below). */
 void emit_embedded(Text *out, const char *from, const char *to);
-/* JSON for the note and aot_model.metadata. */
-const char *artifact_metadata(const Artifact *a, const char *isa_levels, const char *extra);
+/* JSON for the note and aot_model.metadata; `tools`: also what only tools read, which firmware need not carry. */
+const char *artifact_metadata(const Artifact *a, const char *isa_levels, const char *extra, bool tools);
 /* The most that a size may be; INT64_MAX: no bound is known. */
 int64_t emit_most(Job *job, const Idx *size);
 /* A C string literal. */

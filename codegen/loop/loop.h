@@ -214,6 +214,9 @@ void kernel_finish(Job *job, Kernel *k);
 /* What a task of a kernel that threads share should at least be, in units of Kernel.work: some ten microseconds. */
 enum { SPLIT_WORK = 65536 };
 void kernel_split(Job *job, Kernel *k);
-/* Floating point operations of a kernel's contractions, two for a multiply-add; 0: it has none. */
-const Idx *kernel_flops(Job *job, const Kernel *k);
+/* Floating point operations of a kernel's contractions, two for a multiply-add; 0: it has none.  done: Winograd's
+ * algorithm counts as what it multiplies, else as the convolution that it stands for. */
+const Idx *kernel_flops(Job *job, const Kernel *k, bool done);
+/* The bytes of buffers that a kernel reads and writes, each element counted once; not its scratch. */
+const Idx *kernel_bytes(Job *job, const Kernel *k);
 #endif

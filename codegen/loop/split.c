@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which kernels several threads may share, and how much work a kernel is.
+/* Which kernels several threads may share, and how much work a kernel is: operators, flops, bytes.
  *
  * A kernel splits when each statement of its outermost block does: a loop whose iterations are apart does a range of
  * them, a call that takes `task` and `tasks` does its part, and values that were hoisted are computed by every task.
@@ -51,8 +51,9 @@ static const Idx *field(const Stmt *s, const char *name)
     return NULL;
 }
 
-/* What is counted: scalar operators for `work`, floating point operations of contractions for `flops`. */
-typedef enum Count { WORK, FLOPS } Count;
+/* What is counted: scalar operators for `work`, floating point operations of contractions for `flops`; DONE: the same,
+ * but Winograd's algorithm as it computes, not as the convolution that it stands for. */
+typedef enum Count { WORK, FLOPS, DONE } Count;
 
 /* The sizes whose product is a call's work, how many of its steps take the time of one scalar operator, and the
  * floating point operations of a step. */
@@ -71,8 +72,12 @@ static const Idx *call_count(Work *w, const Stmt *s, Count what)
         const Idx *work = idx_const(w->job, 1);
         for (int k = 0; k < 8 && calls[i].size[k] && !strcmp(calls[i].callee, s->var); k++)
             work = idx_mul(w->job, work, outside(w, field(s, calls[i].size[k])));
+        int64_t tile = 0;
+        if (what == DONE && !strcmp(s->var, "aotk_winograd_f32") && !strcmp(calls[i].callee, s->var) &&
+            idx_is_const(field(s, "tile"), &tile))
+            return idx_div(w->job, idx_mulk(w->job, work, 2 * (tile + 2) * (tile + 2)), idx_const(w->job, tile * tile));
         if (!strcmp(calls[i].callee, s->var))
-            return what == FLOPS ? idx_mulk(w->job, work, calls[i].flops)
+            return what != WORK ? idx_mulk(w->job, work, calls[i].flops)
                                  : idx_div(w->job, work, idx_const(w->job, calls[i].steps));
     }
     return idx_const(w->job, 0);
@@ -96,10 +101,76 @@ static const Idx *block_count(Work *w, const Block *b, Count what)
     return sum;
 }
 
-const Idx *kernel_flops(Job *job, const Kernel *k)
+const Idx *kernel_flops(Job *job, const Kernel *k, bool done)
 {
-    return block_count(&(Work){ .job = job }, &k->body, FLOPS);
+    return block_count(&(Work){ .job = job }, &k->body, done ? DONE : FLOPS);
 }
+
+/* ---- bytes ----------------------------------------------------------------------------------------------- */
+
+typedef struct Traffic {
+    Work work;
+    VEC(struct Touched {
+        const Buffer *buffer;
+        const Idx *times;
+    }) buffers;
+} Traffic;
+
+/* `times` accesses of a buffer; NULL: all of it. */
+static void touch(Traffic *t, const Buffer *b, const Idx *times)
+{
+    Job *job = t->work.job;
+    size_t i = 0;
+    if (b->task)
+        return;
+    while (i < t->buffers.n && t->buffers.at[i].buffer != b)
+        i++;
+    if (i == t->buffers.n)
+        *vec_push(job, &t->buffers) = (struct Touched){ b, idx_const(job, 0) };
+    const Idx **sum = &t->buffers.at[i].times;
+    *sum = *sum == b->elements || !times ? b->elements : idx_min(job, idx_add(job, *sum, times), b->elements);
+}
+
+static void touch_loads(Traffic *t, const X *x, const Idx *times)
+{
+    if (x->kind == X_LOAD)
+        touch(t, x->buffer, times);
+    for (uint32_t i = 0; i < x->n; i++)
+        if (!x->arg[i]->name)
+            touch_loads(t, x->arg[i], times);
+}
+
+static void touch_block(Traffic *t, const Block *b, const Idx *times)
+{
+    for (const Stmt *s = b->first; s; s = s->next) {
+        if (s->x && (s->kind == S_LET || !s->x->name))
+            touch_loads(t, s->x, times);
+        if (s->kind == S_STORE)
+            touch(t, s->buffer, times);
+        for (size_t i = 0; s->kind == S_CALL && i < s->fields.n; i++)
+            if (s->fields.at[i].buffer)
+                touch(t, s->fields.at[i].buffer, NULL);
+        if (s->kind == S_FOR && t->work.depth < MOST_LOOPS) {
+            const Idx *extent = outside(&t->work, s->extent);
+            t->work.loop[t->work.depth++] = s->var;
+            touch_block(t, &s->body, times && extent->hi != INT64_MAX ? idx_mul(t->work.job, times, extent) : NULL);
+            t->work.depth--;
+        }
+    }
+}
+
+const Idx *kernel_bytes(Job *job, const Kernel *k)
+{
+    Traffic t = { .work = { .job = job } };
+    const Idx *sum = idx_const(job, 0);
+    touch_block(&t, &k->body, idx_const(job, 1));
+    for (size_t i = 0; i < t.buffers.n; i++)
+        sum = idx_add(job, sum,
+                      idx_mulk(job, t.buffers.at[i].times, dtype_info[t.buffers.at[i].buffer->dtype].bytes));
+    return sum;
+}
+
+/* ---- sharing --------------------------------------------------------------------------------------------- */
 
 void kernel_split(Job *job, Kernel *k)
 {

@@ -346,7 +346,7 @@ static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, con
     }
     const char *extra = job_printf(job, ",\"torch\":\"%s\",\"archive_sha256\":\"%s\",\"weights_sha256\":\"%s\",\"backend\":\"%s\"",
                                    c->torch, hex(job, c->archive_sha256, 32), hex(job, id, 32), cc ? "gcc" : "tcc");
-    c->artifact.metadata = artifact_metadata(&c->artifact, list.at, extra);
+    c->artifact.metadata = artifact_metadata(&c->artifact, list.at, extra, true);
     text_init(&head, job);
     text_init(&model, job);
     text_init(&entry, job);

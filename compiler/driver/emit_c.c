@@ -246,7 +246,7 @@ static void metadata_text(const Files *f, Text *out)
         text_add(&extra, "%02x", f->c->archive_sha256[i]);
     text_add(&extra, "\"");
     const char *isa = job_printf(f->job, "\"%s\"", f->target->isa);
-    const char *m = artifact_metadata(&f->c->artifact, isa, extra.at);
+    const char *m = artifact_metadata(&f->c->artifact, isa, extra.at, false);
     size_t n = strlen(m);
     text_add(out, "/* What the model is, in JSON, for hosts that ask; define %s_NO_METADATA to save its %zu bytes. */\n"
                   "#ifdef %s_NO_METADATA\nstatic const char aot_metadata[] = \"{}\";\n#else\n"

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* aotc profile: how long each kernel takes, beside what this processor could do at most.
+/* aotc profile: how long each kernel takes, beside the least that it could take on this processor.
  *
  * Every artifact tells its host when a kernel begins and ends (aot_host.event), so nothing is compiled anew. A time is
  * the median of all runs, which first warmed up. Kernels of branches that were not taken, or of loops, count as often as
  * they ran; what is shown for a run is their sum. */
-#include "compile.h"
-#include "session.h"
+#include "profile.h"
 #include "../archive/json.h"
 #include "../index/idx.h"
 #include <inttypes.h>
@@ -13,35 +12,6 @@
 #include <string.h>
 
 enum { WARM = 2, MOST_RUNS = 10000, MOST_EVENTS = 1 << 20 };
-
-typedef struct Step {
-    const char *name, *about, *line;
-    double flops;       /* of one run of it; 0: unknown or none */
-    double entered;     /* when it began, in this run */
-    double now;         /* its time in this run */
-    int calls;          /* in this run */
-    VEC(double) times;  /* of each run */
-    double median;
-    size_t number;
-} Step;
-
-typedef struct Event {
-    int64_t kernel;
-    double begin, end;
-} Event;
-
-typedef struct Profile {
-    Job *job;
-    Request request;
-    Runner *runner;
-    double seconds;
-    const char *trace;
-    int64_t top;
-    VEC(Step) steps;
-    VEC(Event) events; /* of the last run */
-    VEC(double) runs;
-} Profile;
-
 /* ---- what the metadata say ---------------------------------------------------------------------- */
 
 /* A symbol's value: a dimension of an input that is nothing but it. */
@@ -96,8 +66,11 @@ static void read_steps(Profile *p)
             continue;
         for (const Json *k = json_first(json_get(m, "kernels")); k; k = json_next(k)) {
             Step *s = vec_push(p->job, &p->steps);
+            const char *done = text_of(p, k, "done");
             *s = (Step){ .name = text_of(p, k, "name"), .about = text_of(p, k, "about"), .line = text_of(p, k, "line"),
-                         .flops = number_of(p, text_of(p, k, "flops")), .number = p->steps.n - 1 };
+                         .flops = number_of(p, text_of(p, k, "flops")),
+                         .bytes = number_of(p, text_of(p, k, "bytes")), .number = p->steps.n - 1 };
+            s->done = done ? number_of(p, done) : s->flops;
         }
     }
     if (!p->steps.n)
@@ -162,39 +135,40 @@ static void measure(Profile *p)
     aot_session_watch(p->runner->session, NULL, NULL);
     for (size_t i = 0; i < p->steps.n; i++)
         p->steps.at[i].median = median(p->steps.at[i].times.at, p->steps.at[i].times.n);
+    p->whole = median(p->runs.at, p->runs.n);
 }
 
-/* ---- what is shown ------------------------------------------------------------------------------ */
-
-static void report(Profile *p)
+/* The roof of each kernel: what its operations and bytes take at least. */
+static void hold_against_peak(Profile *p)
 {
-    double whole = median(p->runs.at, p->runs.n), sum = 0;
-    size_t shown = 0;
-    for (size_t i = 0; i < p->steps.n; i++)
-        sum += p->steps.at[i].median;
-    printf("%s  method %s  %s\n%zu runs, median %.1f us; %.1f us of it in %zu kernels\n\n", p->runner->file,
-           p->runner->method->name, p->runner->model->isa, p->runs.n, whole * 1e6, sum * 1e6, p->steps.n);
-    printf("%10s %6s %9s  %s\n", "us", "%", "GFLOP/s", "kernel");
-    for (size_t i = 0; i < p->steps.n; i++) {
-        const Step *s = &p->steps.at[i];
-        if (p->top ? (int64_t)i >= p->top : s->median < 0.01 * sum)
-            break;
-        printf("%10.1f %6.1f ", s->median * 1e6, sum > 0 ? 100 * s->median / sum : 0);
-        if (s->flops > 0 && s->median > 0)
-            printf("%9.1f", s->flops * (s->calls ? s->calls : 1) / s->median * 1e-9);
-        else
-            printf("%9s", "");
-        printf("  k%zu %s", s->number, s->name ? s->name : "?");
-        if (s->about && *s->about)
-            printf("  %s", s->about);
-        printf("\n");
-        if (s->line && *s->line)
-            printf("%29s %s\n", "", s->line);
-        shown++;
+    if (!p->peak.flops || !p->peak.read[0]) {
+        Peak found;
+        peak_measure(p->job, p->runner->model->isa, p->request.threads, &found);
+        p->peak.flops = p->peak.flops ? p->peak.flops : found.flops;
+        for (int i = 0; i < PEAK_SETS && !p->peak.read[PEAK_SETS - 1]; i++)
+            p->peak.read[i] = found.read[i];
     }
-    if (shown < p->steps.n)
-        printf("%10s        and %zu more\n", "", p->steps.n - shown);
+    for (size_t i = 0; i < p->steps.n; i++) {
+        Step *s = &p->steps.at[i];
+        double times = s->calls ? s->calls : 1;
+        double least = peak_seconds(&p->peak, s->done, s->bytes, &s->memory) * times;
+        p->sum += s->median;
+        s->share = s->median > 0 ? least / s->median : 0;
+        s->gflops = s->median > 0 ? s->flops * times / s->median * 1e-9 : 0;
+        s->gbytes = s->median > 0 ? s->bytes * times / s->median * 1e-9 : 0;
+    }
 }
+
+static double rate(Job *job, const char *flag, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value > 0 && value < 1e9))
+        usage_error(job, "%s %s: is not a number above 0", flag, text);
+    return value * 1e9;
+}
+
+/* ---- the trace ---------------------------------------------------------------------------------------- */
 
 /* The Trace Event Format: complete events, in microseconds. */
 static void write_trace(Profile *p)
@@ -226,6 +200,8 @@ void command_profile(Job *job, int argc, char **argv)
     if (help_wanted(job, argc, argv, "profile"))
         return;
     Profile p = { .job = job, .seconds = 2 };
+    const char *page = NULL;
+    bool json = false;
     p.request.fill_dims = true;
     for (int i = 1; i < argc; i++) {
         const char *v;
@@ -238,6 +214,15 @@ void command_profile(Job *job, int argc, char **argv)
                 usage_error(job, "--top %s: is not a number from 1", v);
         } else if ((v = flag_value(job, "--trace", argc, argv, &i))) {
             p.trace = v;
+        } else if ((v = flag_value(job, "--html", argc, argv, &i))) {
+            page = v;
+        } else if (flag_is(argv[i], "--json")) {
+            json = true;
+        } else if ((v = flag_value(job, "--peak", argc, argv, &i))) {
+            p.peak.flops = rate(job, "--peak", v);
+        } else if ((v = flag_value(job, "--bandwidth", argc, argv, &i))) {
+            for (int k = 0; k < PEAK_SETS; k++)
+                p.peak.read[k] = rate(job, "--bandwidth", v);
         } else {
             request_word(job, &p.request, argc, argv, &i);
         }
@@ -249,6 +234,12 @@ void command_profile(Job *job, int argc, char **argv)
     measure(&p);
     if (p.trace)
         write_trace(&p);
+    hold_against_peak(&p);
     qsort(p.steps.at, p.steps.n, sizeof *p.steps.at, by_median);
-    report(&p);
+    if (json)
+        profile_json(&p);
+    else
+        profile_text(&p);
+    if (page)
+        profile_page(&p, page);
 }

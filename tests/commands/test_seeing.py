@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests of what shows a model: the pages and figures of aotc profile.
+
+    test_seeing.py --aotc BIN --fixtures DIR [-k WORD]
+
+Standard library only. A page must be well-formed and need nothing but itself.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+ARGS = None
+
+
+class Page(HTMLParser):
+    """A page as browsers see it: tags balance, nothing is fetched or run, its text."""
+
+    EMPTY = {"meta"}
+    FETCHING = {"src", "href", "xlink:href", "action", "data", "poster", "background"}
+
+    def __init__(self, path):
+        super().__init__(convert_charrefs=True)
+        self.open, self.words, self.seen = [], [], []
+        self.content = path.read_text(encoding="utf-8")
+        ElementTree.fromstring(self.content)  # well-formed as XML, too
+        self.feed(self.content)
+        self.close()
+        assert not self.open, f"not closed: {self.open}"
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        assert tag not in ("script", "link", "img", "iframe", "object", "embed", "foreignobject"), tag
+        for key, value in attrs:
+            assert key not in self.FETCHING and not key.startswith("on"), f"{tag} has {key}={value}"
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.EMPTY:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, f"</{tag}> in {self.open}"
+        self.open.pop()
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    def count(self, tag):
+        return sum(t == tag for t, _ in self.seen)
+
+
+class Seeing(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+
+    def aotc(self, *words, status=0, says=(), path=None):
+        environment = {k: v for k, v in os.environ.items() if k != "CC"}
+        environment["PATH"] = path or environment["PATH"]
+        done = subprocess.run([ARGS.aotc, *map(str, words)], cwd=self.folder, capture_output=True, text=True,
+                              env=environment, timeout=300)
+        self.assertEqual(done.returncode, status, f"{words}: {done.stdout[-2000:]}{done.stderr}")
+        for part in [says] if isinstance(says, str) else says:
+            self.assertIn(part, done.stderr)
+        return done.stdout
+
+    def archive(self, name):
+        return ARGS.fixtures / name / "model.pt2"
+
+    def compiled(self, name, *flags, to="m.so"):
+        self.aotc(self.archive(name), "-o", to, "--backend=tcc", "--cpu=v3", *flags)
+        return to
+
+
+class Profile(Seeing):
+    def profile(self, *words):
+        return self.aotc("profile", self.archive("seeds/conv_classifier_b"), "--backend=tcc", "--seconds=0", *words)
+
+    def test_json(self):
+        facts = json.loads(self.profile("--json"))
+        kernels = {k["about"].split(" f32")[0] + " " + k["name"]: k for k in facts["kernels"]}
+        product = kernels["matmul classifier.1"]
+        self.assertEqual(product["flops"], 2 * 1024 * 32)
+        weights = 4 * 1024 * 32
+        self.assertTrue(weights < product["bytes"] < weights + 8192, product)
+        convolution = kernels["conv features.4"]
+        self.assertEqual(convolution["flops"], 2 * 16 * 16 * 16 * 9 * 8)
+        self.assertEqual(convolution["done"], convolution["flops"])
+        self.assertGreater(facts["peak"]["gflops"], 0)
+        reads = [r["gbytes"] for r in facts["peak"]["reads"]]
+        self.assertEqual(reads, sorted(reads, reverse=True))
+        self.assertTrue(all(k["roof_percent"] > 0 for k in facts["kernels"] if k["bytes"]))
+        self.assertAlmostEqual(sum(k["percent"] for k in facts["kernels"]), 100, delta=1)
+
+    def test_given_peak(self):
+        """Figures that are given are not measured."""
+        facts = json.loads(self.profile("--json", "--peak=0.001", "--bandwidth", "1000000"))
+        self.assertEqual(facts["peak"]["gflops"], 0.001)
+        self.assertEqual({r["gbytes"] for r in facts["peak"]["reads"]}, {1000000})
+        bound = {k["bound"] for k in facts["kernels"] if k["flops"]}
+        self.assertEqual(bound, {"compute"})
+        for flag in ("--peak=0", "--bandwidth=-1", "--peak=x", "--bandwidth=inf"):
+            self.aotc("profile", self.archive("seeds/add"), flag, status=2, says=flag.split("=")[0])
+
+    def test_text(self):
+        said = self.profile("--peak=100", "--bandwidth=10", "--top=3")
+        self.assertIn("at most 100 GFLOP/s", said)
+        self.assertRegex(said, r" \d+ % [cm]  k\d+ ")
+        self.assertRegex(said, r"and \d+ more")
+
+    def test_page(self):
+        self.profile("--html", "p.html")
+        page = Page(self.folder / "p.html")
+        for part in ("Roofline", "GFLOP/s", "features.4", "the median of", "make_models.py"):
+            self.assertIn(part, page.text)
+        self.assertEqual(page.count("svg"), 1)
+        self.assertGreaterEqual(page.count("circle"), 3)
+        self.aotc("profile", self.compiled("seeds/add"), "--seconds=0", "--html", "q.html")  # without multiply-adds
+        self.assertEqual(Page(self.folder / "q.html").count("circle"), 0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--aotc", required=True, type=os.path.abspath)
+    parser.add_argument("--fixtures", required=True, type=lambda text: Path(text).resolve())
+    parser.add_argument("-k", action="append", default=[])
+    global ARGS
+    ARGS = parser.parse_args()
+    words = [word for k in ARGS.k for word in ("-k", k)]
+    unittest.main(argv=[sys.argv[0], *words])
+
+
+if __name__ == "__main__":
+    main()
