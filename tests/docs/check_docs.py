@@ -46,7 +46,8 @@ def main():
     shell = [text for language, text in blocks if language == "sh"]
     if len(shell) < 2 or any(text.count("\n") != 1 for text in shell[:2]):
         problems.append("README.md: the first two sh blocks are not one line each")
-    for document in [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").glob("*.md"))]:
+    for document in [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").glob("*.md")),
+                     *sorted((root / "samples").glob("*/README.md"))]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
             if not (document.parent / link).exists():
                 problems.append(f"{document.name}: {link} does not exist")

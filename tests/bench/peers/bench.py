@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-CONTENDERS = "aotc eager compile aoti aoti-freezing onnxruntime openvino executorch".split()
+CONTENDERS = "aotc eager compile aoti aoti-freezing torchscript onnxruntime openvino executorch".split()
 MODELS = ("add mlp conv_classifier lstm encoder decoder unet resnet18 resnet50 mobilenet_v2 efficientnet_b0 "
           "convnext_tiny vit_b_16").split()
 FIXED_THREADS = ("compile", "aoti", "aoti-freezing")    # built anew for each number of threads

@@ -128,6 +128,18 @@ class Aoti(Torch):
         self.call = torch._inductor.aoti_load_package(str(self.at / "model.pt2"))
 
 
+class TorchScript(Torch):
+    """Traced and frozen, as services without Python use libtorch."""
+
+    def build(self):
+        example = self.prepare([np.load(f) for f in sorted(self.model.glob("in*.npy"))])
+        traced = self.torch.jit.trace(self.module().eval(), tuple(example), strict=False)
+        self.torch.jit.freeze(traced).save(str(self.at / "model.pt"))
+
+    def open(self):
+        self.call = self.torch.jit.load(str(self.at / "model.pt"))
+
+
 class AotiFreezing(Aoti):
     """Weights are constants, and laid out for the kernels: what an artifact of aotc is, too."""
 
@@ -214,4 +226,4 @@ class ExecuTorch(Torch):
 
 
 CONTENDERS = {"aotc": Aotc, "eager": Eager, "compile": Compile, "aoti": Aoti, "aoti-freezing": AotiFreezing,
-              "onnxruntime": OnnxRuntime, "openvino": OpenVino, "executorch": ExecuTorch}
+              "torchscript": TorchScript, "onnxruntime": OnnxRuntime, "openvino": OpenVino, "executorch": ExecuTorch}
