@@ -561,6 +561,13 @@ static bool wants_memory(Lower *l, Roots *r, const Node *n, const Value *v)
     return k != CREATE && k != VIEW && r->many[v->id] && v->type.rank > 0 && !is_cheap(l, v, 0);
 }
 
+/* Axes that were moved beside each other became one. */
+static bool is_interleaved(const Value *v)
+{
+    const Value *in = v->kind == VALUE_NODE && v->def->op == OP_reshape ? v->def->in[0] : NULL;
+    return in && in->kind == VALUE_NODE && in->def->op == OP_permute && in->type.rank > v->type.rank;
+}
+
 static bool computed(const Value *v)
 {
     return v->kind == VALUE_NODE && op_info[v->def->op].kind != VIEW && op_info[v->def->op].kind != CREATE;
@@ -600,6 +607,8 @@ static void choose_buffers(Lower *l, Graph *g)
         for (uint32_t i = 0; i < n->in_count; i++) {
             Value *in = n->in[i];
             OpKind k = op_info[n->op].kind;
+            if (n->op == OP_slice && is_interleaved(in)) /* a part of it would divide each index */
+                l->realize[in->id] = true;
             if (k == CONTROL && reads_memory(n, i) && in->kind == VALUE_NODE)
                 l->realize[in->id] = true;
             l->inside[in->id] = i == 0 && conv_pair(n);

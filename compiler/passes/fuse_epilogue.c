@@ -103,33 +103,44 @@ static bool fuse_clamp(Graph *g, Node *c, Node *max)
     return true;
 }
 
-/* A reshape between a product and what it could absorb moves behind it. */
+/* A reshape between a product and what is added to it moves behind the sum. */
 static bool sink_reshape(Graph *g, Node *c, Node *view)
 {
     Node *n = single_reader(g, view->out[0]);
     const Type *t = &c->out[0]->type, *seen = &view->out[0]->type;
-    if (c->op != OP_matmul || !n || !type_same(&n->out[0]->type, seen))
+    if (c->op != OP_matmul || !n || n->op != OP_add || n->in[0] == n->in[1] || !type_same(&n->out[0]->type, seen))
         return false;
     Build b = { g, n, n->origin, n->out[0]->name };
-    Value *v = NULL;
-    if (act_of(n)) {
-        v = build1(&b, n->op, c->out[0]);
-    } else if (n->op == OP_add && n->in[0] != n->in[1]) {
-        Value *other = n->in[n->in[0] == view->out[0] ? 1 : 0];
-        const Idx *last = t->dim[t->rank - 1];
-        bool along = other->type.rank == 1 && other->type.dim[0] == last && seen->dim[seen->rank - 1] == last;
-        if (!along && !type_same(&other->type, seen))
-            return false;
-        v = build2(&b, OP_add, c->out[0], along ? other : build_reshape(&b, other, t->rank, t->dim));
-    }
-    if (!v)
+    Value *other = n->in[n->in[0] == view->out[0] ? 1 : 0];
+    const Idx *last = t->dim[t->rank - 1];
+    bool along = other->type.rank == 1 && other->type.dim[0] == last && seen->dim[seen->rank - 1] == last;
+    if (!along && !type_same(&other->type, seen))
         return false;
+    Value *v = build2(&b, OP_add, c->out[0], along ? other : build_reshape(&b, other, t->rank, t->dim));
     v = build_reshape(&b, v, seen->rank, seen->dim);
     graph_swap_names(g, v, n->out[0]);
     graph_replace(g, n->out[0], v);
     graph_remove(g, n);
     graph_remove(g, view);
     graph_count_uses(g);
+    return true;
+}
+
+/* An activation behind views that keep at least half of the elements, each read once: it may as well come before. */
+static bool fuse_behind_views(Graph *g, Node *c, Node *view)
+{
+    Node *n = view;
+    while (n && (n->op == OP_reshape || n->op == OP_permute || n->op == OP_slice))
+        n = single_reader(g, n->out[0]);
+    const char *act = n ? act_of(n) : NULL;
+    Value *seen = act ? n->in[0] : NULL;
+    if (!act || !idx_provably_le(g->job, type_count(g->job, &c->out[0]->type), idx_mulk(g->job, type_count(g->job, &seen->type), 2)))
+        return false;
+    graph_swap_names(g, seen, n->out[0]);
+    graph_replace(g, n->out[0], seen);
+    graph_remove(g, n);
+    graph_count_uses(g);
+    node_set_attr(g->job, c, attr_text(g->job, "act", act));
     return true;
 }
 
@@ -144,7 +155,7 @@ static void fuse(Graph *g, Node *c)
         if (act) {
             absorb(g, c, next);
             node_set_attr(g->job, c, attr_text(g->job, "act", act));
-        } else {
+        } else if (!fuse_behind_views(g, c, next)) {
             fuse_clamp(g, c, next);
         }
         return;
