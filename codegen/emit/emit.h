@@ -14,6 +14,7 @@ typedef struct Artifact {
     const Weights *weights;
     const char *metadata;   /* JSON */
     const char *version;    /* aotc's */
+    const char *about;      /* first members of the metadata, "name" among them; NULL: only the name is known */
 } Artifact;
 
 /* The model's own text: memory plans, kernels, methods, tables.  Needs the head (prelude, ABI, kernels' header). */

@@ -129,8 +129,13 @@ const char *artifact_metadata(const Artifact *a, const char *levels, const char 
 {
     Text t;
     text_init(&t, a->job);
-    text_add(&t, "{\"format\":1,\"name\":");
-    text_json(&t, a->name);
+    text_add(&t, "{\"format\":1,");
+    if (a->about) {
+        text_add(&t, "%s", a->about);
+    } else {
+        text_add(&t, "\"name\":");
+        text_json(&t, a->name);
+    }
     text_add(&t, ",\"compiler\":\"aotc %s\",\"isa\":[%s],\"weights_bytes\":%" PRIu64 ",\"state_bytes\":%" PRIu64 ",\"methods\":[",
              a->version, levels, a->weights->bytes, a->weights->state_bytes);
     for (size_t i = 0; i < a->program_count; i++) {

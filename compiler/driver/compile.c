@@ -107,6 +107,10 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
         *vec_push(job, &import.customs) = sym(job, o->customs[i].name);
         *vec_push(job, &c->inputs) = o->customs[i].path;
     }
+    if (o->meta) {
+        c->meta = meta_read(job, o->meta);
+        *vec_push(job, &c->inputs) = o->meta;
+    }
     evaluator_install(job);
     c->weights = (Weights){ .job = job };
     open_archive(job, c, input, NULL, o);
@@ -140,8 +144,9 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
         dump_program(job, o, "plan_memory", p);
         *vec_push(job, &c->programs) = p;
     }
-    c->artifact = (Artifact){ job, artifact_name(job, input), (const Program *const *)c->programs.at, c->programs.n,
-                              &c->weights, "", AOTC_VERSION };
+    c->artifact = (Artifact){ job, c->meta ? c->meta->name : artifact_name(job, input),
+                              (const Program *const *)c->programs.at, c->programs.n, &c->weights, "", AOTC_VERSION,
+                              c->meta ? c->meta->members : NULL };
 }
 
 /* ---- the back: text to objects -------------------------------------------------------------------------------- */
@@ -318,15 +323,6 @@ static void hash_weights(Job *job, const Weights *w, uint8_t out[32])
         fail(job, EXIT_RESOURCE, "SHA-256 failed");
 }
 
-static const char *hex(Job *job, const uint8_t *bytes, size_t n)
-{
-    Text t;
-    text_init(&t, job);
-    for (size_t i = 0; i < n; i++)
-        text_add(&t, "%02x", bytes[i]);
-    return t.at;
-}
-
 static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, const char *output)
 {
     const Level *levels[4];
@@ -344,9 +340,8 @@ static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, con
         text_add(&list, "%s\"%s\"", i ? "," : "", levels[i]->isa);
         text_add(&names, "%s%s", i ? "," : "", levels[i]->name);
     }
-    const char *extra = job_printf(job, ",\"torch\":\"%s\",\"archive_sha256\":\"%s\",\"weights_sha256\":\"%s\",\"backend\":\"%s\"",
-                                   c->torch, hex(job, c->archive_sha256, 32), hex(job, id, 32), cc ? "gcc" : "tcc");
-    c->artifact.metadata = artifact_metadata(&c->artifact, list.at, extra, true);
+    const char *from = provenance(job, c, o, "x86-64", cc ? "gcc" : "tcc", id);
+    c->artifact.metadata = artifact_metadata(&c->artifact, list.at, from, true);
     text_init(&head, job);
     text_init(&model, job);
     text_init(&entry, job);
@@ -562,10 +557,11 @@ const char *compile_cached(Job *job, const char *input, const CompileOptions *op
         hash_text(ctx, o.customs[i].name);
         hash_text(ctx, read_file(job, o.customs[i].path, 16u << 20, &size));
     }
+    hash_text(ctx, o.meta ? meta_read(job, o.meta)->members : NULL);
     EVP_DigestFinal_ex(ctx, key, &n);
     if (mkdir(cache, 0777) && access(cache, W_OK))
         fail(job, EXIT_RESOURCE, "--cache %s: is not a folder that can be written", cache);
-    const char *path = job_printf(job, "%s/%s.so", cache, hex(job, key, 32));
+    const char *path = job_printf(job, "%s/%s.so", cache, hex_text(job, key, 32));
     o.output = path;
     o.emit = "so";
     if (access(path, R_OK))

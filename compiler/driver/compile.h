@@ -7,6 +7,7 @@
 #include "../archive/import.h"
 #include "../passes/passes.h"
 #include "driver.h"
+#include "provenance.h"
 
 /* The programs of all methods of an artifact, lowered, with their shared weights. */
 typedef struct Compilation {
@@ -19,6 +20,7 @@ typedef struct Compilation {
     VEC(const char *) inputs; /* every file read: for the depfile and the cache key */
     const char *torch;        /* version of the first archive */
     uint8_t archive_sha256[32];
+    const Meta *meta;         /* of --meta; NULL: none was given */
 } Compilation;
 
 /* Reads, optimises and lowers; stops after the graphs when `graphs_only`. */

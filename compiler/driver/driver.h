@@ -19,6 +19,7 @@ typedef struct CompileOptions {
     bool no_cache;
     const char *model;           /* --model: which program of an archive that holds several; NULL: all */
     const char *depfile;         /* -MD -MF */
+    const char *meta;            /* --meta=FILE.json */
     const char *report;          /* --report=FILE.json */
     const char *dump;            /* --dump=all, after:PASS */
     const char *state_dict;      /* --state-dict: a file whose weights take the place of the archives' */

@@ -239,14 +239,9 @@ static void assembler_file(const Files *f)
 
 static void metadata_text(const Files *f, Text *out)
 {
-    Text extra;
-    text_init(&extra, f->job);
-    text_add(&extra, ",\"torch\":\"%s\",\"archive_sha256\":\"", f->c->torch);
-    for (size_t i = 0; i < sizeof f->c->archive_sha256; i++)
-        text_add(&extra, "%02x", f->c->archive_sha256[i]);
-    text_add(&extra, "\"");
     const char *isa = job_printf(f->job, "\"%s\"", f->target->isa);
-    const char *m = artifact_metadata(&f->c->artifact, isa, extra.at, false);
+    const char *from = provenance(f->job, f->c, f->o, f->target->flag, NULL, NULL);
+    const char *m = artifact_metadata(&f->c->artifact, isa, from, false);
     size_t n = strlen(m);
     text_add(out, "/* What the model is, in JSON, for hosts that ask; define %s_NO_METADATA to save its %zu bytes. */\n"
                   "#ifdef %s_NO_METADATA\nstatic const char aot_metadata[] = \"{}\";\n#else\n"

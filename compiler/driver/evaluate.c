@@ -55,7 +55,7 @@ static void evaluate(Job *job, Graph *g, const void *const *in, void *const *out
     Program *p = lower(g, &weights, (LowerOptions){ 0 });
     plan_memory(p);
     const Program *programs[1] = { p };
-    Artifact a = { job, g->name, programs, 1, &weights, "", AOTC_VERSION };
+    Artifact a = { job, g->name, programs, 1, &weights, "", AOTC_VERSION, NULL };
     Text text;
     text_init(&text, job);
     emit_head(&text);

@@ -124,16 +124,60 @@ static const char *list_text(Job *job, const Json *list)
     return words.n ? names_text(job, words.at, words.n, NULL) : NULL;
 }
 
+/* ---- what the author says -------------------------------------------------------------------- */
+
+/* Any value on one line. */
+static void value_text(Job *job, Text *t, const Json *v)
+{
+    bool array = json_is_array(v);
+    if (json_is_string(v)) {
+        text_add(t, "%s", plain(job, json_string(job, v, "the note")));
+    } else if (json_is_number(v)) {
+        text_add(t, "%.15g", json_double(job, v, "the note"));
+    } else if (json_is_bool(v)) {
+        text_add(t, json_bool(job, v, "the note") ? "true" : "false");
+    } else if (array || json_is_object(v)) {
+        text_add(t, array ? "[" : "{");
+        for (const Json *at = json_first(v); at; at = json_next(at)) {
+            text_add(t, "%s", at == json_first(v) ? "" : ", ");
+            if (!array)
+                text_add(t, "%s: ", plain(job, json_key(at)));
+            value_text(job, t, at);
+        }
+        text_add(t, array ? "]" : "}");
+    } else {
+        text_add(t, "null");
+    }
+}
+
+static void print_value(Job *job, const char *key, const Json *v)
+{
+    Text t;
+    text_init(&t, job);
+    if (!json_count(v) && !json_is_string(v))
+        return;
+    value_text(job, &t, v);
+    line(key, t.at);
+}
+
 /* ---- artifacts ------------------------------------------------------------------------------- */
 
 static void print_artifact(Job *job, const char *path, const ArtifactFacts *f, const Json *note)
 {
     printf("%s\n", path);
     line("name", scalar(job, json_get(note, "name")));
+    line("version", scalar(job, json_get(note, "version")));
+    print_value(job, "about", json_get(note, "description"));
+    print_value(job, "config", json_get(note, "config"));
+    print_value(job, "metrics", json_get(note, "metrics"));
     line("compiler", scalar(job, json_get(note, "compiler")));
     line("backend", scalar(job, json_get(note, "backend")));
     line("torch", scalar(job, json_get(note, "torch")));
+    line("target", scalar(job, json_get(note, "target")));
     line("isa", list_text(job, json_get(note, "isa")));
+    line("flags", list_text(job, json_get(note, "flags")));
+    line("archive", scalar(job, json_get(note, "archive_sha256")));
+    line("hash", scalar(job, json_get(note, "weights_hash")));
     line("weights", byte_text(job, f->weights_bytes));
     line("file", byte_text(job, f->file_bytes));
     line("exports", names_text(job, f->exported, f->exported_count, "nothing"));

@@ -162,7 +162,7 @@ void command_ir(Job *job, int argc, char **argv)
     text_init(&t, job);
     if (!strcmp(a.emit, "c")) {
         const Program *programs[1] = { p };
-        Artifact artifact = { job, sym(job, "sample"), programs, 1, &a.weights, "", AOTC_VERSION };
+        Artifact artifact = { job, sym(job, "sample"), programs, 1, &a.weights, "", AOTC_VERSION, NULL };
         emit_model(&t, &artifact);
     } else {
         program_print(&t, p);

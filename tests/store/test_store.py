@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tests of aotc keygen, sign and --require-signature.
+"""Tests of --meta, aotc keygen, sign and --require-signature.
 
     test_store.py --aotc BIN --fixtures DIR [-k WORD]
 """
 import argparse
 import base64
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -56,6 +58,81 @@ class Base(unittest.TestCase):
     def compile(self, output, *flags, name="simple_model"):
         self.aotc(self.archive(name), "--backend=tcc", "--cpu=baseline", "-o", output, *flags)
         return self.folder / output
+
+
+class Metadata(Base):
+    GOOD = {"name": "net", "version": "1.2.0", "description": 'a "net"\\ of \u00e9', "config": {"layers": [1, 2.5, None, True]},
+            "metrics": {"accuracy": 0.91, "count": 12345678901234567}}
+
+    def meta(self, value):
+        path = self.folder / "meta.json"
+        path.write_text(value if isinstance(value, str) else json.dumps(value, indent=3))
+        return path
+
+    def facts(self, path):
+        return json.loads(self.aotc("inspect", path, "--json"))
+
+    def test_carried(self):
+        self.compile("model.so", "--meta", self.meta(self.GOOD))
+        facts = self.facts("model.so")
+        for key, value in self.GOOD.items():
+            self.assertEqual(facts[key], value)
+        data = self.archive().read_bytes()
+        self.assertEqual(facts["archive_sha256"], hashlib.sha256(data).hexdigest())
+        self.assertEqual((facts["target"], facts["backend"], facts["flags"]), ("x86-64", "tcc", ["--cpu=baseline"]))
+        said = self.aotc("inspect", "model.so")
+        for part in ("version    1.2.0", "config     {layers: [1, 2.5, null, true]}", "--cpu=baseline", "0.91"):
+            self.assertIn(part, said)
+        self.compile("model.jar", "--meta=meta.json")
+        self.aotc(self.archive(), "--emit=c", "-o", "model.c", "--meta=meta.json")
+        self.assertIn('\\"version\\":\\"1.2.0\\"', (self.folder / "model.c").read_text())
+
+    def test_same_bytes(self):
+        """Neither the folder nor the spelling of the metadata matters."""
+        one = self.compile("one.so", "--meta", self.meta(self.GOOD))
+        (self.folder / "deep").mkdir()
+        (self.folder / "deep" / "other.json").write_text(json.dumps(self.GOOD, separators=(",", " :  ")))
+        two = self.compile("deep/two.so", "--meta", "deep/other.json")
+        self.assertEqual(one.read_bytes(), two.read_bytes())
+        self.aotc(self.archive(), "--backend=tcc", "-o", "three.so", "-MF", "three.d", "--meta", "meta.json")
+        self.assertIn("meta.json", (self.folder / "three.d").read_text())
+
+    def test_hash_of_parameters(self):
+        """What hashlib makes of p.detach().numpy().tobytes() for p in model.parameters()."""
+        for name, expected in (("simple_model", "d9e79d71433223c0"), ("conv_classifier_a", "15989cca68e86d6d")):
+            self.assertEqual(self.facts(self.compile("m.so", name=name))["weights_hash"], expected)
+
+    def test_flags(self):
+        folder = ARGS.fixtures / "seeds" / "hybrid_model"
+        self.aotc(folder / "forward.pt2", "--backend=tcc", "--method", f"encode={folder / 'encode.pt2'}", "-o", "m.so",
+                  "--cpu=v3", "--winograd=2")
+        digest = hashlib.sha256((folder / "encode.pt2").read_bytes()).hexdigest()
+        facts = self.facts("m.so")
+        self.assertEqual(facts["flags"], ["--cpu=v3", "--winograd=2", f"--method=encode=sha256:{digest}"])
+        self.assertEqual(facts["weights_hash"], "36ba8c6a1a4114db")
+        self.assertNotIn(str(folder).encode(), (self.folder / "m.so").read_bytes())
+
+    def test_refused(self):
+        def without(key):
+            return {k: v for k, v in self.GOOD.items() if k != key}
+
+        cases = [("[]", "no JSON object"), ("{", "meta.json"), ({}, '"name" is missing'),
+                 (without("version"), '"version" is missing'), (self.GOOD | {"autor": "x"}, '"autor" is not known'),
+                 (self.GOOD | {"description": 3}, '"description" is wrong'), (self.GOOD | {"config": []}, '"config" is wrong'),
+                 (self.GOOD | {"metrics": {"accuracy": "good"}}, '"metrics.accuracy" is wrong'),
+                 (self.GOOD | {"metrics": {"loss": float("nan")}}, '"metrics" holds NaN'),
+                 (self.GOOD | {"config": {"a": [float("inf")]}}, '"config" holds NaN'),
+                 ('{"name": "a", "name": "b"}', "meta.json")]
+        cases += [(self.GOOD | {"name": name}, '"name" is wrong')
+                  for name in ("", ".", "..", "a/b", "../a", "-a", "a b", "\u00e9", "a" * 101, "a\n", 7, None)
+                  if name is not None]
+        cases += [(self.GOOD | {"version": version}, '"version" is wrong')
+                  for version in ("", "1", "1.2", "v1.2.3", "01.2.3", "1.2.3-", "1.2.3-01", "1.2.3+", "1.2.3-a..b", "1.2.3/..",
+                                  "1.2.3 ", "1.2.3.4", "1.2.3-" + "a" * 100, 1.2)]
+        for value, says in cases:
+            self.aotc(self.archive(), "--backend=tcc", "-o", "m.so", "--meta", self.meta(value), status=1,
+                      says=("meta.json", says))
+        self.assertFalse((self.folder / "m.so").exists())
 
 
 class Signatures(Base):
