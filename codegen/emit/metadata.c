@@ -5,6 +5,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+static void json_text(Text *out, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    text_add(out, ",\"%s\":", key);
+    text_json(out, value);
+}
+
 static void json_port(Text *out, const Port *p)
 {
     text_add(out, "{\"name\":");
@@ -36,6 +44,11 @@ static void json_port(Text *out, const Port *p)
         text_add(out, ",\"value\":\"%.17g\"", real);
     else if (p->kind == PORT_NUMBER)
         text_add(out, ",\"value\":\"%" PRId64 "\"", p->bits);
+    if (p->kept) {
+        text_add(out, ",\"kept\":true");
+        json_text(out, "module", p->kept->module);
+        json_text(out, "line", origin_text(out->job, p->kept));
+    }
     text_add(out, "%s%s}", p->scalar ? ",\"scalar\":true" : "", p->mutated ? ",\"mutated\":true" : "");
 }
 
@@ -47,14 +60,6 @@ static void json_ports(Text *out, const Port *at, size_t n)
         json_port(out, &at[i]);
     }
     text_add(out, "]");
-}
-
-static void json_text(Text *out, const char *key, const char *value)
-{
-    if (!value)
-        return;
-    text_add(out, ",\"%s\":", key);
-    text_json(out, value);
 }
 
 static void json_names(Text *out, const char *key, Buffer *const *at, size_t n)

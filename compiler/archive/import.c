@@ -386,6 +386,7 @@ Graph *import_program(Job *job, Archive *archive, size_t model, Sym name, Import
     const Json *values = json_need(job, m.scope->graph, "tensor_values", m.where);
     index_members(&m, values, &m.scope->meta_slot, &m.scope->meta_size);
     size_t states = options->states.n;
+    options->kept.n = 0;
     find_states(&m, need_array(&m, signature, "output_specs"));
     import_inputs(&m, need_array(&m, signature, "input_specs"));
     m.late = true;

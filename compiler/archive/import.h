@@ -11,6 +11,13 @@
 #include "../graph/graph.h"
 #include "expr.h"
 
+/* A tensor between input and output that somebody wants to see. */
+typedef struct Kept {
+    Sym name; /* in the archive */
+    Value *value;
+    Origin origin;
+} Kept;
+
 /* What the driver asks of the importer. */
 typedef struct ImportOptions {
     /* --dim NAME=8 or NAME=1..64: narrows a symbol; NAME is the symbol or input.dim ("x.0"). */
@@ -23,6 +30,8 @@ typedef struct ImportOptions {
     /* Weights that some program of the artifact writes, by their names in the archive: they are state.  Imports add what
      * they find. */
     VEC(Sym) states;
+    const char *keep; /* --keep-intermediates: a pattern for nodes or modules; NULL: none */
+    VEC(Kept) kept;   /* the tensors of such nodes that the last import has found, in order */
     VEC(Sym) customs; /* operators that the user gives a C function for: "mylib.bar" */
 } ImportOptions;
 

@@ -3,6 +3,7 @@
 #include "aten.h"
 #include "import_parts.h"
 #include <stdlib.h>
+#include <fnmatch.h>
 #include <string.h>
 
 static bool in_torch(const char *path)
@@ -314,12 +315,22 @@ static Entry *self_entry(Call *c)
     return NULL;
 }
 
+/* Notes what --keep-intermediates asks for. */
+static void keep_results(Import *m, const Call *c, const char *const *names, size_t n)
+{
+    const char *keep = m->options->keep, *module = c->b.origin.module;
+    for (size_t i = 0; i < n && keep && m->scope->g == m->top; i++)
+        if (c->result[i] && (!fnmatch(keep, names[i], 0) || (module && !fnmatch(keep, module, 0))))
+            *vec_push(m->job, &m->options->kept) = (Kept){ sym(m->job, names[i]), c->result[i], c->b.origin };
+}
+
 void import_call(Import *m, const Json *node)
 {
     Call c;
     decode(m, node, &c);
     const char *names[64];
     size_t n = result_names(m, node, names, 64);
+    keep_results(m, &c, names, n);
     Entry *self = self_entry(&c);
     if (is_in_place(c.target) && self && n == 1 && !strchr(c.row->flags, 'v')) {
         if (self->kind != ENTRY_TENSOR)

@@ -38,6 +38,29 @@ static Sym method_name(Job *job, Sym model)
     return strcmp(model, "model") ? model : sym(job, "forward");
 }
 
+/* The outputs that --keep-intermediates asks for, "@NODE": all that depends on an input, once. */
+static void keep_values(Graph *g, const ImportOptions *import)
+{
+    bool *seen = job_array(g->job, g->values.n + 1, sizeof *seen);
+    for (size_t i = 0; i < import->kept.n; i++) {
+        Kept *k = &import->kept.at[i];
+        if (k->value->kind != VALUE_NODE || value_is_constant(k->value) || seen[k->value->id])
+            continue;
+        seen[k->value->id] = true;
+        Origin *origin = job_alloc(g->job, sizeof *origin);
+        *origin = k->origin;
+        *vec_push(g->job, &g->outputs) = (Port){ .name = sym_printf(g->job, "@%s", k->name), .kind = PORT_TENSOR,
+                                                 .value = k->value, .kept = origin };
+    }
+}
+
+static Graph *import_graph(Job *job, const ProgramRef *from, Sym name, ImportOptions *import)
+{
+    Graph *g = import_program(job, from->archive, from->model, name, import);
+    keep_values(g, import);
+    return g;
+}
+
 static void add_graph(Job *job, Compilation *c, const ProgramRef *source, Sym name, const CompileOptions *o,
                       ImportOptions *import)
 {
@@ -45,7 +68,7 @@ static void add_graph(Job *job, Compilation *c, const ProgramRef *source, Sym na
         if (c->graphs.at[i]->name == name)
             fail(job, EXIT_USAGE, "two methods are called %s; give one another name with --method NAME=FILE", name);
     double start = seconds_now();
-    Graph *g = import_program(job, source->archive, source->model, name, import);
+    Graph *g = import_graph(job, source, name, import);
     if (o->time_passes)
         fprintf(stderr, "%-16s %8.2f ms\n", "import", (seconds_now() - start) * 1e3);
     *vec_push(job, &c->graphs) = g;
@@ -103,6 +126,7 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
     ImportOptions import = { 0 };
     PassOptions show = { o->dump, o->time_passes, stderr };
     parse_dims(job, o, &import);
+    import.keep = o->keep;
     for (size_t i = 0; i < o->custom_count; i++) {
         *vec_push(job, &import.customs) = sym(job, o->customs[i].name);
         *vec_push(job, &c->inputs) = o->customs[i].path;
@@ -128,7 +152,7 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
     for (size_t i = 0; i < c->graphs.n; i++) {
         Graph **g = &c->graphs.at[i];
         if (import_is_stale(*g, &import)) /* another method writes what is a constant here */
-            *g = import_program(job, c->sources.at[i].archive, c->sources.at[i].model, (*g)->name, &import);
+            *g = import_graph(job, &c->sources.at[i], (*g)->name, &import);
         passes_run(*g, &show);
         archive_unload(c->sources.at[i].archive);
     }
@@ -539,7 +563,7 @@ const char *compile_cached(Job *job, const char *input, const CompileOptions *op
         fail(job, EXIT_RESOURCE, "SHA-256 failed");
     job_defer(job, (void (*)(void *))EVP_MD_CTX_free, ctx);
     const char *texts[] = { AOTC_VERSION, own_identity(job), o.backend, o.cpu, o.cc, o.model, o.sysroot,
-                            o.winograd };
+                            o.winograd, o.keep };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         hash_text(ctx, texts[i]);
     hash_archive(ctx, archive_open(job, input));

@@ -23,6 +23,7 @@ typedef struct CompileOptions {
     const char *report;          /* --report=FILE.json */
     const char *dump;            /* --dump=all, after:PASS */
     const char *state_dict;      /* --state-dict: a file whose weights take the place of the archives' */
+    const char *keep;            /* --keep-intermediates: a pattern for nodes or modules; NULL: none */
     const char *winograd;        /* "4", "2", "off"; NULL: 4 in a .so, else off */
     int jobs;                    /* -j */
     bool verbose, time_passes;
@@ -84,6 +85,7 @@ void command_inspect(Job *job, int argc, char **argv);
 void command_bench(Job *job, int argc, char **argv);
 void command_profile(Job *job, int argc, char **argv);
 void command_verify(Job *job, int argc, char **argv);
+void command_diff(Job *job, int argc, char **argv);
 void command_check(Job *job, int argc, char **argv);
 void command_keygen(Job *job, int argc, char **argv);
 void command_sign(Job *job, int argc, char **argv);

@@ -6,6 +6,7 @@
 #include "../index/idx.h"
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -241,4 +242,13 @@ double request_seconds(Job *job, const char *text)
     if (end == text || *end || !(seconds >= 0 && seconds <= 86400))
         usage_error(job, "--seconds %s: is not a number from 0 to 86400", text);
     return seconds;
+}
+
+double request_tolerance(Job *job, const char *flag, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= 0) || !isfinite(value))
+        usage_error(job, "%s %s: is not a number from 0", flag, text);
+    return value;
 }

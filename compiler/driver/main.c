@@ -81,6 +81,7 @@ static void body(Job *job, void *arg)
         void (*run)(Job *, int, char **);
     } commands[] = { { "run", command_run },       { "inspect", command_inspect }, { "bench", command_bench },
                      { "profile", command_profile },
+                     { "diff", command_diff },
                      { "verify", command_verify }, { "check", command_check },     { "ir", command_ir },
                      { "keygen", command_keygen }, { "sign", command_sign } };
     static const struct {

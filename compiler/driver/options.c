@@ -167,7 +167,8 @@ static bool valued_flag(Job *job, CompileOptions *o, int argc, char **argv, int 
                   { "--sysroot", &o->sysroot }, { "--model", &o->model },   { "--dump", &o->dump },
                   { "-MF", &o->depfile },     { "--report", &o->report },   { "--meta", &o->meta }, { "--weights", &place },
                   { "--winograd", &o->winograd }, { "--cache-dir", &o->cache_dir },
-                  { "--java-class", &o->java_class }, { "--state-dict", &o->state_dict } };
+                  { "--java-class", &o->java_class }, { "--state-dict", &o->state_dict },
+                  { "--keep-intermediates", &o->keep } };
     for (size_t k = 0; k < sizeof flags / sizeof *flags; k++) {
         const char *v = flag_value(job, flags[k].name, argc, argv, i);
         if (!v)

@@ -75,6 +75,8 @@ void runner_set(Runner *runner, uint64_t port, Array *array);
 void runner_inputs(Runner *runner, const Request *request);
 /* The value of --seconds; EXIT_USAGE when it is none. */
 double request_seconds(Job *job, const char *text);
+/* The value of --rtol or --atol. */
+double request_tolerance(Job *job, const char *flag, const char *text);
 /* Settles all sizes; EXIT_INPUT with the model's text, in which the file at fault is named. */
 void runner_plan(Runner *runner);
 /* One inference; EXIT_INPUT with the model's text, EXIT_RESOURCE without memory. */

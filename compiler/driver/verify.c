@@ -204,15 +204,6 @@ static void verify_output(Job *job, Verify *v, const Case *c, uint64_t i)
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static double tolerance(Job *job, const char *flag, const char *text)
-{
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end || !(value >= 0) || !isfinite(value))
-        usage_error(job, "%s %s: is not a number from 0", flag, text);
-    return value;
-}
-
 static void parse(Job *job, Verify *v, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -220,9 +211,9 @@ static void parse(Job *job, Verify *v, int argc, char **argv)
         if ((text = flag_value(job, "--against", argc, argv, &i)))
             v->against = text;
         else if ((text = flag_value(job, "--rtol", argc, argv, &i)))
-            v->rtol = tolerance(job, "--rtol", text);
+            v->rtol = request_tolerance(job, "--rtol", text);
         else if ((text = flag_value(job, "--atol", argc, argv, &i)))
-            v->atol = tolerance(job, "--atol", text);
+            v->atol = request_tolerance(job, "--atol", text);
         else
             request_word(job, &v->request, argc, argv, &i);
     }

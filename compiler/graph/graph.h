@@ -93,6 +93,7 @@ typedef struct Port {
     int64_t bits;   /* its 8 bytes */
     bool scalar;    /* a tensor that stands for a Python number */
     bool mutated;   /* an input that the run writes; set by lowering */
+    const Origin *kept; /* an output that --keep-intermediates asks for: the node that made it */
     bool pairs;     /* complex to the host: its last axis, of size 2, holds real and imaginary part */
 } Port;
 

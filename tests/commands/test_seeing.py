@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tests of what shows a model: the pages and figures of aotc profile.
+"""Tests of what shows a model: the pages and figures of aotc profile, the layers of aotc diff.
 
     test_seeing.py --aotc BIN --fixtures DIR [-k WORD]
 
@@ -9,10 +9,12 @@ Standard library only. A page must be well-formed and need nothing but itself.
 import argparse
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -130,6 +132,98 @@ class Profile(Seeing):
         self.assertGreaterEqual(page.count("circle"), 3)
         self.aotc("profile", self.compiled("seeds/add"), "--seconds=0", "--html", "q.html")  # without multiply-adds
         self.assertEqual(Page(self.folder / "q.html").count("circle"), 0)
+
+
+class Diff(Seeing):
+    MODEL = "seeds/conv_classifier_b"
+    LAYERS = ["conv2d", "batch_norm", "relu_", "max_pool2d", "conv2d_1", "batch_norm_1", "relu__1", "max_pool2d_1", "flatten",
+              "linear", "relu__2", "linear_1", "output"]
+
+    def diff(self, *words, status=0, says=()):
+        """The layers as a list, and the whole."""
+        found = json.loads(self.aotc("diff", *words, "--json", status=status, says=says))
+        self.assertEqual(found["compared"], len(found["layers"]))
+        return found
+
+    def changed(self, size):
+        """The archive with another first number in the one weight of so many bytes."""
+        made = self.folder / "changed.pt2"
+        with zipfile.ZipFile(self.archive(self.MODEL)) as old, zipfile.ZipFile(made, "w") as new:
+            hit, = [m.filename for m in old.infolist() if m.file_size == size]
+            for name in old.namelist():
+                content = old.read(name)
+                new.writestr(name, struct.pack("<f", 7) + content[4:] if name == hit else content)
+        return made
+
+    def test_backends(self):
+        for backend in ("gcc", "tcc"):
+            self.aotc(self.archive(self.MODEL), "-o", f"{backend}.so", f"--backend={backend}", "--cpu=v3",
+                      "--keep-intermediates=*")
+        found = self.diff("gcc.so", "tcc.so", "--dim", "s77=3")
+        self.assertEqual([layer["name"] for layer in found["layers"]], self.LAYERS)
+        self.assertEqual((found["apart"], found["only_first"], found["only_second"]), (0, 0, 0))
+        self.assertEqual(found["layers"][4]["module"], "features.4")
+        self.assertEqual(found["layers"][4]["type"], "float32[3, 16, 16, 16]")
+        self.assertIn("13 layers compared, 0 out", self.aotc("diff", "gcc.so", "tcc.so"))
+
+    def test_changed_weight(self):
+        made = self.changed(16 * 8 * 9 * 4)  # features.4
+        says = ("changed.pt2: conv2d_1 is the first layer that differs", "(module features.4)", "make_models.py:")
+        found = self.diff(self.archive(self.MODEL), made, "--backend=tcc", "--cpu=v3", status=1, says=says)
+        apart = [layer["name"] for layer in found["layers"] if layer["apart"]]
+        self.assertEqual(apart, self.LAYERS[4:])
+        self.assertEqual([layer["ulp"] for layer in found["layers"][:4]], [0] * 4)
+        text = self.aotc("diff", self.archive(self.MODEL), made, "--backend=tcc", "--cpu=v3", status=1, says=says)
+        self.assertRegex(text, r"(?m)^> conv2d_1 +float32\[1, 16, 16, 16\]")
+        self.assertRegex(text, r"(?m)^\* batch_norm_1 ")
+        self.diff(self.archive(self.MODEL), made, "--backend=tcc", "--rtol=1000")
+
+    def test_some_layers(self):
+        self.compiled(self.MODEL, "--keep-intermediates=features.[0-4]")
+        found = self.diff("m.so", self.archive(self.MODEL), "--backend=tcc")
+        self.assertEqual([layer["name"] for layer in found["layers"]], self.LAYERS[:5] + ["output"])
+        self.assertEqual((found["only_first"], found["only_second"]), (0, 7))
+
+    def test_recorded(self):
+        """Against values in a folder, by name."""
+        self.compiled(self.MODEL, "--keep-intermediates=*")
+        case = ARGS.fixtures / self.MODEL / "case1_in_0.npy"
+        self.aotc("run", "m.so", "--inputs", case, "--outputs", "out")
+        outputs = json.loads(self.aotc("inspect", "m.so", "--json"))["methods"][0]["outputs"]
+        names = {port["name"][1:]: f"{i:03}.npy" for i, port in enumerate(outputs) if port.get("kept")}
+        reference = self.folder / "reference"
+        reference.mkdir()
+        for name in ("conv2d_1", "linear"):
+            (reference / f"{name}.npy").write_bytes((self.folder / "out" / names[name]).read_bytes())
+        found = self.diff("m.so", "reference", "--inputs", case)
+        self.assertEqual([layer["name"] for layer in found["layers"]], ["conv2d_1", "linear"])
+        self.assertEqual(found["apart"], 0)
+        (reference / "linear.npy").write_bytes((self.folder / "out" / names["linear_1"]).read_bytes())
+        self.diff("m.so", "reference", "--inputs", case, status=1, says="linear is the first layer")
+        (self.folder / "empty").mkdir()
+        self.aotc("diff", "m.so", "empty", status=1, says="conv2d.npy")
+
+    def test_renamed(self):
+        """Layers that no name brings together go by module or type, in order."""
+        made = self.folder / "renamed.pt2"
+        with zipfile.ZipFile(self.archive(self.MODEL)) as old, zipfile.ZipFile(made, "w") as new:
+            for name in old.namelist():
+                content = old.read(name)
+                new.writestr(name, content.replace(b'"relu__1"', b'"gelu__1"') if name.endswith(".json") else content)
+        found = self.diff(self.archive(self.MODEL), made, "--backend=tcc", "--cpu=v3")
+        pairs = {layer["name"]: layer["other"] for layer in found["layers"]}
+        self.assertEqual((pairs["relu__1"], pairs["relu__2"]), ("gelu__1", "relu__2"))
+        self.assertEqual((found["compared"], found["apart"]), (13, 0))
+
+    def test_refusals(self):
+        self.compiled("seeds/add")
+        self.aotc("diff", "m.so", "m.so", status=1, says="--keep-intermediates")
+        self.aotc("diff", "m.so", status=2, says="diff compares two")
+        self.aotc("diff", "m.so", "m.so", "m.so", status=2, says="m.so")
+        self.aotc("diff", self.archive("seeds/add"), self.archive("seeds/conv_classifier_b"), "--backend=tcc", status=1,
+                  says="inputs")
+        self.aotc("diff", "a", "b", "-o", "c", status=2, says="-o")
+        self.aotc("diff", "a", "b", "--rtol=-1", status=2, says="--rtol")
 
 
 def main():
