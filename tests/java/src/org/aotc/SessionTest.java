@@ -231,6 +231,11 @@ class SessionTest {
             b.run();
             assertEquals(105, b.output(0).toFloats()[0]);
             refused(Status.ARGUMENT, () -> state.restore(new byte[1]), "1");
+            refused(Status.ARGUMENT, () -> state.restore(null), "null");
+            byte[] first = model.newState().save();
+            state.restore(first);
+            b.run();
+            assertEquals(102, b.output(0).toFloats()[0]);
             b.close();
         }
         try (Model add = Model.open(artifact("add"))) {

@@ -15,25 +15,34 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.aotc.AotException.Status;
 import org.junit.jupiter.api.Test;
 
-/** 100,000 calls, most of them wrong, by four threads that share, close and replace the same sessions. Each
+/** 100,000 calls, most of them wrong, by four threads that share, close and replace the same sessions and models. Each
  *  ends well or in an AotException; a crash of the JVM ends this test without a verdict, which is a failure. */
 class WrongCallsTest {
     private static final int THREADS = 4, CALLS = 25_000, SESSIONS = 3;
     private static final String[] METHODS = {"forward", "accumulate", "nonzero", "positives", "halves"};
 
-    private final Model model = Model.open(System.getProperty("aotc.test.toy"));
-    private final State state = model.newState();
+    /** What is closed and replaced together. */
+    private record Opened(Model model, State state) {
+        static Opened anew() {
+            Model model = Model.open(System.getProperty("aotc.test.toy"));
+            return new Opened(model, model.newState());
+        }
+    }
+
+    private final AtomicReference<Opened> opened = new AtomicReference<>(Opened.anew());
     private final Pool pool = new Pool(2);
     private final AtomicReferenceArray<Session> sessions = new AtomicReferenceArray<>(SESSIONS);
 
     private Session newSession(Random random) {
-        Method method = model.method(METHODS[random.nextInt(METHODS.length)]);
+        Opened now = opened.get();
+        Method method = now.model.method(METHODS[random.nextInt(METHODS.length)]);
         return switch (random.nextInt(4)) {
-            case 0 -> method.session(state, null);
+            case 0 -> method.session(random.nextInt(9) == 0 ? opened.get().state : now.state, null);
             case 1 -> method.session(pool);
             default -> method.session();
         };
@@ -77,6 +86,24 @@ class WrongCallsTest {
         };
     }
 
+    /** Of models and states: others go on with what is closed here. */
+    private void wrongModel(Random random) {
+        Opened now = opened.get();
+        switch (random.nextInt(8)) {
+            case 0 -> {
+                opened.set(Opened.anew());
+                now.model.close(); // a second time, if another thread was here
+            }
+            case 1 -> Model.open((String) null);
+            case 2 -> Model.open(new byte[random.nextInt(200)]);
+            case 3 -> now.model.method(null);
+            case 4 -> now.state.restore(null);
+            case 5 -> now.state.restore(new byte[random.nextInt(2 * now.state.size())]);
+            case 6 -> now.state.restore(now.state.save());
+            default -> new Pool(-random.nextInt(3));
+        }
+    }
+
     private void call(Random random) {
         int slot = random.nextInt(SESSIONS);
         Session session = sessions.get(slot);
@@ -85,6 +112,10 @@ class WrongCallsTest {
             sessions.set(slot, made); // the old one goes on in other threads, then to the collector
             if (session != null)
                 session.close();
+            return;
+        }
+        if (random.nextInt(100) == 0) {
+            wrongModel(random);
             return;
         }
         Tensor in = session.input(random.nextInt(12) == 0 ? random.nextInt() : 0);
@@ -140,7 +171,7 @@ class WrongCallsTest {
                                            Status.CLOSED, Status.BUSY})
             assertTrue(seen.containsKey(status), "no call was refused as " + status);
         // and the model still works
-        try (Session session = model.session()) {
+        try (Session session = opened.get().model.session()) {
             session.input(0).set(new float[] {1, 2, 3, 4});
             session.run();
             assertEquals(24, session.output(1).toFloats()[0]);

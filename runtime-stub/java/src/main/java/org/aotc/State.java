@@ -46,6 +46,8 @@ public final class State {
 
     /** A copy of all of it, for {@link #restore}. */
     public byte[] save() {
+        if (isNew) // a session writes the first values
+            model.methods().get(0).session(this, null).close();
         byte[] bytes = new byte[size()];
         enter();
         memory.get(0, bytes);
@@ -55,8 +57,9 @@ public final class State {
 
     /** Puts back what {@link #save} gave, in this process or another that runs the same artifact. */
     public void restore(byte[] saved) {
-        if (saved.length != size())
-            throw new AotException(Status.ARGUMENT, "the state has " + size() + " bytes; given: " + saved.length);
+        if (saved == null || saved.length != size())
+            throw new AotException(Status.ARGUMENT, "the state has " + size() + " bytes; given: "
+                + (saved == null ? "null" : saved.length));
         enter();
         memory.put(0, saved);
         isNew = false;
