@@ -88,6 +88,7 @@ void command_verify(Job *job, int argc, char **argv);
 void command_diff(Job *job, int argc, char **argv);
 void command_check(Job *job, int argc, char **argv);
 void command_keygen(Job *job, int argc, char **argv);
+void command_store(Job *job, int argc, char **argv);
 void command_sign(Job *job, int argc, char **argv);
 void command_ir(Job *job, int argc, char **argv); /* texts of the IRs: ir.c; list_graph_ops: the table of docs/graph-ir.md */
 void list_graph_ops(FILE *out);

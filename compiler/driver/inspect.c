@@ -2,6 +2,7 @@
 /* aotc inspect: what an artifact says about itself in its note, and what its ELF tables say; nothing is
  * loaded.  Of a jar: the same for the models in it.  Of an archive: its programs and who wrote it.  The file is not trusted: what it says is printed
  * without control characters, and what its description lacks is left out. */
+#include "facts.h"
 #include "session.h"
 #include "../../codegen/toolchain/toolchain.h"
 #include "../archive/archive.h"
@@ -11,8 +12,7 @@
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
-/* Text of the file, fit for a terminal. */
-static const char *plain(Job *job, const char *text)
+const char *plain_text(Job *job, const char *text)
 {
     char *copy = job_copy(job, text, strlen(text));
     for (char *p = copy; *p; p++)
@@ -25,7 +25,7 @@ static const char *plain(Job *job, const char *text)
 static const char *scalar(Job *job, const Json *v)
 {
     if (json_is_string(v))
-        return plain(job, json_string(job, v, "the note"));
+        return plain_text(job, json_string(job, v, "the note"));
     if (json_is_number(v))
         return job_printf(job, "%" PRId64, json_int(job, v, "the note"));
     return NULL;
@@ -62,7 +62,7 @@ static const char *names_text(Job *job, const char *const *at, size_t n, const c
     Text t;
     text_init(&t, job);
     for (size_t i = 0; i < n; i++)
-        text_add(&t, "%s%s", i ? ", " : "", plain(job, at[i]));
+        text_add(&t, "%s%s", i ? ", " : "", plain_text(job, at[i]));
     return n ? t.at : none;
 }
 
@@ -131,7 +131,7 @@ static void value_text(Job *job, Text *t, const Json *v)
 {
     bool array = json_is_array(v);
     if (json_is_string(v)) {
-        text_add(t, "%s", plain(job, json_string(job, v, "the note")));
+        text_add(t, "%s", plain_text(job, json_string(job, v, "the note")));
     } else if (json_is_number(v)) {
         text_add(t, "%.15g", json_double(job, v, "the note"));
     } else if (json_is_bool(v)) {
@@ -141,7 +141,7 @@ static void value_text(Job *job, Text *t, const Json *v)
         for (const Json *at = json_first(v); at; at = json_next(at)) {
             text_add(t, "%s", at == json_first(v) ? "" : ", ");
             if (!array)
-                text_add(t, "%s: ", plain(job, json_key(at)));
+                text_add(t, "%s: ", plain_text(job, json_key(at)));
             value_text(job, t, at);
         }
         text_add(t, array ? "]" : "}");
@@ -212,7 +212,7 @@ static void print_artifact_json(Job *job, const ArtifactFacts *f, const Json *no
     puts(t.at);
 }
 
-static void show_artifact(Job *job, const char *path, const ArtifactFacts *facts, bool json)
+void show_facts(Job *job, const char *path, const ArtifactFacts *facts, bool json)
 {
     const char *where = job_printf(job, "%s: its note", path);
     const Json *note = json_parse(job, where, facts->metadata, strlen(facts->metadata));
@@ -239,27 +239,53 @@ static const char *class_of_model(Job *job, const char *name)
     return job_printf(job, "%.*s%.*s", (int)(folder - name), name, (int)(n - 3 - (size_t)(file + 1 - name)), file + 1);
 }
 
-static void inspect_jar(Job *job, const char *path, Zip *zip, bool json)
+/* The next model from member *i on, *i moved behind it; NULL: there is no other, else what messages call it. */
+static const char *next_model(Job *job, Zip *zip, size_t *i, ArtifactFacts *facts)
 {
-    bool found = false;
-    for (size_t i = 0; i < zip_count(zip); i++) {
-        const ZipMember *m = zip_at(zip, i), *text;
+    while (*i < zip_count(zip)) {
+        const ZipMember *m = zip_at(zip, (*i)++), *text;
         const char *class = class_of_model(job, zip_name(m)), *where = zip_where(zip, m);
-        ArtifactFacts facts;
         if (!class)
             continue;
         if (!zip_find(zip, job_printf(job, "%s.class", class)))
             fail(job, EXIT_INPUT, "%s: has no class beside it; expected %s.class", where, class);
-        artifact_read_bytes(job, where, zip_bytes(zip, m), (size_t)zip_size(m), &facts);
+        artifact_read_bytes(job, where, zip_bytes(zip, m), (size_t)zip_size(m), facts);
         text = zip_find(zip, job_printf(job, "%s.json", class));
-        if (!text || zip_size(text) != strlen(facts.metadata) ||
-            memcmp(zip_bytes(zip, text), facts.metadata, strlen(facts.metadata)))
+        if (!text || zip_size(text) != strlen(facts->metadata) ||
+            memcmp(zip_bytes(zip, text), facts->metadata, strlen(facts->metadata)))
             fail(job, EXIT_INPUT, "%s: is not described by %s.json; the jar is not as aotc wrote it", where, class);
-        show_artifact(job, where, &facts, json);
-        found = true;
+        return where;
     }
-    if (!found)
-        fail(job, EXIT_INPUT, "%s: is a jar without a model; expected one that aotc wrote", path);
+    return NULL;
+}
+
+static _Noreturn void no_model(Job *job, const char *path)
+{
+    fail(job, EXIT_INPUT, "%s: is a jar without a model; expected one that aotc wrote", path);
+}
+
+static void inspect_jar(Job *job, const char *path, Zip *zip, bool json)
+{
+    ArtifactFacts facts;
+    size_t i = 0, models = 0;
+    for (const char *where; (where = next_model(job, zip, &i, &facts)); models++)
+        show_facts(job, where, &facts, json);
+    if (!models)
+        no_model(job, path);
+}
+
+static bool is_zip(const uint8_t *bytes, size_t size)
+{
+    return size > 4 && !memcmp(bytes, "PK\3\4", 4);
+}
+
+void model_facts(Job *job, const char *where, const uint8_t *bytes, size_t size, ArtifactFacts *facts)
+{
+    size_t i = 0;
+    if (!is_zip(bytes, size))
+        artifact_read_bytes(job, where, bytes, size, facts);
+    else if (!next_model(job, zip_read(job, where, bytes, size, NULL), &i, facts))
+        no_model(job, where);
 }
 
 /* ---- archives -------------------------------------------------------------------------------- */
@@ -275,10 +301,10 @@ static void print_archive(Job *job, const char *path, Archive *a)
     const char *torch = archive_torch(a);
     printf("%s\n", path);
     line("archive", "torch.export");
-    line("torch", *torch ? plain(job, torch) : "not recorded");
-    line("schema", plain(job, archive_schema(a)));
+    line("torch", *torch ? plain_text(job, torch) : "not recorded");
+    line("schema", plain_text(job, archive_schema(a)));
     for (size_t i = 0; i < archive_model_count(a); i++)
-        printf("program %s, %zu node%s\n", plain(job, archive_model_name(a, i)), node_count(a, i),
+        printf("program %s, %zu node%s\n", plain_text(job, archive_model_name(a, i)), node_count(a, i),
                node_count(a, i) == 1 ? "" : "s");
     printf("its inputs and outputs: compile it, and inspect the .so\n");
 }
@@ -327,12 +353,12 @@ void command_inspect(Job *job, int argc, char **argv)
     if (is_artifact(job, path)) {
         ArtifactFacts facts;
         artifact_read(job, path, &facts);
-        show_artifact(job, path, &facts, json);
+        show_facts(job, path, &facts, json);
         return;
     }
     size_t size;
     const uint8_t *bytes = map_file(job, path, &size);
-    Zip *zip = size > 4 && !memcmp(bytes, "PK\3\4", 4) ? zip_read(job, path, bytes, size, NULL) : NULL;
+    Zip *zip = is_zip(bytes, size) ? zip_read(job, path, bytes, size, NULL) : NULL;
     if (zip && zip_find(zip, "META-INF/MANIFEST.MF")) {
         inspect_jar(job, path, zip, json);
         return;

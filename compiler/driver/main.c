@@ -83,7 +83,8 @@ static void body(Job *job, void *arg)
                      { "profile", command_profile },
                      { "diff", command_diff },
                      { "verify", command_verify }, { "check", command_check },     { "ir", command_ir },
-                     { "keygen", command_keygen }, { "sign", command_sign } };
+                     { "keygen", command_keygen }, { "sign", command_sign },
+                     { "store", command_store } };
     static const struct {
         const char *flag;
         void (*print)(Job *);

@@ -48,8 +48,8 @@ static void check_member(Job *job, const char *path, const Json *v)
     const char *key = json_key(v);
     bool config = !strcmp(key, "config"), metrics = !strcmp(key, "metrics"), text = !strcmp(key, "description");
     if (!config && !metrics && !text && strcmp(key, "name") && strcmp(key, "version"))
-        fail(job, EXIT_INPUT, "%s: key \"%.100s\" is not known; name, version, description, config and metrics are", path,
-             key);
+        fail(job, EXIT_INPUT, "%s: key \"%.100s\" is not known; name, version, description, config and metrics are",
+             path, key);
     if (text && !json_is_string(v))
         fail(job, EXIT_INPUT, "%s: key \"description\" is wrong; expected a string", path);
     if ((config || metrics) && !json_is_object(v))
@@ -88,9 +88,11 @@ const Meta *meta_read(Job *job, const char *path)
         fail(job, EXIT_INPUT, "%s: is no JSON object", path);
     for (const Json *m = json_first(v); m; m = json_next(m))
         check_member(job, path, m);
-    meta->name = need_text(job, path, v, "name", is_model_name,
-                           "a string of at most 100 letters, digits, \".\", \"_\" and \"-\" that begins with a letter or digit");
-    meta->version = need_text(job, path, v, "version", is_model_version, "a string such as \"1.2.0\" or \"1.2.0-rc.1\"");
+    meta->name =
+        need_text(job, path, v, "name", is_model_name,
+                  "a string of at most 100 letters, digits, \".\", \"_\" and \"-\" that begins with a letter or digit");
+    meta->version =
+        need_text(job, path, v, "version", is_model_version, "a string such as \"1.2.0\" or \"1.2.0-rc.1\"");
     meta->members = members_text(job, text, size);
     return meta;
 }

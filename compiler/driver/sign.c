@@ -20,9 +20,12 @@ typedef struct Kind {
     uint8_t head[16];
 } Kind;
 
-static const Kind public_kind = { "PUBLIC KEY", "public", 12,
-                                  { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 } };
-static const Kind secret_kind = { "PRIVATE KEY", "secret", 16,
+static const Kind public_kind = {
+    "PUBLIC KEY", "public", 12, { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 }
+};
+static const Kind secret_kind = { "PRIVATE KEY",
+                                  "secret",
+                                  16,
                                   { 0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22,
                                     0x04, 0x20 } };
 
@@ -43,9 +46,10 @@ static bool decode_pem(const Kind *kind, const char *begin, const char *end, con
     if (strncmp(text, begin, strlen(begin)))
         return false;
     text += strlen(begin);
-    bool ok = !sodium_base642bin(der, sizeof der, text, strlen(text), "\r\n ", &n, &stop, sodium_base64_VARIANT_ORIGINAL) &&
-              !strncmp(stop, end, strlen(end)) && !stop[strlen(end) + strspn(stop + strlen(end), "\r\n ")] &&
-              n == kind->head_bytes + 32 && !memcmp(der, kind->head, kind->head_bytes);
+    bool ok =
+        !sodium_base642bin(der, sizeof der, text, strlen(text), "\r\n ", &n, &stop, sodium_base64_VARIANT_ORIGINAL) &&
+        !strncmp(stop, end, strlen(end)) && !stop[strlen(end) + strspn(stop + strlen(end), "\r\n ")] &&
+        n == kind->head_bytes + 32 && !memcmp(der, kind->head, kind->head_bytes);
     if (ok)
         memcpy(key, der + kind->head_bytes, 32);
     sodium_memzero(der, sizeof der);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tests of --meta, aotc keygen, sign and --require-signature.
+"""Tests of --meta, aotc keygen, sign, --require-signature and store.
 
     test_store.py --aotc BIN --fixtures DIR [-k WORD]
 """
@@ -8,6 +8,8 @@ import argparse
 import base64
 import hashlib
 import json
+import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -37,7 +39,8 @@ def flip(path, at):
 
 class Base(unittest.TestCase):
     def setUp(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="aotc-store-"))
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None # fsync of a busy disk takes long
+        self.folder = Path(tempfile.mkdtemp(prefix="aotc-store-", dir=memory))
         self.addCleanup(shutil.rmtree, self.folder, True)
 
     def aotc(self, *words, status=0, says=(), **options):
@@ -205,6 +208,235 @@ class Signatures(Base):
         self.aotc("verify", jar, "--require-signature", "one.pub")
         self.aotc("verify", "one.pub", "--require-signature", "one.pub")
         self.assertEqual((self.folder / "model.jar.sig").stat().st_size, 64)
+
+
+class Store(Base):
+    VERSIONS = ("1.0.0", "1.2.0", "1.10.0")
+
+    def make(self, name="net", version="1.0.0", output="m.so", **more):
+        (self.folder / "meta.json").write_text(json.dumps({"name": name, "version": version} | more))
+        return self.compile(output, "--meta", "meta.json", name="add")
+
+    def add(self, *words, **options):
+        return self.aotc("store", "add", "S", self.make(**options), *words).strip()
+
+    def three(self, *words):
+        for version in self.VERSIONS:
+            self.add(*words, version=version, description=f"version {version}", metrics={"loss": 0.5})
+
+    def version(self, version="1.2.0", name="net"):
+        return self.folder / "S" / name / f"v{version}"
+
+    def damaged(self, says, *words, version="1.2.0"):
+        """verify names the one version and looks at the others; get takes nothing of it."""
+        done = subprocess.run([ARGS.aotc, "store", "verify", "S", *words], capture_output=True, text=True, cwd=self.folder)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertFalse(any(word in done.stderr for word in SANITIZER), done.stderr)
+        self.assertIn(says, done.stderr)
+        self.assertEqual(done.stdout.count(": ok"), 2, done.stdout)
+        self.assertIn(f"net@{version}: FAILED", done.stdout)
+        self.aotc("store", "get", "S", f"net@{version}", "-o", "got.so", *words, status=1, says=says)
+        self.aotc("store", "verify", "S", "net@1.10.0", *words)
+        self.assertFalse((self.folder / "got.so").exists())
+
+    def test_round_trip(self):
+        self.three()
+        self.assertEqual([line.split()[:2] for line in self.aotc("store", "list", "S").splitlines()],
+                         [["net", version] for version in self.VERSIONS])
+        facts = json.loads(self.aotc("store", "list", "S", "net", "--json"))
+        self.assertEqual([f["version"] for f in facts], list(self.VERSIONS))
+        self.assertEqual((facts[0]["description"], facts[0]["signed"]), ("version 1.0.0", False))
+        self.assertEqual(self.aotc("store", "verify", "S").count(": ok"), 3)
+        self.assertIn("net@1.2.0: ok", self.aotc("store", "verify", "S", "net@1.2.0"))
+        self.aotc("store", "get", "S", "net")
+        self.assertEqual((self.folder / "net.so").read_bytes(), (self.version("1.10.0") / "model.so").read_bytes())
+        self.aotc("store", "get", "S", "net@1.2.0", "-o", "got.so")
+        self.assertEqual((self.folder / "got.so").read_bytes(), (self.version() / "model.so").read_bytes())
+        self.assertEqual(json.loads(self.aotc("inspect", "got.so", "--json"))["version"], "1.2.0")
+        self.assertIn("version    1.0.0", self.aotc("store", "show", "S", "net@1.0.0"))
+        self.assertEqual(json.loads(self.aotc("store", "show", "S", "net", "--json"))["version"], "1.10.0")
+        subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=self.version(), check=True, capture_output=True)
+        meta = json.loads((self.version() / "metadata.json").read_text())
+        self.assertEqual((meta["version"], meta["metrics"]), ("1.2.0", {"loss": 0.5}))
+
+    def test_same_bytes(self):
+        """Two stores of the same artifacts are the same."""
+        self.three()
+        shutil.move(self.folder / "S", self.folder / "T")
+        self.three()
+        for path in (self.folder / "T").rglob("*"):
+            if path.is_file():
+                other = self.folder / "S" / path.relative_to(self.folder / "T")
+                self.assertEqual(path.read_bytes(), other.read_bytes())
+
+    def test_jar(self):
+        self.add(output="m.jar")
+        self.assertTrue((self.version("1.0.0") / "model.jar").exists())
+        self.aotc("store", "verify", "S")
+        self.aotc("store", "get", "S", "net")
+        self.assertEqual((self.folder / "net.jar").read_bytes(), (self.folder / "m.jar").read_bytes())
+
+    def test_order(self):
+        """Precedence as semver.org has it."""
+        versions = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11",
+                    "1.0.0-rc.1", "1.0.0", "1.0.0+build", "1.0.1", "1.9.0", "1.10.0", "1.99999999999999999999999.0",
+                    "2.0.0-rc.1"]
+        for version in versions[::2] + versions[1::2]:
+            self.add(version=version)
+        self.add(name="other", version="0.1.0-rc.1")
+        listed = json.loads(self.aotc("store", "list", "S", "net", "--json"))
+        self.assertEqual([f["version"] for f in listed], versions)
+        self.assertIn("net@1.99999999999999999999999.0", self.aotc("store", "get", "S", "net"))
+        self.assertIn("other@0.1.0-rc.1", self.aotc("store", "get", "S", "other"))
+
+    def test_tampered(self):
+        self.three()
+        one = self.version()
+        for name in ("model.so", "metadata.json", "SHA256SUMS"):
+            kept = (one / name).read_bytes()
+            for at in (0, len(kept) // 2, len(kept) - 1):
+                flip(one / name, at)
+                self.damaged("v1.2.0/")
+                (one / name).write_bytes(kept)
+            (one / name).write_bytes(kept[:-1])
+            self.damaged("v1.2.0/")
+            (one / name).unlink()
+            self.damaged(name)
+            (one / name).mkdir()
+            self.damaged("regular file")
+            (one / name).rmdir()
+            (self.folder / "outside").write_bytes(kept)
+            (one / name).symlink_to(self.folder / "outside")
+            self.damaged("is a link")
+            (one / name).unlink()
+            (one / name).write_bytes(kept)
+        (one / "extra").write_bytes(b"x")
+        self.damaged("is not in SHA256SUMS")
+        (one / "extra").unlink()
+        sums = (one / "SHA256SUMS").read_text()
+        digest = hashlib.sha256(b"x").hexdigest()
+        (self.folder / "x").write_bytes(b"x")
+        for line in (f"{digest}  ../../../x\n", f"{digest}  /etc/passwd\n", f"{digest}  .x\n", f"{digest}  SHA256SUMS\n",
+                     f"{digest} *extra\n", f"{digest[:-1]}g  extra\n", digest, f"{digest}\n", "\n", f"{digest}  model.so\n",
+                     f"{digest}  a\0b\n", f"{digest}  \n"):
+            (one / "SHA256SUMS").write_text(sums + line)
+            self.damaged("SHA256SUMS: line 3")
+        (one / "SHA256SUMS").write_text("")
+        self.damaged("does not name")
+        (one / "SHA256SUMS").write_text(sums)
+        self.assertEqual(self.aotc("store", "verify", "S").count(": ok"), 3)
+
+    def rehash(self, folder):
+        files = sorted(p for p in folder.iterdir() if not p.name.startswith("SHA256SUMS"))
+        (folder / "SHA256SUMS").write_text(
+            "".join(f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files))
+
+    def test_tampered_with_care(self):
+        """With hashes that fit: what the metadata, the artifact and the folders say must agree."""
+        self.three()
+        one = self.version()
+        kept = (one / "metadata.json").read_text()
+        (one / "metadata.json").write_text(kept.replace("0.5", "0.1"))
+        self.rehash(one)
+        self.damaged("is not what model.so says")
+        (one / "metadata.json").write_text(kept)
+        self.rehash(one)
+        shutil.rmtree(one)
+        shutil.copytree(self.version("1.0.0"), one)
+        self.damaged("another model or version")
+
+    def test_signed(self):
+        for name in ("one", "two"):
+            self.aotc("keygen", name)
+        key = ("--require-signature", "one.pub")
+        self.three("--key", "one")
+        self.assertTrue(all(f["signed"] for f in json.loads(self.aotc("store", "list", "S", "--json"))))
+        self.assertEqual(self.aotc("store", "verify", "S", *key).count("signed by the key"), 3)
+        self.aotc("store", "get", "S", "net@1.2.0", "-o", "net.so", *key)
+        self.aotc("verify", "net.so", *key)
+        self.aotc("verify", "net.so", "--require-signature=two.pub", status=1)
+        self.aotc("store", "get", "S", "net", "-o", "got.so", "--require-signature", "two.pub", status=1, says="this key")
+        self.assertFalse((self.folder / "got.so").exists())
+        one = self.version()
+        flip(one / "SHA256SUMS.sig", 5)
+        self.damaged("not one of this key", *key)
+        (one / "SHA256SUMS.sig").unlink()
+        self.damaged("is not signed", *key)
+        self.aotc("store", "verify", "S")
+        shutil.rmtree(one)
+        self.aotc("store", "add", "S", self.make(version="1.2.0", description="other"), "--key", "two")
+        self.damaged("not one of this key", *key)
+        self.rehash(one)
+        shutil.copy(self.version("1.0.0") / "SHA256SUMS.sig", one)
+        self.damaged("not one of this key", *key)
+        self.aotc("store", "add", "S", self.make(version="3.0.0"), "--key", "one.pub", status=1, says="secret key")
+        self.assertFalse(self.version("3.0.0").exists())
+
+    def test_add_refuses(self):
+        self.add()
+        before = {p: p.read_bytes() for p in (self.folder / "S").rglob("*") if p.is_file()}
+        self.aotc("store", "add", "S", self.make(description="other"), status=1, says="never replaced")
+        self.compile("plain.so", name="add")
+        self.aotc("store", "add", "S", "plain.so", status=1, says=("no version", "--meta"))
+        (self.folder / "text").write_text("text")
+        self.aotc("store", "add", "S", "text", status=1)
+        self.aotc("store", "add", "S", "absent.so", status=1, says="absent.so")
+        self.aotc("store", "add", "S", "S", status=1, says="regular file")
+        self.aotc("store", "add", "S", ARGS.fixtures / "seeds/add/model.pt2", status=1, says="model.pt2")
+        self.aotc("store", "add", "S", status=2)
+        self.aotc("store", "add", "text", "plain.so", status=5)
+        after = {p: p.read_bytes() for p in (self.folder / "S").rglob("*") if p.is_file()}
+        self.assertEqual(before, after)
+        self.assertEqual([p.name for p in (self.folder / "S").iterdir()], ["net"])
+
+    def test_hostile_names(self):
+        """What an artifact says of itself does not lead out of the store."""
+        model = self.make(name="a" * 20, version="1.0.0")
+        data = model.read_bytes()
+        for name in ("../../../../escape00", "./aaaaaaaaaaaaaaaaaa", ".aaaaaaaaaaaaaaaaaaa", "a/aaaaaaaaaaaaaaaaaa"):
+            (self.folder / "bad.so").write_bytes(data.replace(b"a" * 20, name.encode()))
+            self.aotc("store", "add", "S", "bad.so", status=1, says="cannot be a folder")
+        (self.folder / "bad.so").write_bytes(data.replace(b'"version":"1.0.0"', b'"version":"../.0"'))
+        self.aotc("store", "add", "S", "bad.so", status=1, says="cannot be a folder")
+        self.assertEqual(list((self.folder / "S").iterdir()), [])
+        self.add()
+        for spec in ("../net", "net@../v1.0.0", "net@", "@1.0.0", "net@v1.0.0", ".", "net@1.0", "net/v1.0.0"):
+            self.aotc("store", "get", "S", spec, status=2)
+        self.aotc("store", "get", "S", "other", status=1, says="has no other")
+        self.aotc("store", "get", "S", "net@2.0.0", status=1, says="has no net@2.0.0")
+        self.aotc("store", "list", "absent", status=1, says="absent")
+        os.symlink(self.folder / "S" / "net", self.folder / "S" / "linked")
+        os.symlink(self.version("1.0.0"), self.version("2.0.0"))
+        (self.folder / "S" / ".hidden" / "v1.0.0").mkdir(parents=True)
+        (self.folder / "S" / "net" / "v1").mkdir()
+        self.assertEqual(len(self.aotc("store", "list", "S").splitlines()), 1)
+
+    def test_damaged_list(self):
+        self.three()
+        (self.version() / "metadata.json").write_text("{")
+        done = subprocess.run([ARGS.aotc, "store", "list", "S"], capture_output=True, text=True, cwd=self.folder)
+        self.assertEqual((done.returncode, len(done.stdout.splitlines())), (1, 2), done.stderr)
+        self.assertIn("v1.2.0/metadata.json", done.stderr)
+
+    def test_interrupted(self):
+        """A full disk leaves nothing; what a killed process has left is removed by the next."""
+        model = self.make()
+        self.aotc("store", "add", "S", model, status=5,
+                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000)))
+        self.assertEqual(list((self.folder / "S").iterdir()), [])
+        left = self.folder / "S" / ".add-00000000"
+        left.mkdir()
+        (left / "model.so").write_bytes(b"half")
+        self.assertEqual(self.aotc("store", "list", "S"), "")
+        self.aotc("store", "add", "S", model)
+        self.assertFalse(left.exists())
+        self.assertEqual(self.aotc("store", "verify", "S"), "net@1.0.0: ok\n")
+
+    def test_words(self):
+        for words in ((), ("remove", "S"), ("add",), ("get", "S"), ("show", "S"), ("get", "S", "a", "b"), ("list", "S", "--all"),
+                      ("list", "S", "a/b")):
+            self.aotc("store", *words, status=2)
+        self.assertIn("NAME[@VERSION]", self.aotc("store", "--help"))
 
 
 def main():
