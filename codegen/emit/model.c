@@ -779,9 +779,15 @@ static void run(Emit *e)
         if (g->outputs.at[i].kind == PORT_NUMBER)
             text_add(e->out, "    *(i64 *)call->outputs[%zu].data = %s_out%zu_value;\n", i, e->m, i);
     see_items(e, &e->p->schedule);
+    for (size_t i = e->p->fixed.n; i-- > 0;)
+        if (find_local(e, e->p->fixed.at[i]))
+            see_buffer(e, e->p->fixed.at[i]->whole);
     for (size_t i = 0; i < e->locals.n; i++)
         if (e->locals.at[i].b && e->locals.at[i].b->kind != BUFFER_PART)
             local_pointer(e, &e->locals.at[i], 1);
+    for (size_t i = 0; i < e->p->fixed.n; i++)
+        if (find_local(e, e->p->fixed.at[i]))
+            local_pointer(e, find_local(e, e->p->fixed.at[i]), 1);
     items(e, &e->p->schedule, 1);
     text_add(e->out, "    return AOT_OK;\n}\n\n");
 }

@@ -150,6 +150,7 @@ typedef struct Program {
     VEC(Buffer *) works;
     VEC(Buffer *) states;
     VEC(Buffer *) parts;
+    VEC(Buffer *) fixed;      /* those of the parts that are the same in all of the run, each behind the one it is part of */
     Items schedule;
     int positions;
     VEC(Kernel *) kernels;

@@ -233,6 +233,8 @@ static bool store_flat(Make *m, Value *v, Target to)
         if (idx_is(out->stride[i], 1) && !idx_is(out->dim[i], 1))
             unit = i;
     }
+    if (out->elements != type_count(m->job, &v->type)) /* part of something */
+        return false;
     if (out->rank < 2 || unit < 0 || v->kind != VALUE_NODE || v->buffer || !is_flat(v, out, &budget))
         return false;
     ix[unit] = open_apart(m, "i", type_count(m->job, &v->type));
@@ -396,8 +398,27 @@ static Value *unshaped(Make *m, Value *v, Target *to)
     return v;
 }
 
+/* The operands of a concatenation that are not where they belong yet; true: there are some. */
+static bool to_copy(Lower *l, const Node *n, const Buffer *out, bool *copy)
+{
+    const Idx *start = idx_const(l->job, 0);
+    int dim = (int)node_int(n, "dim", 0);
+    bool any = false;
+    for (uint32_t i = 0; i < n->in_count; i++) {
+        any |= copy[i] = !is_joined(n->in[i]->buffer, out, start, dim, l->job);
+        start = idx_add(l->job, start, n->in[i]->type.dim[dim]);
+    }
+    return any;
+}
+
 void store_value(Lower *l, Value *v, Buffer *out)
 {
+    bool *copy = NULL;
+    if (v->kind == VALUE_NODE && !v->buffer && v->def->op == OP_cat) {
+        copy = job_array(l->job, v->def->in_count + 1, sizeof *copy);
+        if (!to_copy(l, v->def, out, copy))
+            return;
+    }
     if (lower_pool(l, v, out))
         return;
     Make *m = make_kernel(l, v->name, origin_of(v));
@@ -410,7 +431,7 @@ void store_value(Lower *l, Value *v, Buffer *out)
         const Idx *start = idx_const(l->job, 0);
         int dim = (int)node_int(n, "dim", 0);
         for (uint32_t i = 0; i < n->in_count; i++) {
-            if (!store_by_copy(m, n->in[i], to, dim, start))
+            if (copy[i] && !store_by_copy(m, n->in[i], to, dim, start))
                 store_loops(m, n->in[i], to, dim, start, NULL);
             start = idx_add(l->job, start, n->in[i]->type.dim[dim]);
         }
@@ -646,7 +667,8 @@ static Buffer *result_buffer(Lower *l, Graph *g, Value *v, Buffer **outputs)
             if (first && outputs[i]->channels_last == channels_last)
                 return outputs[i];
         }
-    return buffer_new(l, v, BUFFER_WORK, l->channels_last[v->id], l->halo[v->id]);
+    Buffer *joined = join_buffer(l, v);
+    return joined ? joined : buffer_new(l, v, BUFFER_WORK, l->channels_last[v->id], l->halo[v->id]);
 }
 
 void forget_packed(const Value *w)
@@ -726,11 +748,13 @@ void lower_graph(Lower *l, Graph *g, Buffer **outputs)
     l->channels_last = job_array(l->job, room, sizeof *l->channels_last);
     l->halo = job_array(l->job, room, sizeof *l->halo);
     l->realize = job_array(l->job, room, sizeof *l->realize);
+    l->join = job_array(l->job, room, sizeof *l->join);
     l->inside = job_array(l->job, room, sizeof *l->inside);
     l->conv_form = job_array(l->job, room, sizeof *l->conv_form);
     graph_count_uses(g);
     choose_layout(l, g);
     choose_buffers(l, g);
+    choose_joins(l, g);
     for each_node (n, g)
         lower_node(l, g, n, outputs);
     for (size_t i = 0; i < g->outputs.n; i++) {

@@ -9,12 +9,19 @@
 
 enum { MAX_LEVEL = 40 };
 
+typedef struct Join {        /* a value that is made where a concatenation wants it */
+    Value *whole;            /* NULL: it has memory of its own */
+    const Idx *start;        /* along the axis of the concatenation */
+    Buffer *buffer;          /* of the value, once something was made in it or as it */
+} Join;
+
 typedef struct Lower {
     Program *p;
     Job *job;
     bool *channels_last;     /* by value id: what choose_layout decided */
     int64_t *halo;           /* by value id: halo that its readers want (same for all spatial axes) */
     bool *realize;           /* by value id: gets a buffer of its own */
+    Join *join;              /* by value id */
     bool *inside;            /* by value id: computed in its reader's kernel, though it is a contraction */
     Buffer **conv_form;      /* by value id: the channels-last copy of something that is not */
     Items *items;            /* where kernels go now */
@@ -97,6 +104,10 @@ void lower_routine(Lower *l, Node *n, Buffer *const *out);
 void lower_contract(Lower *l, Node *n, Buffer *out);
 bool conv_pair(Node *n); /* a depthwise convolution that runs in one kernel with the pointwise one before it */
 bool lower_pool(Lower *l, Value *v, Buffer *out);   /* false: not a pooling that the kernel does */
+/* join.c */
+void choose_joins(Lower *l, Graph *g);
+Buffer *join_buffer(Lower *l, Value *v);                  /* where a concatenation wants v; NULL: nowhere */
+bool is_joined(const Buffer *part, const Buffer *whole, const Idx *start, int axis, Job *job); /* it is that part */
 /* in_place.c */
 Buffer *put_in_place(Lower *l, Graph *g, const Node *n); /* the operand's, if nobody needs it any more; else NULL */
 /* attention.c */

@@ -647,7 +647,7 @@ static Buffer *carried_buffer(Parser *t)
     return b;
 }
 
-static void part(Parser *t, Loop *loop)
+static Buffer *part(Parser *t)
 {
     Lex *s = &t->s;
     Buffer *b = new_buffer(t, BUFFER_PART);
@@ -659,8 +659,8 @@ static void part(Parser *t, Loop *loop)
         fault_at(t, at, "a buffer of the same type");
     lex_need(s, "from");
     b->start = lex_idx(s);
-    *vec_push(s->job, &loop->parts) = b;
     *vec_push(s->job, &t->p->parts) = b;
+    return b;
 }
 
 /* What is only seen in the body of a loop: its variable, which kernels do not see, and its parts. */
@@ -669,7 +669,7 @@ static void loop_body(Parser *t, Loop *loop)
     Lex *s = &t->s;
     for (;; lex_end_line(s))
         if (lex_take(s, "part")) {
-            part(t, loop);
+            *vec_push(s->job, &loop->parts) = part(t);
         } else if (lex_take(s, "carry")) {
             Buffer *now = carried_buffer(t);
             lex_need(s, ",");
@@ -790,6 +790,8 @@ static void head_line(Parser *t)
         work(t, false);
     else if (lex_take(s, "scratch"))
         work(t, true);
+    else if (lex_take(s, "part"))
+        *vec_push(s->job, &t->p->fixed) = part(t);
     else if (lex_take(s, "state"))
         state(t);
     else if (lex_take(s, "workspace")) {
@@ -797,7 +799,7 @@ static void head_line(Parser *t)
         t->p->task_bytes = lex_take(s, "scratch") ? lex_idx(s) : idx_const(s->job, 0);
     }
     else
-        lex_fault(s, "sym, guard, input, output, const, state, work, scratch, workspace, kernel, size, if, loop, while or end");
+        lex_fault(s, "sym, guard, input, output, const, state, work, scratch, part, workspace, kernel, size, if, loop, while or end");
     lex_end_line(s);
 }
 

@@ -188,6 +188,20 @@ static void print_buffer(Text *out, Job *job, const Buffer *b)
     text_add(out, "\n");
 }
 
+static void print_part(Text *out, Job *job, const Buffer *b, int depth)
+{
+    word_indent(out, depth);
+    text_add(out, "part ");
+    word_name(out, b->name);
+    text_add(out, ":");
+    print_layout(out, job, b);
+    text_add(out, " of ");
+    word_name(out, b->whole->name);
+    text_add(out, " from ");
+    idx_print(out, b->start);
+    text_add(out, "\n");
+}
+
 static void print_port(Text *out, Job *job, const char *what, const Port *p, const Buffer *b)
 {
     text_add(out, "  %s ", what);
@@ -250,19 +264,8 @@ static void print_loop(Text *out, Job *job, const Loop *loop, int depth)
         word_indent(out, depth);
         text_add(out, "do\n");
     }
-    for (size_t i = 0; i < loop->parts.n; i++) {
-        const Buffer *b = loop->parts.at[i];
-        word_indent(out, depth + 1);
-        text_add(out, "part ");
-        word_name(out, b->name);
-        text_add(out, ":");
-        print_layout(out, job, b);
-        text_add(out, " of ");
-        word_name(out, b->whole->name);
-        text_add(out, " from ");
-        idx_print(out, b->start);
-        text_add(out, "\n");
-    }
+    for (size_t i = 0; i < loop->parts.n; i++)
+        print_part(out, job, loop->parts.at[i], depth + 1);
     for (size_t i = 0; i < loop->carried.n; i++) {
         word_indent(out, depth + 1);
         text_add(out, "carry ");
@@ -335,6 +338,8 @@ void program_print(Text *out, const Program *p)
         print_buffer(out, p->job, p->states.at[i]);
     for (size_t i = 0; i < p->works.n; i++)
         print_buffer(out, p->job, p->works.at[i]);
+    for (size_t i = 0; i < p->fixed.n; i++)
+        print_part(out, p->job, p->fixed.at[i], 1);
     if (p->workspace) {
         text_add(out, "  workspace ");
         idx_print(out, p->workspace);

@@ -70,6 +70,26 @@ def inverted_residuals():
     return [strided, dilated], ((reals(2, 3, 23, 25),), (reals(2, 3, 23, 25, seed=1) * 2,))
 
 
+def dense_block():
+    """Every layer reads all before it; branches beside each other; a value in two concatenations, and one that is also
+    an output."""
+    def conv(seed, cin, cout, k):
+        w = reals(cout, cin, k, k, seed=seed) * 0.3
+        return lambda x: aten.convolution.default(x, w, None, [1, 1], [k // 2, k // 2], [1, 1], False, [0, 0], 1)
+
+    a, b, c, d, e = conv(1, 5, 7, 1), conv(2, 7, 16, 3), conv(3, 23, 6, 3), conv(4, 29, 8, 3), conv(5, 23, 4, 1)
+
+    def block(x):
+        p = a(x)
+        q = b(p).relu()
+        r = c(torch.cat([p, q], 1).sigmoid())
+        s = torch.cat([p, q, r], 1)
+        t = aten.max_pool2d_with_indices.default(q, [3, 3], [1, 1], [1, 1])[0]
+        return d(s), e(torch.cat([t, p], 1)), r, torch.cat([q, q + 1, t], 1).mean((2, 3))
+
+    return [block], ((reals(2, 5, 6, 9),), (reals(2, 5, 6, 9, seed=1) * 2,))
+
+
 def groups():
     """{name: (calls, cases, cases of integers)}; a case is a tuple of inputs."""
     g = {}
@@ -154,6 +174,7 @@ def groups():
     ], ((reals(3, 4, 3), torch.tensor([2, 0]), torch.tensor([1, -1]).abs()),
         (reals(3, 4, 3, seed=1), torch.tensor([1, 1]), torch.tensor([0, 2])))
     g["op_conv_pair"] = inverted_residuals()
+    g["op_cat_layers"] = dense_block()
     g["op_matmul"] = [
         lambda x, y, b: aten.mm.default(x[0], y[0]), lambda x, y, b: aten.bmm.default(x, y),
         lambda x, y, b: aten.addmm.default(b, x[0], y[0], beta=0.5, alpha=2),
