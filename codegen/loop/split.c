@@ -55,30 +55,43 @@ static const Idx *field(const Stmt *s, const char *name)
  * but Winograd's algorithm as it computes, not as the convolution that it stands for. */
 typedef enum Count { WORK, FLOPS, DONE } Count;
 
-/* The sizes whose product is a call's work, how many of its steps take the time of one scalar operator, and the
- * floating point operations of a step. */
+static const Idx *sizes_product(Work *w, const Stmt *s, const char *const *size)
+{
+    const Idx *product = idx_const(w->job, 1);
+    for (; *size; size++)
+        product = idx_mul(w->job, product, outside(w, field(s, *size)));
+    return product;
+}
+
+enum { READ = 4 }; /* floats of weights that are read in the time of one scalar operator */
+
+/* The sizes whose product is a call's work, how many of its steps take the time of one scalar operator, the floating
+ * point operations of a step, and the sizes of the weights: with few rows, reading them is the work. */
 static const Idx *call_count(Work *w, const Stmt *s, Count what)
 {
     static const struct {
         const char *callee, *size[8];
         int steps, flops;
-    } calls[] = { { "aotk_igemm_f32", { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" }, 12, 2 },
-                  { "aotk_winograd_f32", { "n", "oh", "ow", "cin", "cout" }, 3, 18 },
-                  { "aotk_attention_f32", { "n0", "n1", "n2", "l", "s", "e" }, 6, 4 },
-                  { "aotk_depthwise_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 2 },
-                  { "aotk_pool_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 0 },
-                  { "aotk_copy4_f32", { "n[0]", "n[1]", "n[2]", "n[3]" }, 1, 0 } };
+        const char *weights[5];
+    } calls[] = { { "aotk_igemm_f32", { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" }, 12, 2, { "n", "taps_h", "taps_w", "seg" } },
+                  { "aotk_winograd_f32", { "n", "oh", "ow", "cin", "cout" }, 3, 18, { NULL } },
+                  { "aotk_attention_f32", { "n0", "n1", "n2", "l", "s", "e" }, 6, 4, { NULL } },
+                  { "aotk_depthwise_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 2, { NULL } },
+                  { "aotk_pool_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 0, { NULL } },
+                  { "aotk_copy4_f32", { "n[0]", "n[1]", "n[2]", "n[3]" }, 1, 0, { NULL } } };
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-        const Idx *work = idx_const(w->job, 1);
-        for (int k = 0; k < 8 && calls[i].size[k] && !strcmp(calls[i].callee, s->var); k++)
-            work = idx_mul(w->job, work, outside(w, field(s, calls[i].size[k])));
+        if (strcmp(calls[i].callee, s->var) != 0)
+            continue;
+        const Idx *work = sizes_product(w, s, calls[i].size);
         int64_t tile = 0;
-        if (what == DONE && !strcmp(s->var, "aotk_winograd_f32") && !strcmp(calls[i].callee, s->var) &&
-            idx_is_const(field(s, "tile"), &tile))
+        if (what == DONE && !strcmp(s->var, "aotk_winograd_f32") && idx_is_const(field(s, "tile"), &tile))
             return idx_div(w->job, idx_mulk(w->job, work, 2 * (tile + 2) * (tile + 2)), idx_const(w->job, tile * tile));
-        if (!strcmp(calls[i].callee, s->var))
-            return what != WORK ? idx_mulk(w->job, work, calls[i].flops)
-                                 : idx_div(w->job, work, idx_const(w->job, calls[i].steps));
+        if (what != WORK)
+            return idx_mulk(w->job, work, calls[i].flops);
+        work = idx_div(w->job, work, idx_const(w->job, calls[i].steps));
+        if (calls[i].weights[0])
+            work = idx_add(w->job, work, idx_div(w->job, sizes_product(w, s, calls[i].weights), idx_const(w->job, READ)));
+        return work;
     }
     return idx_const(w->job, 0);
 }
