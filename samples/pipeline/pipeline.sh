@@ -18,13 +18,20 @@ recorded=$here/model/recorded
 step() { printf '\n$ %s\n' "$*"; "$@"; }
 
 step "$aotc" check "$archive"
-step "$aotc" "$archive" -o "$out/prices.so"
+step "$aotc" "$archive" --meta "$here/model/metadata.json" -o "$out/prices.so"
 step "$aotc" verify "$out/prices.so" --against "$recorded"
+
+# A service would have its key and its store elsewhere, and keep both.
+rm -rf "$out/models" "$out/release" "$out/release.pub" "$out/stored.so"
+step "$aotc" keygen "$out/release"
+step "$aotc" store add "$out/models" "$out/prices.so" --key "$out/release"
+step "$aotc" store verify "$out/models" --require-signature "$out/release.pub"
+step "$aotc" store get "$out/models" prices -o "$out/stored.so" --require-signature "$out/release.pub"
 
 case $with in
 maven)
     step mvn -o -B -f "$here/java/pom.xml" -Dfolder="$out/maven" -Daotc.jar="$build/lib/aotc.jar" \
-        -Dmodel="$out/prices.so" -Drecorded="$recorded" test
+        -Dmodel="$out/stored.so" -Dkey="$out/release.pub" -Drecorded="$recorded" test
     ;;
 junit)
     jars=/usr/share/java
@@ -35,7 +42,7 @@ junit)
         path=$path:$jars/$name.jar
     done
     step javac -cp "$path" -d "$out/classes" "$here/java/src/test/java/PricesTest.java"
-    step java -Dmodel="$out/prices.so" -Drecorded="$recorded" -cp "$path:$out/classes" \
+    step java -Dmodel="$out/stored.so" -Dkey="$out/release.pub" -Drecorded="$recorded" -cp "$path:$out/classes" \
         org.junit.platform.console.ConsoleLauncher --disable-banner --details=summary --fail-if-no-tests --select-class=PricesTest
     ;;
 *)

@@ -2,6 +2,7 @@
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -14,7 +15,7 @@ import org.aotc.Session;
 import org.junit.jupiter.api.Test;
 
 /** The model as the store gave it: what PyTorch recorded comes out, what does not fit is refused.
- *  -Dmodel=prices.so, -Drecorded=the folder of the recorded calls. */
+ *  -Dmodel=stored.so, -Dkey=the public key that it is signed by, -Drecorded=the folder of the recorded calls. */
 class PricesTest {
     private static final Path RECORDED = Path.of(System.getProperty("recorded"));
 
@@ -39,9 +40,21 @@ class PricesTest {
         return to;
     }
 
+    private static Model open() {
+        return Model.open(Path.of(System.getProperty("model")), Model.publicKey(Path.of(System.getProperty("key"))));
+    }
+
+    @Test
+    void isWhatWasStored() {
+        try (Model model = open()) {
+            assertEquals("prices", model.name());
+            assertTrue(model.metadata().contains("\"median_relative_error\""), model.metadata());
+        }
+    }
+
     @Test
     void sameAsPyTorch() throws IOException {
-        try (Model model = Model.open(System.getProperty("model")); Session session = model.session()) {
+        try (Model model = open(); Session session = model.session()) {
             for (String name : new String[] {"one", "many"}) {
                 session.input("numbers").set(floats(name + "_in_0"));
                 session.input("brand").set(longs(name + "_in_1"));
@@ -53,7 +66,7 @@ class PricesTest {
 
     @Test
     void unknownBrandIsRefused() {
-        try (Model model = Model.open(System.getProperty("model")); Session session = model.session()) {
+        try (Model model = open(); Session session = model.session()) {
             session.input("numbers").set(new float[6]);
             session.input("brand").set(new long[] {12});
             assertEquals(AotException.Status.DATA, assertThrows(AotException.class, session::run).status());
