@@ -91,8 +91,7 @@ const Meta *meta_read(Job *job, const char *path)
     meta->name =
         need_text(job, path, v, "name", is_model_name,
                   "a string of at most 100 letters, digits, \".\", \"_\" and \"-\" that begins with a letter or digit");
-    meta->version =
-        need_text(job, path, v, "version", is_model_version, "a string such as \"1.2.0\" or \"1.2.0-rc.1\"");
+    need_text(job, path, v, "version", is_model_version, "a string such as \"1.2.0\" or \"1.2.0-rc.1\"");
     meta->members = members_text(job, text, size);
     return meta;
 }
@@ -212,7 +211,10 @@ static void add_flags(Job *job, Text *t, const CompileOptions *o)
 {
     const struct {
         const char *flag, *value;
-    } values[] = { { "--cpu", o->cpu }, { "--model", o->model }, { "--winograd", o->winograd } };
+    } values[] = { { "--cpu", o->cpu },
+                   { "--model", o->model },
+                   { "--winograd", o->winograd },
+                   { "--keep-intermediates", o->keep } };
     text_add(t, ",\"flags\":[");
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (values[i].value)

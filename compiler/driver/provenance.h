@@ -8,7 +8,7 @@ struct Compilation;
 
 /* A metadata.json: checked, without white space. */
 typedef struct Meta {
-    Sym name, version;   /* "resnet18", "1.2.0" */
+    Sym name;            /* "resnet18" */
     const char *members; /* of its object, as text: "\"name\":\"resnet18\",..." */
 } Meta;
 

@@ -366,8 +366,10 @@ def test_signature(tmp_path):
     model = aotc.load(path, require_signature=f"{one}.pub")
     case = "seeds/simple_model"
     close(model(*leaves(case, 0, "inputs")), leaves(case, 0, "outputs")[0])
-    with pytest.raises(aotc.ModelError, match="not one of this key"):
-        aotc.load(path, require_signature=f"{two}.pub")
+    for opens in (aotc.load, aotc.Engine, aotc.Runtime.get().load_program):
+        opens(path, require_signature=f"{one}.pub")
+        with pytest.raises(aotc.ModelError, match="not one of this key"):
+            opens(path, require_signature=f"{two}.pub")
     with pytest.raises(ValueError, match="public key"):
         aotc.load(path, require_signature=one)
     with pytest.raises(ValueError, match="files"):

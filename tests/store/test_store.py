@@ -108,10 +108,10 @@ class Metadata(Base):
     def test_flags(self):
         folder = ARGS.fixtures / "seeds" / "hybrid_model"
         self.aotc(folder / "forward.pt2", "--backend=tcc", "--method", f"encode={folder / 'encode.pt2'}", "-o", "m.so",
-                  "--cpu=v3", "--winograd=2")
+                  "--cpu=v3", "--winograd=2", "--keep-intermediates=relu*")
         digest = hashlib.sha256((folder / "encode.pt2").read_bytes()).hexdigest()
         facts = self.facts("m.so")
-        self.assertEqual(facts["flags"], ["--cpu=v3", "--winograd=2", f"--method=encode=sha256:{digest}"])
+        self.assertEqual(facts["flags"], ["--cpu=v3", "--winograd=2", "--keep-intermediates=relu*", f"--method=encode=sha256:{digest}"])
         self.assertEqual(facts["weights_hash"], "36ba8c6a1a4114db")
         self.assertNotIn(str(folder).encode(), (self.folder / "m.so").read_bytes())
 
@@ -431,6 +431,18 @@ class Store(Base):
         self.aotc("store", "add", "S", model)
         self.assertFalse(left.exists())
         self.assertEqual(self.aotc("store", "verify", "S"), "net@1.0.0: ok\n")
+
+    def test_at_once(self):
+        """Of several that add one version, one does; others are added beside it."""
+        models = [self.make(version=version, output=f"m{i}.so", description=f"number {i}")
+                  for i, version in enumerate(("1.0.0", "1.0.0", "1.0.0", "2.0.0"))]
+        running = [subprocess.Popen([ARGS.aotc, "store", "add", "S", m], cwd=self.folder, stderr=subprocess.PIPE,
+                                    stdout=subprocess.DEVNULL) for m in models]
+        said = [process.communicate()[1] for process in running]
+        codes = [process.returncode for process in running]
+        self.assertEqual((sorted(codes[:3]), codes[3]), ([0, 1, 1], 0), said)
+        self.assertEqual(self.aotc("store", "verify", "S").count(": ok"), 2)
+        self.assertEqual((self.version("1.0.0") / "model.so").read_bytes(), models[codes.index(0)].read_bytes())
 
     def test_words(self):
         for words in ((), ("remove", "S"), ("add",), ("get", "S"), ("show", "S"), ("get", "S", "a", "b"), ("list", "S", "--all"),

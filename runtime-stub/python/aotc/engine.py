@@ -20,15 +20,17 @@ class Engine:
     workers     how many calls may be under way at once; each has a session of its own, constants are shared
     threads     how many threads one call may use
     max_batch   the most samples that predict_batch puts into one call; by default what the model permits, at most 32
+    require_signature  as load() has it
 
     Results are new arrays. A model with state is refused: its calls would see each other.
     """
 
     def __init__(self, path: str | os.PathLike[str] | bytes, *, workers: int = 1, threads: int = 1,
-                 method: str | None = None, max_batch: int | None = None):
+                 method: str | None = None, max_batch: int | None = None,
+                 require_signature: str | os.PathLike[str] | bytes | None = None):
         if workers < 1:
             raise ValueError(f"workers={workers}: at least one is needed")
-        first = Model(path, threads)
+        first = Model(path, threads, require_signature=require_signature)
         if first.state.size:
             raise InputValueError(f"{first.name} has state; an engine's calls must not depend on each other", 1)
         models = [first] + [first.another() for _ in range(workers - 1)]

@@ -97,6 +97,7 @@ class Runtime:
         cls._one = cls._one or cls()
         return cls._one
 
-    def load_program(self, data: str | os.PathLike[str] | bytes, *, threads: int = 1) -> Program:
+    def load_program(self, data: str | os.PathLike[str] | bytes, *, threads: int = 1,
+                     require_signature: str | os.PathLike[str] | bytes | None = None) -> Program:
         """Opens an artifact, given by its path or as bytes."""
-        return Program(load(data, threads))
+        return Program(load(data, threads, require_signature=require_signature))
