@@ -192,17 +192,30 @@ AOTK_INLINE aotk_vf aotk_exp_rest(aotk_vf x, aotk_vf n) {
     return p * r * r + r + 1.0f;
 }
 
+/* p * 2^n for whole n from -150 to 129, of which t = n + 1.5 * 2^23. Without the instruction in two factors, whose
+ * exponents fit. */
+#if AOTK_VL == 16
+AOTK_INLINE aotk_vf aotk_scaled(aotk_vf p, aotk_vf n, aotk_vf t) {
+    (void)t;
+    return __builtin_ia32_scalefps512_mask(p, n, p, (unsigned short)-1, 4);
+}
+#else
+AOTK_INLINE aotk_vf aotk_scaled(aotk_vf p, aotk_vf n, aotk_vf t) {
+    (void)n;
+    aotk_vw e = aotk_bits(t) - 0x4b400000u + 256u; /* n + 256 > 0: halving is a plain shift */
+    aotk_vw half = e >> 1;
+    return p * aotk_from_bits((half - 1u) << 23) * aotk_from_bits((e - half - 1u) << 23);
+}
+#endif
+
 /* e^x within 1 ulp, denormals included; 0, inf and NaN where they belong. x = n ln 2 + r, a
- * polynomial in r, and 2^n in two factors because n reaches 128 and -149. Adding 1.5 * 2^23 rounds
- * to an integer that then stands in the low bits. */
+ * polynomial in r, times 2^n. Adding 1.5 * 2^23 rounds to an integer that then stands in the low
+ * bits. */
 AOTK_INLINE aotk_vf aotk_exp(aotk_vf x) {
     x = aotk_clamp(x, -104.0f, 89.0f);
     aotk_vf t = x * 1.44269504f + 12582912.0f;
     aotk_vf n = t - 12582912.0f;
-    aotk_vf p = aotk_exp_rest(x, n);
-    aotk_vw e = aotk_bits(t) - 0x4b400000u + 256u; /* n + 256 > 0: halving is a plain shift */
-    aotk_vw half = e >> 1;
-    return p * aotk_from_bits((half - 1u) << 23) * aotk_from_bits((e - half - 1u) << 23);
+    return aotk_scaled(aotk_exp_rest(x, n), n, t);
 }
 
 AOTK_INLINE aotk_vf aotk_sigmoid(aotk_vf x) {

@@ -375,7 +375,7 @@ static void lower_conv(Lower *l, Node *n, Buffer *out)
  * model, and every channel of it is read once, by a depthwise one. Both are done in turns for a band of rows and a
  * panel of channels, between them scratch that stays in the cache. Rows that two bands read are computed twice. */
 
-enum { PAIR_LEAST = 1 << 18, PAIR_SCRATCH = 160 << 10 }; /* floats: between them, and of the scratch */
+enum { PAIR_LEAST = 1 << 18, PAIR_SCRATCH = 96 << 10 }; /* floats: between them, and of the scratch */
 
 bool conv_pair(Node *n)
 {
