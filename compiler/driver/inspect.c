@@ -2,12 +2,15 @@
 /* aotc inspect: what an artifact says about itself in its note, and what its ELF tables say; nothing is
  * loaded.  Of a jar: the same for the models in it.  Of an archive: its programs and who wrote it.  The file is not trusted: what it says is printed
  * without control characters, and what its description lacks is left out. */
+#include "compile.h"
 #include "facts.h"
+#include "page.h"
 #include "session.h"
 #include "../../codegen/toolchain/toolchain.h"
 #include "../archive/archive.h"
 #include "../archive/zip.h"
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
@@ -212,17 +215,52 @@ static void print_artifact_json(Job *job, const ArtifactFacts *f, const Json *no
     puts(t.at);
 }
 
-void show_facts(Job *job, const char *path, const ArtifactFacts *facts, bool json)
+/* The description that it carries. */
+static const Json *note_of(Job *job, const char *path, const ArtifactFacts *facts)
 {
     const char *where = job_printf(job, "%s: its note", path);
     const Json *note = json_parse(job, where, facts->metadata, strlen(facts->metadata));
     if (!json_is_object(note) || json_get(note, "artifact"))
         fail(job, EXIT_INPUT, "%s: is no description of a model; expected a JSON object as aotc writes it",
              where);
+    return note;
+}
+
+void show_facts(Job *job, const char *path, const ArtifactFacts *facts, bool json)
+{
+    const Json *note = note_of(job, path, facts);
     if (json)
         print_artifact_json(job, facts, note);
     else
         print_artifact(job, path, facts, note);
+}
+
+/* What is asked for. */
+typedef struct Look {
+    Job *job;
+    bool json;
+    const char *path;       /* the file */
+    const char *html;       /* a page goes there; NULL: text or JSON to standard output */
+    Text page;
+    CompileOptions compile; /* for the page of a .pt2 */
+    PageSizes sizes;
+} Look;
+
+/* What an artifact has of its own, as a line of the page. */
+static const char *facts_text(Job *job, const ArtifactFacts *f)
+{
+    return job_printf(job, "%s, of it %s of weights; exports %s; needs %s; build id %s", byte_text(job, f->file_bytes),
+                      byte_text(job, f->weights_bytes), names_text(job, f->exported, f->exported_count, "nothing"),
+                      names_text(job, f->needed, f->needed_count, "nothing"), *f->build_id ? f->build_id : "none");
+}
+
+static void show_model(Look *look, const char *path, const ArtifactFacts *facts)
+{
+    if (look->html)
+        page_model(&look->page, strcmp(path, look->path) ? path : "Facts", facts_text(look->job, facts),
+                   note_of(look->job, path, facts), &look->sizes);
+    if (look->json || !look->html)
+        show_facts(look->job, path, facts, look->json);
 }
 
 /* ---- jars ------------------------------------------------------------------------------------ */
@@ -264,14 +302,14 @@ static _Noreturn void no_model(Job *job, const char *path)
     fail(job, EXIT_INPUT, "%s: is a jar without a model; expected one that aotc wrote", path);
 }
 
-static void inspect_jar(Job *job, const char *path, Zip *zip, bool json)
+static void inspect_jar(Look *look, const char *path, Zip *zip)
 {
     ArtifactFacts facts;
     size_t i = 0, models = 0;
-    for (const char *where; (where = next_model(job, zip, &i, &facts)); models++)
-        show_facts(job, where, &facts, json);
+    for (const char *where; (where = next_model(look->job, zip, &i, &facts)); models++)
+        show_model(look, where, &facts);
     if (!models)
-        no_model(job, path);
+        no_model(look->job, path);
 }
 
 static bool is_zip(const uint8_t *bytes, size_t size)
@@ -330,42 +368,101 @@ static void print_archive_json(Job *job, Archive *a)
     puts(t.at);
 }
 
+/* The page of a .pt2 shows what compiling makes of it. */
+static void page_of_archive(Look *look, const char *path)
+{
+    Job *job = look->job;
+    Compilation c = { .torch = NULL };
+    Text torch;
+    compile_front(job, &c, path, &look->compile, false);
+    text_init(&torch, job);
+    text_json(&torch, c.torch);
+    const char *text = artifact_metadata(&c.artifact, "", job_printf(job, ",\"torch\":%s", torch.at), true);
+    page_model(&look->page, "Facts", "an archive of torch.export; kernels and memory as aotc compiles it",
+               json_parse(job, path, text, strlen(text)), &look->sizes);
+}
+
+static void inspect_archive(Look *look, const char *path)
+{
+    Archive *archive = archive_open(look->job, path);
+    if (look->html)
+        page_of_archive(look, path);
+    if (look->json)
+        print_archive_json(look->job, archive);
+    else if (!look->html)
+        print_archive(look->job, path, archive);
+}
+
 /* ---- the command ----------------------------------------------------------------------------- */
 
-void command_inspect(Job *job, int argc, char **argv)
+static void inspect_file(Look *look, const char *path)
 {
-    if (help_wanted(job, argc, argv, "inspect"))
-        return;
-    const char *path = NULL;
-    bool json = false;
-    for (int i = 1; i < argc; i++) {
-        if (flag_is(argv[i], "--json"))
-            json = true;
-        else if (argv[i][0] == '-' && argv[i][1])
-            usage_error(job, "%s: is not known to inspect", argv[i]);
-        else if (path)
-            usage_error(job, "%s: a second file; inspect looks at one", argv[i]);
-        else
-            path = argv[i];
-    }
-    if (!path)
-        usage_error(job, "no file is given; expected a .so, .jar or .pt2 file");
+    Job *job = look->job;
     if (is_artifact(job, path)) {
         ArtifactFacts facts;
         artifact_read(job, path, &facts);
-        show_facts(job, path, &facts, json);
+        show_model(look, path, &facts);
         return;
     }
     size_t size;
     const uint8_t *bytes = map_file(job, path, &size);
     Zip *zip = is_zip(bytes, size) ? zip_read(job, path, bytes, size, NULL) : NULL;
-    if (zip && zip_find(zip, "META-INF/MANIFEST.MF")) {
-        inspect_jar(job, path, zip, json);
-        return;
-    }
-    Archive *archive = archive_open(job, path);
-    if (json)
-        print_archive_json(job, archive);
+    if (zip && zip_find(zip, "META-INF/MANIFEST.MF"))
+        inspect_jar(look, path, zip);
     else
-        print_archive(job, path, archive);
+        inspect_archive(look, path);
+}
+
+/* Sizes of the page's figures; compiling a .pt2 takes ranges, too, and checks the names. */
+static void check_sizes(const Look *look)
+{
+    for (size_t i = 0; i < look->compile.dim_count; i++) {
+        const char *text = look->compile.dims[i], *eq = strchr(text, '=');
+        char *end = NULL;
+        if (!eq || eq == text || strtoll(eq + 1, &end, 10) < 0 || end == eq + 1 || (*end && strncmp(end, "..", 2)))
+            usage_error(look->job, "--dim %s: is not of the form NAME=8", text);
+    }
+}
+
+void command_inspect(Job *job, int argc, char **argv)
+{
+    if (help_wanted(job, argc, argv, "inspect"))
+        return;
+    const char *path = NULL, *compile = NULL;
+    Look look = { .job = job };
+    for (int i = 1; i < argc; i++) {
+        const char *v, *word = argv[i];
+        bool size = !strcmp(word, "--dim") || !strncmp(word, "--dim=", 6);
+        if (flag_is(word, "--json"))
+            look.json = true;
+        else if ((v = flag_value(job, "--html", argc, argv, &i)))
+            look.html = v;
+        else if (word[0] == '-' && word[1] && !compile_flag(job, &look.compile, argc, argv, &i))
+            usage_error(job, "%s: is not known to inspect", word);
+        else if (word[0] == '-' && word[1])
+            compile = compile || size ? compile : word;
+        else if (path)
+            usage_error(job, "%s: a second file; inspect looks at one", word);
+        else
+            path = word;
+    }
+    if (!path)
+        usage_error(job, "no file is given; expected a .so, .jar or .pt2 file");
+    if ((compile || look.compile.dim_count) && !look.html)
+        usage_error(job, "%s: is for the page of --html", compile ? compile : "--dim");
+    if (compile && is_artifact(job, path))
+        usage_error(job, "%s: is for compiling, and %s is compiled already", compile, path);
+    if (look.compile.output)
+        usage_error(job, "-o: inspect writes no artifact; --html names its page");
+    check_sizes(&look);
+    look.path = path;
+    look.sizes = (PageSizes){ look.compile.dims, look.compile.dim_count };
+    text_init(&look.page, job);
+    if (look.html)
+        html_open(&look.page, path);
+    inspect_file(&look, path);
+    if (!look.html)
+        return;
+    html_close(&look.page);
+    output_file(job, look.html, 0666, look.page.at, look.page.n);
 }

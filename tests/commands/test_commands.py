@@ -336,7 +336,7 @@ class Usage(Commands):
         self.assertEqual(self.complete("aotc", "m.pt2", "--emit", "="), "so jar obj c graph loops".split())
         self.assertEqual(self.complete("aotc", "ir", "m.gir", "--emit", "=", ""), "graph loops c".split())
         self.assertEqual(self.complete("aotc", "verify", "m.so", "--ag"), ["--against"])
-        self.assertEqual(self.complete("aotc", "inspect", "m.so", "--j"), ["--json"])
+        self.assertEqual(self.complete("aotc", "inspect", "m.so", "--js"), ["--json"])
         (self.folder / "folder").mkdir()
         self.assertEqual(self.complete("aotc", "run", "m.so", "--outputs", "f"), ["folder"])
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tests of what shows a model: the pages and figures of aotc profile, the layers of aotc diff.
+"""Tests of what shows a model: the pages of aotc inspect and aotc profile, the layers of aotc diff.
 
     test_seeing.py --aotc BIN --fixtures DIR [-k WORD]
 
@@ -9,6 +9,8 @@ Standard library only. A page must be well-formed and need nothing but itself.
 import argparse
 import json
 import os
+import random
+import shutil
 import struct
 import subprocess
 import sys
@@ -224,6 +226,113 @@ class Diff(Seeing):
                   says="inputs")
         self.aotc("diff", "a", "b", "-o", "c", status=2, says="-o")
         self.aotc("diff", "a", "b", "--rtol=-1", status=2, says="--rtol")
+
+
+FAKE_DOT = """#!/bin/sh
+cat > "$0.graph"
+[ "$1" = -Tsvg ] || exit 1
+echo '<?xml version="1.0"?><!DOCTYPE svg><svg xmlns="http://www.w3.org/2000/svg"><text>a picture</text></svg>'
+"""
+
+
+class Inspect(Seeing):
+    MODEL = "seeds/conv_classifier_b"
+
+    def page(self, file, *words, path="/nowhere"):
+        self.assertEqual(self.aotc("inspect", file, "--html", "page.html", *words, path=path), "")
+        return Page(self.folder / "page.html")
+
+    def test_artifact(self):
+        page = self.page(self.compiled(self.MODEL), "--dim", "s77=4")
+        for part in ("m.so", "exports aot_entry; needs nothing", "s77 from 1 to 512", "Figures are for s77 = 4",
+                     "k1 features.0 conv f32[s77, 3, 32, 32]", "make_models.py:69", "1.769", "Work memory",
+                     "classifier.1.weight", "x86-64-v3"):
+            self.assertIn(part, page.text)
+        boxes = [attributes for tag, attributes in page.seen if tag == "rect"]
+        self.assertGreater(len(boxes), 4)
+        for box in boxes[1:]:
+            self.assertLessEqual(float(box["x"]) + float(box["width"]), 900.01)
+            self.assertLessEqual(float(box["y"]) + float(box["height"]), 320.01)
+
+    def test_archive(self):
+        """Compiled for the page alone; flags of compiling count."""
+        page = self.page(self.archive(self.MODEL), "--dim", "s77=2", "--winograd=off")
+        for part in ("an archive of torch.export", "f32 [2, 3, 32, 32]", "conv f32[2, 3, 32, 32]", "classifier.1.weight"):
+            self.assertIn(part, page.text)
+        self.assertNotIn("Figures are for", page.text)
+
+    def test_graph(self):
+        so = self.compiled(self.MODEL)
+        page = self.page(so)  # no dot: a list
+        self.assertIn("as a list", page.text)
+        self.assertRegex(page.text, r"k1 features.0 conv f32\[s77, 3, 32, 32\] x f32\[8, 3, 3, 3\] x ")
+        tools = self.folder / "tools"
+        tools.mkdir()
+        (tools / "dot").write_text(FAKE_DOT)
+        (tools / "dot").chmod(0o755)
+        path = f"{tools}:{os.environ['PATH']}"
+        page = self.page(so, path=path)
+        self.assertIn("a picture", page.text)
+        self.assertNotIn("as a list", page.text)
+        graph = (tools / "dot.graph").read_text()
+        self.assertRegex(graph, r'n\d+ \[shape=box, fillcolor="#d8e6f5", label="k1 features.0\\nconv f32')
+        self.assertRegex(graph, r'n\d+ \[shape=ellipse, fillcolor="#fff3d0", label="x"\]')
+        self.assertIn(" -> ", graph)
+        for script in ("#!/bin/sh\nexit 1\n", "#!/bin/sh\necho no picture\n", "#!/bin/sh\nkill -9 $$\n"):
+            (tools / "dot").write_text(script)
+            self.assertIn("as a list", self.page(so, path=path).text)
+
+    @unittest.skipUnless(shutil.which("dot"), "no dot")
+    def test_graphviz(self):
+        page = self.page(self.compiled(self.MODEL), path=os.environ["PATH"])
+        self.assertNotIn("as a list", page.text)
+        self.assertIn("k1 features.0", page.text)
+        self.assertGreater(page.count("ellipse"), 0)
+
+    def test_jar(self):
+        page = self.page(self.compiled(self.MODEL, "--java-class=com.acme.Net", to="m.jar"))
+        self.assertIn("m.jar:com/acme/linux-x86-64/Net.so", page.text)
+
+    def test_hostile_text(self):
+        """What a model says is text, whatever it says."""
+        so = self.folder / self.compiled(self.MODEL)
+        for word in (rb"</td><i>&x", rb"<!--]]>&#0", rb"""'x=\"1\"<b""", rb"\u0001" + "é<a".encode()):
+            (self.folder / "hostile.so").write_bytes(so.read_bytes().replace(b"features.0", word))
+            shown = json.loads(b'"' + word + b'"').replace("\x01", "?")
+            for path in ("/nowhere", os.environ["PATH"]):  # the list, and Graphviz where it is installed
+                self.assertIn(shown, self.page("hostile.so", path=path).text)
+        made = self.folder / "hostile.pt2"
+        with zipfile.ZipFile(self.archive(self.MODEL)) as old, zipfile.ZipFile(made, "w") as new:
+            for name in old.namelist():
+                content = old.read(name)
+                new.writestr(name, content.replace(b"self.classifier(self", b"</style><script>") if name.endswith(".json")
+                             else content)
+        self.assertIn("</style><script>", self.page("hostile.pt2").text)
+        shutil.copy(so, self.folder / "<>&.so")
+        self.assertIn("<>&.so", self.page("<>&.so").text)
+
+    def test_broken_notes(self):
+        so = (self.folder / self.compiled(self.MODEL)).read_bytes()
+        start, end = so.index(b'{"format"'), so.index(b"\0", so.index(b'{"format"'))
+        random.seed(5)
+        for _ in range(60):
+            broken = bytearray(so)
+            for _ in range(random.choice((1, 3))):
+                broken[random.randrange(start, end)] = random.choice(b'0129-"{}[],:a\\/*(%')
+            (self.folder / "broken.so").write_bytes(broken)
+            done = subprocess.run([ARGS.aotc, "inspect", "broken.so", "--html", "page.html"], cwd=self.folder,
+                                  capture_output=True, text=True, env={"PATH": "/nowhere"}, timeout=60)
+            self.assertIn(done.returncode, (0, 1), done.stderr)
+            self.assertNotRegex(done.stderr, "Sanitizer|runtime error")
+            if not done.returncode:
+                Page(self.folder / "page.html")
+
+    def test_refusals(self):
+        so = self.compiled("seeds/add")
+        for words, message in (([so, "--dim=n=2"], "--html"), ([so, "--html", "p.html", "--winograd=off"], "--winograd"),
+                               ([so, "--html", "p.html", "--dim=n"], "--dim n"), ([so, "--html=p", "-o", "q"], "-o")):
+            self.aotc("inspect", *words, status=2, says=message)
+        self.aotc("inspect", so, "--html", "missing/p.html", status=5, says="missing/p.html")
 
 
 def main():
