@@ -51,7 +51,9 @@ static void measure(Fold *f)
             in = in > INT64_MAX / 4 - f->inputs[x->id] ? INT64_MAX / 4 : in + f->inputs[x->id];
         }
         f->inputs[v->id] = in;
-        f->computes[v->id] = work || n->op == OP_cat || n->op == OP_pad;
+        Tensor t; /* a reshape that moves elements: once, not in each run */
+        bool moves = n->op == OP_reshape && const_view(n->in[0], &t) && !const_view(v, &t);
+        f->computes[v->id] = work || moves || n->op == OP_cat || n->op == OP_pad;
         f->allowed[v->id] = allowed && value_is_constant(v) && bytes_of(v) / 4 <= in + FEW / 4;
     }
 }
