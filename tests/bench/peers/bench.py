@@ -163,6 +163,12 @@ def ratio(rows):
     return peers[best] / rows["aotc"]["min_s"], best, peers[best] < TINY
 
 
+def minimum(row):
+    if "min_s" not in row:
+        return "–"
+    return f"{row['min_s'] * 1e3:.3g}" + ("" if is_right(row) else " (wrong)")
+
+
 def row_text(name, row, reference):
     def cell(key, scale, digits):
         return f"{row[key] * scale:.{digits}f}" if key in row else "–"
@@ -185,13 +191,17 @@ def table(results):
         races = [r for r in results["races"] if r["threads"] == threads]
         found = {r["model"]: ratio(r["rows"]) for r in races}
         lines += [f"## {threads} thread{'s' if threads > 1 else ''}", "",
-                  "The fastest peer's minimum in parts of aotc's; above 1 aotc is faster. Models whose best peer takes "
-                  "less than 20 us are not in the mean.", "",
-                  "| model | best peer | ratio |", "|---|---|--:|"]
-        lines += [f"| {m} | {f[1]} | {f[0]:.2f} |" if f else f"| {m} | – | – |" for m, f in found.items()]
+                  "Minima in ms; then the fastest peer's in parts of aotc's: above 1 aotc is faster. Models whose best "
+                  "peer takes less than 20 us are not in the mean.", ""]
+        names = [n for n in CONTENDERS if any(n in r["rows"] for r in races)]
+        lines += ["| model | " + " | ".join(names) + " | best peer | ratio |", "|---|" + "--:|" * len(names) + "---|--:|"]
+        for r in races:
+            cells = [minimum(r["rows"].get(n, {})) for n in names]
+            best = [found[r["model"]][1], f"{found[r['model']][0]:.2f}"] if found[r["model"]] else ["–", "–"]
+            lines.append("| " + " | ".join([r["model"], *cells, *best]) + " |")
         logs = [math.log(f[0]) for f in found.values() if f and not f[2]]
         if logs:
-            lines += [f"| geometric mean | | {math.exp(sum(logs) / len(logs)):.2f} |"]
+            lines += ["| geometric mean |" + " |" * (len(names) + 1) + f" {math.exp(sum(logs) / len(logs)):.2f} |"]
         for r in races:
             reference = r["rows"].get("aotc", {}).get("min_s") or min(
                 [row["min_s"] for row in r["rows"].values() if "min_s" in row], default=1)

@@ -38,7 +38,9 @@ class Report(unittest.TestCase):
             Path(folder, "results.json").write_text(json.dumps({"machine": "a machine", "races": races()}))
             subprocess.run([sys.executable, "-B", HERE / "bench.py", "--report", folder], check=True, stderr=subprocess.DEVNULL)
             text = Path(folder, "table.md").read_text()
-        for line in ("| one | onnxruntime | 2.00 |", "| two | – | – |", "| tiny | eager | 4.00 |", "| geometric mean | | 1.00 |",
+        for line in ("| one | 1 | 4 | 2 | – | – | onnxruntime | 2.00 |", "| two | 2 (wrong) | 1 | – | – |",
+                     "| two | 2 | 1 | – | – | 0.1 (wrong) | eager | 0.50 |",
+                     "| tiny | 0.00191 | 0.00763 | – | – | – | eager | 4.00 |", "| geometric mean | | | | | | | 1.00 |",
                      "| onnxruntime | 2.0 | 10.0 | 20.00 | 2.000 | 3.000 | 2.00 | 40 (30) | 1.5 | 1e-06 |",
                      "| openvino | – | missing: ModuleNotFoundError: No module named 'openvino' ||||||||"):
             self.assertIn(line + "\n", text)
