@@ -69,7 +69,7 @@ static inline AOTK_UNUSED aotk_i64 aotk_panel_nr(aotk_i64 n) {
     return r % 64 >= r % 48 ? 64 : 48;
 }
 
-/* Floats of the packed form of B[k][n]. The buffer should be 64-byte aligned. */
+/* Elements of the packed form of B[k][n]. The buffer should be 64-byte aligned. */
 static inline AOTK_UNUSED aotk_i64 aotk_packed_size(aotk_i64 k, aotk_i64 n) {
     return k * ((n + 15) / 16 * 16);
 }
@@ -78,7 +78,9 @@ static inline AOTK_UNUSED aotk_i64 aotk_packed_size(aotk_i64 k, aotk_i64 n) {
  * is 1.
  *
  * aotk_pack_conv_f32(dst, src, n, cin, kh, kw, s_n, s_c, s_h, s_w): packs the convolution weight
- * w[j][c][y][x] = src[j * s_n + c * s_c + y * s_h + x * s_w], its K axis in the order (y, x, c). */
+ * w[j][c][y][x] = src[j * s_n + c * s_c + y * s_h + x * s_w], its K axis in the order (y, x, c).
+ *
+ * aotk_pack_16, with the arguments of aotk_pack_conv_f32: the same for elements of 16 bits. For the compiler itself. */
 
 /* -------------------------------------------------------- aotk_igemm_f32: GEMM and convolution */
 
@@ -90,8 +92,14 @@ enum {
     AOTK_ACT_GELU_TANH,
     AOTK_ACT_SILU,
     AOTK_ACT_SIGMOID,
-    AOTK_ACT_TANH
+    AOTK_ACT_TANH,
+    AOTK_ACT_KIND = 15, /* masks the above */
+    AOTK_ROUND_F16 = 16, /* or-ed to it: the result, a float, is rounded to what an f16 or bf16 can be */
+    AOTK_ROUND_BF16 = 32
 };
+
+/* How the elements of packed weights are stored; sums are of floats. */
+enum { AOTK_STORED_F32, AOTK_STORED_F16, AOTK_STORED_BF16 };
 
 /* c[m][j] = act(bias[j] + sum over k of a[m, k] * b[k][j] + residual[m][j])
  *
@@ -109,11 +117,11 @@ enum {
  * There is no bounds check on a: the buffer holds its own zero halo. K = 0 leaves bias and
  * residual. The residual may be c itself. Sums begin with bias + residual and run over k in
  * ascending order, one rounding per step where the machine has FMA; only M = 1 uses several partial
- * sums. Where K is larger than 1536, C serves to hold sums during the call. Strides may be 0 or
- * negative, but rows of C must not overlap. */
+ * sums. C may hold sums during the call. Strides may be 0 or negative, but rows of C must not
+ * overlap. A call takes up to 36 KiB of stack where b has 16 bits. */
 typedef struct aotk_igemm {
     const float *a;
-    const float *b;                        /* packed, 64-byte aligned */
+    const void *b;                         /* packed, 64-byte aligned */
     const float *bias;                     /* n floats, or NULL */
     const float *residual;                 /* added before the activation, or NULL */
     float *c;
@@ -126,6 +134,7 @@ typedef struct aotk_igemm {
     aotk_i64 seg;                          /* floats in a segment; K = taps_h * taps_w * seg */
     float lo, hi;                          /* for AOTK_ACT_CLAMP */
     int act;
+    int b_stored;                          /* AOTK_STORED_..., of b */
     aotk_i64 task, tasks;
 } aotk_igemm;
 
@@ -329,6 +338,9 @@ typedef struct aotk_routine {
 #define AOTK_DECLARE(suffix)                                                                       \
     void AOTK_PASTE(aotk_pack_f32, suffix)(float *dst, const float *src, aotk_i64 k, aotk_i64 n,   \
                                            aotk_i64 sk, aotk_i64 sn);                              \
+    void AOTK_PASTE(aotk_pack_16, suffix)(aotk_u16 *dst, const aotk_u16 *src, aotk_i64 n,          \
+                                          aotk_i64 cin, aotk_i64 kh, aotk_i64 kw, aotk_i64 s_n,    \
+                                          aotk_i64 s_c, aotk_i64 s_h, aotk_i64 s_w);               \
     void AOTK_PASTE(aotk_pack_conv_f32, suffix)(float *dst, const float *src, aotk_i64 n,          \
                                                 aotk_i64 cin, aotk_i64 kh, aotk_i64 kw,            \
                                                 aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_h,          \

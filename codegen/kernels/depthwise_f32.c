@@ -35,12 +35,12 @@ AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s
             for (int i = 0; i < pixels; i++) acc[i] += aotk_load(x + i * step) * weight;
         }
     }
-    if (p->act == AOTK_ACT_RELU || p->act == AOTK_ACT_CLAMP) {
-        float lo = p->act == AOTK_ACT_RELU ? 0.0f : p->lo;
-        float hi = p->act == AOTK_ACT_RELU ? 3.402823466e38f * 2.0f : p->hi;
+    if (aotk_act_clamps(p->act)) {
+        float lo = aotk_act_lo(p->act, p->lo), hi = aotk_act_hi(p->act, p->hi);
         AOTK_UNROLL
         for (int i = 0; i < pixels; i++) acc[i] = aotk_clamp(acc[i], lo, hi);
-    } else if (p->act != AOTK_ACT_NONE) {
+    }
+    if (p->act > AOTK_ACT_CLAMP) {
         AOTK_ALIGNED float row[AOTK_PIXELS * AOTK_VL];
         AOTK_UNROLL
         for (int i = 0; i < pixels; i++) aotk_store(row + i * AOTK_VL, acc[i]);
@@ -60,8 +60,10 @@ AOTK_INLINE void aotk_depthwise_single(const aotk_depthwise *p, const aotk_spot 
     for (aotk_i64 ky = 0; ky < p->kh; ky++)
         for (aotk_i64 kx = 0; kx < p->kw; kx++)
             acc[0] += s->x[ky * p->tap_h + kx * p->tap_w] * s->w[(ky * p->kw + kx) * p->ldw];
-    if (p->act == AOTK_ACT_RELU && acc[0] < 0.0f) acc[0] = 0.0f;
-    if (p->act == AOTK_ACT_CLAMP) acc[0] = acc[0] < p->lo ? p->lo : acc[0] > p->hi ? p->hi : acc[0];
+    if (aotk_act_clamps(p->act)) {
+        float lo = aotk_act_lo(p->act, p->lo), hi = aotk_act_hi(p->act, p->hi);
+        acc[0] = acc[0] < lo ? lo : acc[0] > hi ? hi : acc[0];
+    }
     if (p->act > AOTK_ACT_CLAMP) aotk_act_row(acc, AOTK_VL, p->act);
     *s->y = acc[0];
 }

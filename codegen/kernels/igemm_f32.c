@@ -18,20 +18,36 @@
  *   - M = 1 is a stream over B: several steps of k at once in separate sums. The processor sees the
  *     stream by itself; prefetches only cost loads, a third of the time where B is in the L2 cache.
  *
+ * Weights may be stored as f16 or bf16: half the bytes where the speed is that of memory. M = 1
+ * widens them in registers. Otherwise a piece of a panel is widened into a buffer on the stack that
+ * stays in the L1 cache for all rows, K being cut into shorter pieces.
+ *
  * A tail of n narrower than a part is computed in a temporary, with the same code.
  */
 #include "tile.h"
 
 enum { AOTK_KC = 1024 };    /* K beyond one and a half of this is cut into pieces */
+enum { AOTK_KC_16 = 96 };   /* the same for weights of 16 bits */
+
+/* Bytes of a stored weight, and a vector of them from the i-th on. */
+AOTK_INLINE aotk_i64 aotk_stored_bytes(int stored) {
+    return stored == AOTK_STORED_F32 ? 4 : 2;
+}
+
+AOTK_INLINE aotk_vf aotk_load_stored(const void *b, aotk_i64 i, int stored) {
+    if (stored == AOTK_STORED_F32) return aotk_load((const float *)b + i);
+    const aotk_u16 *h = (const aotk_u16 *)b + i;
+    return stored == AOTK_STORED_F16 ? aotk_load_f16(h) : aotk_load_bf16(h);
+}
 
 /* ------------------------------------------------------------------------------ one row: M = 1 */
 
 #if AOTK_VL > 1
 /* `ku` steps of k at a time into sums of their own, nv vectors wide. */
-AOTK_INLINE void aotk_row_run(const aotk_tile *t, int nv, int ku) {
+AOTK_INLINE void aotk_row_run(const aotk_tile *t, const void *panel, int nv, int ku, int stored) {
     aotk_vf acc[8][8];
-    const float *b = t->b;
-    aotk_i64 ldb = t->ldb;
+    const char *b = panel;
+    aotk_i64 bytes = aotk_stored_bytes(stored), ldb = t->ldb * bytes;
     AOTK_UNROLL
     for (int u = 0; u < ku; u++) {
         AOTK_UNROLL
@@ -44,13 +60,13 @@ AOTK_INLINE void aotk_row_run(const aotk_tile *t, int nv, int ku) {
             AOTK_UNROLL
             for (int u = 0; u < ku; u++) {
                 AOTK_UNROLL
-                for (int j = 0; j < nv; j++) acc[u][j] += a[k + u] * aotk_load(b + j * AOTK_VL);
+                for (int j = 0; j < nv; j++) acc[u][j] += a[k + u] * aotk_load_stored(b, j * AOTK_VL, stored);
                 b += ldb;
             }
         }
         for (; k < t->seg; k++, b += ldb) {
             AOTK_UNROLL
-            for (int j = 0; j < nv; j++) acc[0][j] += a[k] * aotk_load(b + j * AOTK_VL);
+            for (int j = 0; j < nv; j++) acc[0][j] += a[k] * aotk_load_stored(b, j * AOTK_VL, stored);
         }
     }
     AOTK_UNROLL
@@ -65,8 +81,14 @@ AOTK_INLINE void aotk_row_run(const aotk_tile *t, int nv, int ku) {
 }
 
 #define AOTK_ROW(nv, ku)                                                                           \
-    AOTK_NOINLINE void aotk_row_##nv(const aotk_tile *t) {                                         \
-        aotk_row_run(t, nv, ku);                                                                   \
+    AOTK_NOINLINE void aotk_row_##nv##_f32(const aotk_tile *t, const void *panel) {                \
+        aotk_row_run(t, panel, nv, ku, AOTK_STORED_F32);                                           \
+    }                                                                                              \
+    AOTK_NOINLINE void aotk_row_##nv##_f16(const aotk_tile *t, const void *panel) {                \
+        aotk_row_run(t, panel, nv, ku, AOTK_STORED_F16);                                           \
+    }                                                                                              \
+    AOTK_NOINLINE void aotk_row_##nv##_bf16(const aotk_tile *t, const void *panel) {               \
+        aotk_row_run(t, panel, nv, ku, AOTK_STORED_BF16);                                          \
     }
 #if AOTK_VL == 16
 #define AOTK_ROWS(X) X(1, 8) X(2, 6) X(3, 4) X(4, 4)
@@ -77,10 +99,13 @@ AOTK_INLINE void aotk_row_run(const aotk_tile *t, int nv, int ku) {
 #endif
 AOTK_ROWS(AOTK_ROW)
 
-#define AOTK_ROW_CASE(nv, ku) case nv: aotk_row_##nv(t); break;
+#define AOTK_ROW_CASE(nv, ku)                                                                      \
+    case nv * 4 + AOTK_STORED_F32: aotk_row_##nv##_f32(t, b); break;                               \
+    case nv * 4 + AOTK_STORED_F16: aotk_row_##nv##_f16(t, b); break;                               \
+    case nv * 4 + AOTK_STORED_BF16: aotk_row_##nv##_bf16(t, b); break;
 
-AOTK_INLINE void aotk_row_any(const aotk_tile *t, int nv) {
-    switch (nv) { AOTK_ROWS(AOTK_ROW_CASE) default: break; }
+AOTK_INLINE void aotk_row_any(const aotk_tile *t, const void *b, int nv, int stored) {
+    switch (nv * 4 + stored) { AOTK_ROWS(AOTK_ROW_CASE) default: break; }
 }
 
 /* The row kernel takes the widest part it can, so that B is one stream. */
@@ -92,7 +117,9 @@ AOTK_INLINE int aotk_row_vectors(aotk_i64 width) {
 #endif
 }
 #else
-AOTK_INLINE void aotk_row_any(const aotk_tile *t, int nv) {
+AOTK_INLINE void aotk_row_any(const aotk_tile *t, const void *b, int nv, int stored) {
+    (void)b;
+    (void)stored;
     aotk_tile_any(t, 1, nv);
 }
 
@@ -173,21 +200,26 @@ typedef struct aotk_depth {
     aotk_i64 k, offset, taps_h, taps_w, seg, length;
 } aotk_depth;
 
+/* How weights are widened: into a buffer, a piece of a panel at a time, unless they are streamed. */
+AOTK_INLINE int aotk_widens(const aotk_igemm *p) {
+    return p->b_stored != AOTK_STORED_F32 && (AOTK_VL == 1 || p->m0 * p->m1 * p->m2 > 1);
+}
+
 /* The piece of at most about AOTK_KC values that begins at k, cut at the coarsest level that allows
  * it: lines of taps, else taps, else within a segment. It depends on the shape alone, so sums do
  * not depend on tasks. */
 AOTK_INLINE aotk_depth aotk_depth_at(const aotk_igemm *p, aotk_i64 k) {
-    aotk_i64 line = p->taps_w * p->seg, all = p->taps_h * line;
+    aotk_i64 line = p->taps_w * p->seg, all = p->taps_h * line, kc = aotk_widens(p) ? AOTK_KC_16 : AOTK_KC;
     aotk_depth d = {k, 0, p->taps_h, p->taps_w, p->seg, all};
-    if (all <= AOTK_KC + AOTK_KC / 2) return d;
+    if (all <= kc + kc / 2) return d;
     aotk_i64 y = k / line, x = k % line / p->seg, inside = k % p->seg;
     d.offset = y * p->tap_h + x * p->tap_w + inside;
-    d.taps_h = AOTK_KC / line < p->taps_h - y ? AOTK_KC / line : p->taps_h - y;
+    d.taps_h = kc / line < p->taps_h - y ? kc / line : p->taps_h - y;
     if (d.taps_h == 0) {
         d.taps_h = 1;
-        d.taps_w = AOTK_KC / p->seg < p->taps_w - x ? AOTK_KC / p->seg : p->taps_w - x;
+        d.taps_w = kc / p->seg < p->taps_w - x ? kc / p->seg : p->taps_w - x;
         if (d.taps_w == 0) {
-            aotk_i64 pieces = (p->seg + AOTK_KC - 1) / AOTK_KC;
+            aotk_i64 pieces = (p->seg + kc - 1) / kc;
             aotk_i64 length = (p->seg + pieces - 1) / pieces;
             d.taps_w = 1;
             d.seg = length < p->seg - inside ? length : p->seg - inside;
@@ -207,7 +239,9 @@ AOTK_INLINE aotk_i64 aotk_fresh(const aotk_igemm *p, const aotk_depth *d) {
 /* Columns [col, col + width) of C, `valid` of them real: one part of a panel. */
 typedef struct aotk_part {
     aotk_i64 col, width, valid;
+    const void *b;  /* single: the weights as they are stored */
     int nv, single; /* single: M = 1 */
+    int stored;
     int act;        /* of this pass over the part */
 } aotk_part;
 
@@ -220,7 +254,7 @@ AOTK_INLINE void aotk_copy_columns(float *to, const float *from, aotk_i64 w) {
 }
 
 AOTK_INLINE void aotk_tile_call(const aotk_tile *t, const aotk_part *part, int mr) {
-    if (part->single) aotk_row_any(t, part->nv);
+    if (part->single) aotk_row_any(t, part->b, part->nv, part->stored);
     else aotk_tile_any(t, mr, part->nv);
 }
 
@@ -253,7 +287,7 @@ AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_par
     aotk_cursor w = aotk_cursor_at(p, begin);
     w.a += d->offset;
     const float *next = t->next;
-    t->step = (part->width + tiles - 1) / tiles;
+    t->step = (part->width * aotk_stored_bytes(part->stored) / 4 + tiles - 1) / tiles;
     for (aotk_i64 i = 0; i < tiles; i++) {
         int mr = (int)(size + (i < larger));
         aotk_cursor_rows(p, &w, t, mr, part->col);
@@ -273,28 +307,41 @@ AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_par
     }
 }
 
+/* n weights as floats, n a multiple of AOTK_VL. */
+AOTK_INLINE void aotk_widen(float *to, const void *from, aotk_i64 n, int stored) {
+    if (stored == AOTK_STORED_F16) {
+        for (aotk_i64 i = 0; i < n; i += AOTK_VL) aotk_store(to + i, aotk_load_stored(from, i, AOTK_STORED_F16));
+    } else {
+        for (aotk_i64 i = 0; i < n; i += AOTK_VL) aotk_store(to + i, aotk_load_stored(from, i, AOTK_STORED_BF16));
+    }
+}
+
 /* Rows [begin, end) of panel `panel`, part by part, over one piece of K. After the first piece C
  * holds the sum so far and takes the place of bias and residual; only the last one applies the
- * activation. */
-AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_depth *d,
-                                aotk_i64 panel, aotk_i64 begin, aotk_i64 end, int fetch_a) {
+ * activation. `wide`: where the weights are widened to, or NULL. */
+AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_depth *d, aotk_i64 panel,
+                                aotk_i64 begin, aotk_i64 end, int fetch_a, float *wide) {
     AOTK_ALIGNED float bias[64];
     aotk_i64 k = p->taps_h * p->taps_w * p->seg, nr = aotk_panel_nr(p->n), col = panel * nr;
     aotk_i64 valid = p->n - col < nr ? p->n - col : nr;
-    const float *b = p->b + col * k;
+    aotk_i64 bytes = aotk_stored_bytes(p->b_stored);
     aotk_part part;
     part.act = d->k + d->length == k ? p->act : AOTK_ACT_NONE;
     part.single = p->m0 * p->m1 * p->m2 == 1;
     t->ldb = (valid + 15) / 16 * 16;
     t->residual = p->residual != (void *)0 || d->k > 0;
-    t->clamp = part.act == AOTK_ACT_RELU || part.act == AOTK_ACT_CLAMP;
+    t->clamp = aotk_act_clamps(part.act);
+    part.stored = p->b_stored;
+    const char *b = (const char *)p->b + (col * k + d->k * t->ldb) * bytes;
+    if (wide) aotk_widen(wide, b, d->length * t->ldb, part.stored);
     part.nv = part.single ? aotk_row_vectors(t->ldb) : aotk_part_vectors(t->ldb);
     part.width = part.nv * AOTK_VL;
     for (aotk_i64 at = 0; at < valid; at += part.width) {
         part.col = col + at;
         part.valid = valid - at < part.width ? valid - at : part.width;
-        t->b = b + d->k * t->ldb + at;
-        t->next = fetch_a ? (const float *)0 : b + (k + d->k) * t->ldb + at * d->length;
+        part.b = b + at * bytes;
+        t->b = wide ? wide + at : (const float *)part.b;
+        t->next = fetch_a ? (const float *)0 : (const float *)(b + (k * t->ldb + at * d->length) * bytes);
         t->bias = bias;
         if (p->bias && d->k == 0 && part.valid == part.width) {
             t->bias = p->bias + part.col;
@@ -332,8 +379,8 @@ AOTK_INLINE aotk_i64 aotk_block_rows(const aotk_igemm *p, const aotk_depth *d) {
 }
 
 /* Rows [begin, end) of panels [first, last): row blocks, then pieces of K, then panels. */
-AOTK_INLINE void aotk_igemm_part(const aotk_igemm *p, aotk_tile *t, aotk_i64 begin, aotk_i64 end,
-                                 aotk_i64 first, aotk_i64 last) {
+AOTK_NOINLINE void aotk_igemm_part(const aotk_igemm *p, aotk_tile *t, aotk_i64 begin, aotk_i64 end,
+                                   aotk_i64 first, aotk_i64 last, float *wide) {
     aotk_depth d = aotk_depth_at(p, 0);
     aotk_i64 most = aotk_block_rows(p, &d), blocks = (end - begin + most - 1) / most;
     aotk_i64 all = p->taps_h * p->taps_w * p->seg, size = (end - begin) * aotk_fresh(p, &d);
@@ -348,11 +395,17 @@ AOTK_INLINE void aotk_igemm_part(const aotk_igemm *p, aotk_tile *t, aotk_i64 beg
             t->taps_w = d.taps_w;
             t->seg = d.seg;
             for (aotk_i64 panel = first; panel < last; panel++) {
-                aotk_panel_run(p, t, &d, panel, from, to, fetch_a && panel == first);
+                aotk_panel_run(p, t, &d, panel, from, to, fetch_a && panel == first, wide);
             }
             k += d.length;
         } while (k < all);
     }
+}
+
+AOTK_NOINLINE void aotk_igemm_widened(const aotk_igemm *p, aotk_tile *t, aotk_i64 begin, aotk_i64 end,
+                                      aotk_i64 first, aotk_i64 last) {
+    AOTK_ALIGNED float wide[(AOTK_KC_16 + AOTK_KC_16 / 2) * 64];
+    aotk_igemm_part(p, t, begin, end, first, last, wide);
 }
 
 AOTK_API void AOTK_NAME(aotk_igemm_f32)(const aotk_igemm *p) {
@@ -363,8 +416,10 @@ AOTK_API void AOTK_NAME(aotk_igemm_f32)(const aotk_igemm *p) {
     aotk_tile t;
     t.tap_h = p->tap_h;
     t.tap_w = p->tap_w;
-    t.lo = p->act == AOTK_ACT_RELU ? 0.0f : p->lo;
-    t.hi = p->act == AOTK_ACT_RELU ? 3.402823466e38f * 2.0f : p->hi; /* infinity */
-    aotk_igemm_part(p, &t, m * row / cuts, m * (row + 1) / cuts, panels * column / by,
-                    panels * (column + 1) / by);
+    t.lo = aotk_act_lo(p->act, p->lo);
+    t.hi = aotk_act_hi(p->act, p->hi);
+    aotk_i64 begin = m * row / cuts, end = m * (row + 1) / cuts;
+    aotk_i64 first = panels * column / by, last = panels * (column + 1) / by;
+    if (aotk_widens(p)) aotk_igemm_widened(p, &t, begin, end, first, last);
+    else aotk_igemm_part(p, &t, begin, end, first, last, (float *)0);
 }

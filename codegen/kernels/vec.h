@@ -268,14 +268,90 @@ AOTK_INLINE aotk_vf aotk_gelu_tanh(aotk_vf x) {
     return 0.5f * x * (1.0f + aotk_tanh(0.79788456f * (x + 0.044715f * x * x * x)));
 }
 
+/* -------------------------------------------------------------------- numbers of sixteen bits */
+
+#if AOTK_VL > 1
+typedef aotk_u16 aotk_vhu __attribute__((vector_size(AOTK_VL * 2), aligned(2), may_alias));
+#if AOTK_VL >= 8
+typedef short aotk_vh __attribute__((vector_size(AOTK_VL * 2)));
+#endif
+AOTK_INLINE aotk_vw aotk_load_words(const aotk_u16 *p) {
+#if AOTK_VL == 16 && !defined(__clang__) /* GCC 12 makes four instructions of what is one */
+    return (aotk_vw)__builtin_ia32_pmovzxwd512_mask((aotk_vh)*(const aotk_vhu *)p, (aotk_vi){0}, (unsigned short)-1);
+#elif AOTK_VL == 8 && !defined(__clang__)
+    return (aotk_vw)__builtin_ia32_pmovzxwd256((aotk_vh)*(const aotk_vhu *)p);
+#else
+    return __builtin_convertvector(*(const aotk_vhu *)p, aotk_vw);
+#endif
+}
+#else
+AOTK_INLINE aotk_vw aotk_load_words(const aotk_u16 *p) {
+    return *p;
+}
+#endif
+
+AOTK_INLINE aotk_vf aotk_load_bf16(const aotk_u16 *p) {
+    return aotk_from_bits(aotk_load_words(p) << 16);
+}
+
+#if AOTK_VL == 16
+AOTK_INLINE aotk_vf aotk_load_f16(const aotk_u16 *p) {
+    return __builtin_ia32_vcvtph2ps512_mask((aotk_vh)*(const aotk_vhu *)p, (aotk_vf){0}, (unsigned short)-1, 4);
+}
+#elif AOTK_VL == 8
+AOTK_INLINE aotk_vf aotk_load_f16(const aotk_u16 *p) {
+    return __builtin_ia32_vcvtph2ps256((aotk_vh)*(const aotk_vhu *)p);
+}
+#else
+AOTK_INLINE aotk_vf aotk_load_f16(const aotk_u16 *p) {
+    aotk_vw h = aotk_load_words(p), rest = h & 0x7fffu;
+    aotk_vf x = aotk_from_bits(rest << 13) * 0x1p112f; /* right but for infinities and NaNs, of exponent 31 */
+    aotk_vw special = (((rest + 0x400u) >> 15) * 0x7f800000u);
+    return aotk_from_bits(aotk_bits(x) | special | (h & 0x8000u) << 16);
+}
+#endif
+
+/* Rounded to 8 bits of significand, to nearest, ties to even; a NaN stays one. */
+AOTK_INLINE aotk_vf aotk_round_bf16(aotk_vf x) {
+    aotk_vw w = aotk_bits(x), nan = aotk_is_nan(x);
+    aotk_vw r = ((w + 0x7fffu + ((w >> 16) & 1u)) & ~nan) | ((w | 0x400000u) & nan);
+    return aotk_from_bits(r & 0xffff0000u);
+}
+
+/* Rounded to what an f16 can be. Adding a power of two, that of the magnitude times 2^13 and at least that of the
+ * smallest normal, leaves the bits that stay; 65520 and more become infinite. */
+AOTK_INLINE aotk_vf aotk_round_f16(aotk_vf x) {
+    aotk_vw w = aotk_bits(x), sign = w & 0x80000000u;
+    aotk_vf size = aotk_from_bits(w & 0x7fffffffu);
+    aotk_vf power = aotk_from_bits(aotk_bits(aotk_clamp(size, 0x1p-14f, 65536.0f)) & 0x7f800000u) * 8192.0f;
+    aotk_vf r = (size + power) - power;
+    aotk_vw over = aotk_less(aotk_splat(65519.996f), size);
+    r = aotk_select(over, size * 0x1p127f, r);
+    return aotk_from_bits(aotk_bits(r) | sign);
+}
+
 /* ------------------------------------------------------------ activations beyond the registers */
+
+/* What an activation clamps its argument to. */
+AOTK_INLINE int aotk_act_clamps(int act) {
+    act &= AOTK_ACT_KIND;
+    return act == AOTK_ACT_RELU || act == AOTK_ACT_CLAMP;
+}
+
+AOTK_INLINE float aotk_act_lo(int act, float lo) {
+    return (act & AOTK_ACT_KIND) == AOTK_ACT_RELU ? 0.0f : lo;
+}
+
+AOTK_INLINE float aotk_act_hi(int act, float hi) {
+    return (act & AOTK_ACT_KIND) == AOTK_ACT_RELU ? 3.402823466e38f * 2.0f : hi; /* infinity */
+}
 
 #define AOTK_ACT_LOOP(f)                                                                           \
     for (aotk_i64 j = 0; j < n; j += AOTK_VL) aotk_store(x + j, f(aotk_load(x + j)))
 
-/* x[j] = act(x[j]), j < n, n a multiple of AOTK_VL. */
+/* x[j] = act(x[j]), rounded as `act` says; j < n, n a multiple of AOTK_VL. Clamping is done before. */
 AOTK_NOINLINE void aotk_act_row(float *x, aotk_i64 n, int act) {
-    switch (act) {
+    switch (act & AOTK_ACT_KIND) {
     case AOTK_ACT_GELU_ERF: AOTK_ACT_LOOP(aotk_gelu_erf); break;
     case AOTK_ACT_GELU_TANH: AOTK_ACT_LOOP(aotk_gelu_tanh); break;
     case AOTK_ACT_SILU: AOTK_ACT_LOOP(aotk_silu); break;
@@ -283,6 +359,8 @@ AOTK_NOINLINE void aotk_act_row(float *x, aotk_i64 n, int act) {
     case AOTK_ACT_TANH: AOTK_ACT_LOOP(aotk_tanh); break;
     default: break;
     }
+    if (act & AOTK_ROUND_F16) AOTK_ACT_LOOP(aotk_round_f16);
+    if (act & AOTK_ROUND_BF16) AOTK_ACT_LOOP(aotk_round_bf16);
 }
 
 #endif

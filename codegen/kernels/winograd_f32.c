@@ -110,9 +110,8 @@ AOTK_INLINE void aotk_winograd_tile_in(const aotk_winograd *p, const aotk_winogr
  * pointers to the first column. */
 AOTK_INLINE void aotk_winograd_tile_out(const aotk_winograd *p, const aotk_winograd_spot *s, const float *bias,
                                         const float *m, aotk_i64 step, aotk_i64 width, int tile) {
-    int a = tile + 2, clamp = p->act == AOTK_ACT_RELU || p->act == AOTK_ACT_CLAMP;
-    float lo = p->act == AOTK_ACT_RELU ? 0.0f : p->lo;
-    float hi = p->act == AOTK_ACT_RELU ? 3.402823466e38f * 2.0f : p->hi; /* infinity */
+    int a = tile + 2, clamp = aotk_act_clamps(p->act);
+    float lo = aotk_act_lo(p->act, p->lo), hi = aotk_act_hi(p->act, p->hi);
     aotk_i64 rows = s->rows < tile ? s->rows : tile, columns = s->columns < tile ? s->columns : tile;
     for (aotk_i64 c = 0; c < width; c += AOTK_VL) {
         aotk_vf half[4][AOTK_WINOGRAD_A], first = bias ? aotk_load(bias + c) : aotk_splat(0.0f);

@@ -2,6 +2,7 @@
 /* Contractions and pooling as calls of tiled kernels: addresses, strides, packed weights and epilogues for
  * aotk_igemm_f32 and aotk_pool_f32 (codegen/kernels/aotk.h). */
 #include "../kernels/aotk.h"
+#include "../../compiler/graph/words.h"
 #include "lower.h"
 #include <math.h>
 #include <string.h>
@@ -24,17 +25,17 @@ static const Idx *k(Make *m, int64_t n)
     return idx_const(m->job, n);
 }
 
-/* A constant packed by the host, as a buffer of the weights segment. */
-static Buffer *packed_buffer(Lower *l, const char *name, const Tensor *t, float *data, int64_t floats)
+/* A constant packed by the host, `count` elements of `dtype`, as a buffer of the weights segment. */
+static Buffer *packed_buffer(Lower *l, const char *name, const Tensor *t, DType dtype, void *data, int64_t count)
 {
     Buffer *b = job_alloc(l->job, sizeof *b);
-    *b = (Buffer){ .name = sym_printf(l->job, "%s_packed", name), .kind = BUFFER_CONST, .dtype = DT_f32, .rank = 1,
+    *b = (Buffer){ .name = sym_printf(l->job, "%s_packed", name), .kind = BUFFER_CONST, .dtype = dtype, .rank = 1,
                    .first = -1, .last = -1 };
-    b->dim[0] = b->elements = idx_const(l->job, floats);
+    b->dim[0] = b->elements = idx_const(l->job, count);
     b->stride[0] = idx_const(l->job, 1);
     b->offset = idx_const(l->job, 0);
     b->about = t->name;
-    b->weight = weights_add(l->p->weights, data, (uint64_t)floats * 4, t->name);
+    b->weight = weights_add(l->p->weights, data, (uint64_t)count * (uint64_t)dtype_info[dtype].bytes, t->name);
     *vec_push(l->job, &l->p->consts) = b;
     return b;
 }
@@ -63,10 +64,14 @@ static void epilogue(Make *m, Stmt *s, Node *n, const Idx *bias_at)
         Affine a = value_memory(m->l, bias, 0);
         pointer(m, s, "bias", a.buffer, idx_add(m->job, a.offset, bias_at));
     }
-    const char *act = node_text(n, "act");
+    const char *act = node_text(n, "act"), *round = node_text(n, "round"), *c = NULL;
     for (size_t i = 0; i < sizeof acts / sizeof *acts; i++)
         if (!strcmp(acts[i].name, act))
-            *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, "act"), .text = sym(m->job, acts[i].c) };
+            c = acts[i].c;
+    if (*round)
+        c = job_printf(m->job, "%s%sAOTK_ROUND_%s", c ? c : "", c ? " | " : "", strcmp(round, "f16") ? "BF16" : "F16");
+    if (c)
+        *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, "act"), .text = sym(m->job, c) };
     if (!strcmp(act, "clamp"))
         for (int i = 0; i < 2; i++)
             *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, i ? "hi" : "lo"),
@@ -94,18 +99,50 @@ static Buffer *conv_input(Lower *l, Value *x, int64_t pad)
     return b;
 }
 
-/* A constant's storage; archives may put floats at any address, packing wants them aligned. */
-static const float *floats_of(Lower *l, const Tensor *t)
+/* A constant's elements; archives may put them at any address, packing wants them aligned. */
+static const void *elements_of(Lower *l, const Tensor *t)
 {
     if (!t->storage)
         bug("constant %s has no elements", t->name);
     const uint8_t *bytes = t->storage->bytes;
-    if ((uintptr_t)bytes % sizeof(float)) {
+    size_t size = (size_t)dtype_info[t->dtype].bytes;
+    if ((uintptr_t)bytes % size) {
         void *copy = job_big(l->job, t->storage->size);
         memcpy(copy, bytes, t->storage->size);
         bytes = copy;
     }
-    return (const float *)(const void *)bytes + t->offset;
+    return bytes + (size_t)t->offset * size;
+}
+
+/* The same as floats: f16 and bf16 become a row-major copy, which t then describes. */
+static const float *floats_of(Lower *l, Tensor *t)
+{
+    if (t->dtype == DT_f32)
+        return elements_of(l, t);
+    size_t size;
+    const uint16_t *from = tensor_dense(l->job, t, &size);
+    float *to = job_big(l->job, size * 2);
+    for (size_t i = 0; i < size / 2; i++)
+        to[i] = (float)float_from_bits(t->dtype, from[i]);
+    int64_t step = 1;
+    for (int i = t->rank; i-- > 0; step *= t->size[i])
+        t->stride[i] = step;
+    t->dtype = DT_f32;
+    return to;
+}
+
+static const char *stored_text(DType d)
+{
+    return d == DT_f16 ? "AOTK_STORED_F16" : d == DT_bf16 ? "AOTK_STORED_BF16" : NULL;
+}
+
+/* The packed weights of a call; what is not f32 is said. */
+static void weights_field(Make *m, Stmt *s, Buffer *b, const Idx *offset)
+{
+    pointer(m, s, "b", b, offset);
+    const char *stored = stored_text(b->dtype);
+    if (stored)
+        *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, "b_stored"), .text = sym(m->job, stored) };
 }
 
 static Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth)
@@ -114,13 +151,19 @@ static Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth)
     const_view(n->in[1], &t);
     int64_t kh = t.rank > 3 ? t.size[2] : 1, kw = t.size[t.rank - 1], cin = t.size[1], cout = t.size[0] / groups;
     *depth = kh * kw * cin;
-    int64_t floats = aotk_packed_size(*depth, cout);
-    float *data = job_big(l->job, (size_t)(floats * groups) * 4);
-    const float *src = floats_of(l, &t);
-    for (int64_t g = 0; g < groups; g++)
-        aotk_pack_conv_f32_host(data + g * floats, src + g * cout * t.stride[0], cout, cin, kh, kw, t.stride[0],
-                                t.stride[1], t.rank > 3 ? t.stride[2] : 0, t.stride[t.rank - 1]);
-    return packed_buffer(l, n->in[1]->name, &t, data, floats * groups);
+    int64_t count = aotk_packed_size(*depth, cout), size = dtype_info[t.dtype].bytes;
+    char *data = job_big(l->job, (size_t)(count * groups * size));
+    const char *src = elements_of(l, &t);
+    for (int64_t g = 0; g < groups; g++) {
+        void *to = data + g * count * size;
+        const void *from = src + g * cout * t.stride[0] * size;
+        int64_t s_h = t.rank > 3 ? t.stride[2] : 0, s_w = t.stride[t.rank - 1];
+        if (t.dtype == DT_f32)
+            aotk_pack_conv_f32_host(to, from, cout, cin, kh, kw, t.stride[0], t.stride[1], s_h, s_w);
+        else
+            aotk_pack_16_host(to, from, cout, cin, kh, kw, t.stride[0], t.stride[1], s_h, s_w);
+    }
+    return packed_buffer(l, n->in[1]->name, &t, t.dtype, data, count * groups);
 }
 
 static Buffer *pack_depthwise(Lower *l, Node *n, int64_t *row)
@@ -135,7 +178,7 @@ static Buffer *pack_depthwise(Lower *l, Node *n, int64_t *row)
         int64_t channel = i % *row, x = i / *row % kw, y = i / *row / kw;
         data[i] = channel < c ? src[channel * t.stride[0] + y * (t.rank > 3 ? t.stride[2] : 0) + x * t.stride[t.rank - 1]] : 0;
     }
-    return packed_buffer(l, n->in[1]->name, &t, data, kh * kw * *row);
+    return packed_buffer(l, n->in[1]->name, &t, DT_f32, data, kh * kw * *row);
 }
 
 /* What both kinds of convolution are made from; axis 0 of the arrays is height (1 for one dimension), axis 1 width. */
@@ -254,9 +297,9 @@ static void winograd_call(Make *m, const Conv *c, int64_t tile)
     const_view(c->n->in[1], &t);
     int64_t floats = (tile + 2) * (tile + 2) * c->cin * c->cout;
     float *data = job_big(m->job, (size_t)floats * 4);
-    aotk_pack_winograd_f32_host(data, floats_of(m->l, &t), tile, c->cout, c->cin, t.stride[0], t.stride[1], t.stride[2],
-                                t.stride[3]);
-    Buffer *packed = packed_buffer(m->l, c->n->in[1]->name, &t, data, floats);
+    const float *src = floats_of(m->l, &t);
+    aotk_pack_winograd_f32_host(data, src, tile, c->cout, c->cin, t.stride[0], t.stride[1], t.stride[2], t.stride[3]);
+    Buffer *packed = packed_buffer(m->l, c->n->in[1]->name, &t, DT_f32, data, floats);
     int64_t block = aotk_winograd_block(tile, c->cin), all = 1;
     for (int i = 0; i < 4; i++) /* that many tiles there may not be at all */
         if (i != 1 && all < block) {
@@ -287,7 +330,7 @@ static void conv_call(Make *m, const Conv *c)
     s->var = sym(job, "aotk_igemm_f32");
     s->text = sym(job, "aotk_igemm");
     pointer(m, s, "a", c->x, idx_add(job, c->corner, idx_mulk(job, g, c->cin)));
-    pointer(m, s, "b", packed, idx_mulk(job, g, aotk_packed_size(depth, share)));
+    weights_field(m, s, packed, idx_mulk(job, g, aotk_packed_size(depth, share)));
     pointer(m, s, "c", c->out, idx_add(job, c->out->offset, first));
     field(m, s, "m0", c->out->dim[0]);
     field(m, s, "m1", c->flat ? k(m, 1) : c->out->dim[2]);
@@ -483,7 +526,7 @@ static void lower_pair(Lower *l, Conv *point, Conv *depth)
                                     { "a2", x->stride[3] }, { "c1", line }, { "c2", pixel }, { "n", b.width },
                                     { "taps_h", one }, { "taps_w", one }, { "seg", k(m, all) }, { NULL, NULL } });
     pointer(m, s, "a", x, band_at(m, &b, x->offset, x->stride, b.first));
-    pointer(m, s, "b", packed, idx_mulk(job, b.column, all));
+    weights_field(m, s, packed, idx_mulk(job, b.column, all));
     epilogue(m, s, point->n, b.column);
     field(m, s, "tasks", one);
 
@@ -544,10 +587,14 @@ static const Idx *batch_stride(Make *m, const Value *v, const Affine *a, int axi
 
 static Buffer *pack_matmul(Lower *l, Value *w, const Tensor *t)
 {
-    int64_t depth = t->size[t->rank - 2], n = t->size[t->rank - 1], floats = aotk_packed_size(depth, n);
-    float *data = job_big(l->job, (size_t)floats * 4);
-    aotk_pack_f32_host(data, floats_of(l, t), depth, n, t->stride[t->rank - 2], t->stride[t->rank - 1]);
-    return packed_buffer(l, t->name ? t->name : w->name, t, data, floats);
+    int64_t depth = t->size[t->rank - 2], n = t->size[t->rank - 1], count = aotk_packed_size(depth, n);
+    int64_t sk = t->stride[t->rank - 2], sn = t->stride[t->rank - 1];
+    void *data = job_big(l->job, (size_t)(count * dtype_info[t->dtype].bytes));
+    if (t->dtype == DT_f32)
+        aotk_pack_f32_host(data, elements_of(l, t), depth, n, sk, sn);
+    else
+        aotk_pack_16_host(data, elements_of(l, t), n, depth, 1, 1, sn, sk, 0, 0);
+    return packed_buffer(l, t->name ? t->name : w->name, t, t->dtype, data, count);
 }
 
 /* Packs b at `offset` into `to` at `at`: a call of aotk_pack_f32(dst, src, k, n, sk, sn). */
@@ -571,10 +618,9 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     const Type *t = &n->out[0]->type;
     int rank = t->rank;
     Tensor constant;
-    bool packed = const_view(w, &constant), batched = false;
+    bool packed = contract_packs(n, &constant), batched = false;
     for (int i = 0; i < w->type.rank - 2; i++)
         batched |= !idx_is(w->type.dim[i], 1);
-    packed &= !batched;
     Affine a = value_memory(l, x, x->type.rank - 1), b = { 0 }, r = { 0 };
     if (!packed)
         b = value_memory(l, w, -1);
@@ -627,7 +673,7 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     s->var = sym(job, "aotk_igemm_f32");
     s->text = sym(job, "aotk_igemm");
     pointer(m, s, "a", a.buffer, a_at);
-    pointer(m, s, "b", panel, b_packed);
+    weights_field(m, s, panel, b_packed);
     pointer(m, s, "c", out, c_at);
     if (res)
         pointer(m, s, "residual", r.buffer, r_at);

@@ -633,7 +633,9 @@ static void choose_buffers(Lower *l, Graph *g)
             if (k == CONTROL && reads_memory(n, i) && in->kind == VALUE_NODE)
                 l->realize[in->id] = true;
             l->inside[in->id] = i == 0 && conv_pair(n);
-            if ((n->op == OP_window || k == CONTRACT || k == ROUTINE) && computed(in) && !l->inside[in->id])
+            Tensor weight;
+            if ((n->op == OP_window || k == CONTRACT || k == ROUTINE) && computed(in) && !l->inside[in->id] &&
+                !(i == 1 && contract_packs(n, &weight)))
                 l->realize[in->id] = true; /* read more than once an element */
             r.guarded[in->id] |= n->op == OP_pad || n->op == OP_window || (!memory && r.guarded[v->id]);
             if (memory) {

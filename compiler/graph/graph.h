@@ -58,6 +58,7 @@ typedef struct Value {
                              state: its first contents */
     uint32_t uses;        /* by nodes and outputs of its graph; kept by graph_count_uses */
     uint32_t id;          /* dense in its graph: an index for a pass's own tables */
+    bool rounding;        /* widen_halves: a cast that rounds what was computed in f32 */
     int8_t constant;      /* value_is_constant's answer: 0 not asked, 1 yes, -1 no; rewrites keep it true */
     struct Buffer *buffer; /* lowering: where it is materialised */
 } Value;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Takes any graph; leaves only core operators.  Each composite becomes its textbook formula, in the dtype of its
- * input; what the formula recomputes is fused again by lowering.  Composites and contractions of halves compute in f32
- * and round once, as PyTorch's kernels do. */
+ * input; what the formula recomputes is fused again by lowering. */
 #include "passes.h"
 #include <math.h>
 #include <string.h>
@@ -237,40 +236,13 @@ static Value *(*const rules[OP_COUNT])(Build *, const Node *) = {
     [OP_mean] = mean,       [OP_max_pool] = max_pool,       [OP_avg_pool] = avg_pool,
 };
 
-static bool is_half(DType d)
-{
-    return d == DT_f16 || d == DT_bf16;
-}
-
-/* The same operator on f32 operands, its result rounded back; the new node stands before n. */
-static Node *widened(Graph *g, Node *n, Value **rounded)
-{
-    Build b = { g, n, n->origin, n->out[0]->name };
-    Value **in = job_array(g->job, n->in_count, sizeof *in);
-    for (uint32_t i = 0; i < n->in_count; i++)
-        in[i] = is_half(n->in[i]->type.dtype) ? build_cast(&b, n->in[i], DT_f32) : n->in[i];
-    Type t = n->out[0]->type;
-    t.dtype = DT_f32;
-    Value *wide = build(&b, n->op, in, n->in_count, &t, n->attrs.at, n->attrs.n);
-    *rounded = build_cast(&b, wide, n->out[0]->type.dtype);
-    return wide->def;
-}
-
 void pass_decompose(Graph *g)
 {
     for (Node *n = g->first, *next; n; n = next) {
         next = n->next;
         for (uint32_t i = 0; i < n->region_count; i++)
             pass_decompose(n->region[i]);
-        OpKind kind = op_info[n->op].kind;
-        if ((kind == COMPOSITE || kind == CONTRACT) && is_half(n->out[0]->type.dtype)) {
-            Value *rounded;
-            next = widened(g, n, &rounded);
-            graph_replace(g, n->out[0], rounded);
-            graph_remove(g, n);
-            continue;
-        }
-        if (kind != COMPOSITE)
+        if (op_info[n->op].kind != COMPOSITE)
             continue;
         Build b = { g, n, n->origin, n->out[0]->name };
         Value *v = rules[n->op](&b, n);

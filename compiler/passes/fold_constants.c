@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Takes and leaves core graphs.  Values that depend on constants only and are read by something that does not are
  * computed now: their nodes form a graph of their own, which the driver's evaluator compiles and runs.  Views of
- * constants stay (lowering reads a weight in any order), `full` stays (a number in the code is cheaper than a load).
+ * constants stay (lowering reads a weight in any order), and so do f16 and bf16 weights of contractions (their kernels
+ * widen them), `full` stays (a number in the code is cheaper than a load).
  * Limits, because archives may be hostile: a result holds at most 4 times its inputs plus 64 KiB; no
  * contraction, no gather, no scatter, no region. */
 #include "passes.h"
@@ -153,8 +154,9 @@ void pass_fold_constants(Graph *g)
         for (uint32_t i = 0; i < n->region_count; i++)
             pass_fold_constants(n->region[i]);
         bool constant = n->out_count == 1 && !n->region_count && f.allowed[n->out[0]->id];
+        Tensor weight;
         for (uint32_t i = 0; i < n->in_count && !constant; i++)
-            if (wanted(&f, n->in[i]))
+            if (wanted(&f, n->in[i]) && !(i == 1 && contract_packs(n, &weight)))
                 want(&f, n->in[i]);
     }
     if (f.wanted.n && f.evaluator) {

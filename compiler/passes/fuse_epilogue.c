@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Takes and leaves core graphs.  Behind a tiled contraction with one reader, an added bias, an added tensor of the
  * same type (residual) and an activation become operands and the attribute `act` of the contraction, in this order:
- * the kernel does them in registers.  Operand numbers stand in the attributes `bias` and `residual`. */
+ * the kernel does them in registers.  Operand numbers stand in the attributes `bias` and `residual`.  The rounding of
+ * halves is the last of it: `round` names the type, and the result stays f32. */
 #include "passes.h"
 
 static Node *single_reader(Graph *g, Value *v)
@@ -144,6 +145,26 @@ static bool fuse_behind_views(Graph *g, Node *c, Node *view)
     return true;
 }
 
+/* A cast to f16 or bf16, whose result is read as f32 again: the contraction rounds, and is read instead. */
+static void fuse_rounding(Graph *g, Node *c)
+{
+    Node *cast = single_reader(g, c->out[0]);
+    if (!cast || cast->op != OP_cast || (cast->out[0]->type.dtype != DT_f16 && cast->out[0]->type.dtype != DT_bf16))
+        return;
+    VEC(Node *) wide = { 0 };
+    for (Node *n = cast->next; n; n = n->next)
+        if (n->op == OP_cast && n->in[0] == cast->out[0] && n->out[0]->type.dtype == DT_f32)
+            *vec_push(g->job, &wide) = n;
+    if (!wide.n)
+        return;
+    node_set_attr(g->job, c, attr_text(g->job, "round", dtype_info[cast->out[0]->type.dtype].name));
+    for (size_t i = 0; i < wide.n; i++) {
+        graph_replace(g, wide.at[i]->out[0], c->out[0]);
+        graph_remove(g, wide.at[i]);
+    }
+    graph_count_uses(g);
+}
+
 static void fuse(Graph *g, Node *c)
 {
     for (Node *next; (next = single_reader(g, c->out[0]));) {
@@ -172,6 +193,8 @@ void pass_fuse_epilogue(Graph *g)
         if ((n->op == OP_matmul || n->op == OP_conv) && contract_is_tiled(n))
             *vec_push(g->job, &todo) = n;
     }
-    for (size_t i = todo.n; i-- > 0;) /* last first: of two convolutions that are added, the later one takes the sum */
+    for (size_t i = todo.n; i-- > 0;) { /* last first: of two convolutions that are added, the later one takes the sum */
         fuse(g, todo.at[i]);
+        fuse_rounding(g, todo.at[i]);
+    }
 }

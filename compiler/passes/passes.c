@@ -185,6 +185,9 @@ bool const_view(const Value *v, Tensor *out)
     }
     const Node *n = v->kind == VALUE_NODE ? v->def : NULL;
     int64_t count;
+    if (n && n->op == OP_cast && v->type.dtype == DT_f32 && dtype_info[n->in[0]->type.dtype].bytes == 2 &&
+        dtype_is_float(n->in[0]->type.dtype))
+        return const_view(n->in[0], out);
     if (!n || op_info[n->op].kind != VIEW || n->in_count != 1 || !type_static(&v->type, &count) ||
         !const_view(n->in[0], &in))
         return false;
@@ -203,6 +206,16 @@ bool const_view(const Value *v, Tensor *out)
         }
     }
     return n->op == OP_permute || n->op == OP_expand || n->op == OP_slice;
+}
+
+bool contract_packs(const Node *n, Tensor *weight)
+{
+    if ((n->op != OP_matmul && n->op != OP_conv) || !contract_is_tiled(n) || !const_view(n->in[1], weight))
+        return false;
+    for (int i = 0; n->op == OP_matmul && i < weight->rank - 2; i++)
+        if (weight->size[i] != 1)
+            return false;
+    return true;
 }
 
 bool conv_is_depthwise(const Node *n)

@@ -45,13 +45,16 @@ bool value_is_constant(const Value *v);
 bool value_is_full(const Value *v, double *number);
 /* Row-major copy of a constant's elements, `type_static` many; 64-byte aligned; cached per tensor by the caller. */
 void *tensor_dense(Job *job, const Tensor *t, size_t *bytes);
-/* A constant seen through views as strided elements of its storage; false: it is none, or the views merge axes. */
+/* A constant seen through views as strided elements of its storage; false: it is none, or the views merge axes.  Through
+ * casts of f16 and bf16 to f32, too: the tensor has the constant's type. */
 bool const_view(const Value *v, Tensor *out);
 /* Attention of q, k and v with a mask or NULL, bool or added, that broadcasts to the scores; NULL: their types or sizes
  * are none that the tiled kernel knows. */
 Value *build_attention(Build *b, Value *const *qkv, Value *mask, double scale, bool causal, bool zeros);
 /* Whether a CONTRACT node runs as tiled kernels (f32, constant convolution weights); else lowering makes loops. */
 bool contract_is_tiled(const Node *n);
+/* Whether operand 1 of a contraction is a constant that the compiler packs for tiled kernels; then what it is a view of. */
+bool contract_packs(const Node *n, Tensor *weight);
 /* A convolution of each channel by a filter of its own. */
 bool conv_is_depthwise(const Node *n);
 /* Operands of a CONTRACT node after fuse_epilogue; NULL: none. */

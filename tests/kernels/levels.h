@@ -5,6 +5,7 @@
 
 #include "aotk.h"
 
+AOTK_DECLARE(_host)
 AOTK_DECLARE(_generic)
 AOTK_DECLARE(_strict)
 #if defined(__x86_64__)

@@ -3,16 +3,17 @@
  *
  * Operands are small whole numbers, so every order of summation is exact and results are compared
  * bit by bit, together with every float around C. Only the transcendental activations get a
- * tolerance.
+ * tolerance. Each case also runs with weights stored as f16 and bf16, its result rounded to the same.
  */
 #include "check.h"
 
 enum { ROOM = 1 << 20 };
 
 static float *a_room, *b_room, *c_room, *want_room, *plain, *bias_room, *res_room;
+static aotk_u16 *plain_16;
 
 static double act(double x, const aotk_igemm *p) {
-    switch (p->act) {
+    switch (p->act & AOTK_ACT_KIND) {
     case AOTK_ACT_RELU: return x < 0 ? 0 : x;
     case AOTK_ACT_CLAMP: return x < p->lo ? p->lo : x > p->hi ? p->hi : x;
     case AOTK_ACT_GELU_ERF: return 0.5 * x * (1 + erf(x * sqrt(0.5)));
@@ -23,6 +24,11 @@ static double act(double x, const aotk_igemm *p) {
     case AOTK_ACT_TANH: return tanh(x);
     default: return x;
     }
+}
+
+static float rounded(float x, int act) {
+    if (act & AOTK_ROUND_F16) return aotk_f16_to_f32(aotk_f32_to_f16(x));
+    return act & AOTK_ROUND_BF16 ? aotk_bf16_to_f32(aotk_f32_to_bf16(x)) : x;
 }
 
 /* plain is B as [k][n], K in the order of the taps. */
@@ -38,28 +44,40 @@ static void reference(const aotk_igemm *p, float *c) {
                     for (aotk_i64 k = 0; k < p->seg; k++, b += p->n)
                         s += (double)a[y * p->tap_h + x * p->tap_w + k] * *b;
             if (p->residual) s += p->residual[i0 * p->r0 + i1 * p->r1 + i2 * p->r2 + j];
-            c[i0 * p->c0 + i1 * p->c1 + i2 * p->c2 + j] = (float)act(s, p);
+            c[i0 * p->c0 + i1 * p->c1 + i2 * p->c2 + j] = rounded((float)act(s, p), p->act);
         }
     }
 }
 
 static void compare(const level *l, const aotk_igemm *p, const float *want, const float *got,
                     aotk_i64 size) {
-    float tolerance = p->act > AOTK_ACT_CLAMP ? 1e-6f : 0;
+    float tolerance = (p->act & AOTK_ACT_KIND) <= AOTK_ACT_CLAMP ? 0
+                      : p->act & AOTK_ROUND_BF16                 ? 0x1p-8f
+                      : p->act & AOTK_ROUND_F16                  ? 0x1p-11f
+                                                                 : 1e-6f;
     for (aotk_i64 i = 0; i < size; i++) {
         if (same(want[i], got[i])) continue;
         if (fabsf(want[i] - got[i]) <= tolerance * (1 + fabsf(want[i]))) continue;
-        FAIL("igemm%s m %lldx%lldx%lld n %lld taps %lldx%lld seg %lld act %d task %lld/%lld: "
+        FAIL("igemm%s m %lldx%lldx%lld n %lld taps %lldx%lld seg %lld act %d stored %d task %lld/%lld: "
              "[%lld] %g, not %g",
-             l->name, p->m0, p->m1, p->m2, p->n, p->taps_h, p->taps_w, p->seg, p->act, p->task,
+             l->name, p->m0, p->m1, p->m2, p->n, p->taps_h, p->taps_w, p->seg, p->act, p->b_stored, p->task,
              p->tasks, i, (double)got[i], (double)want[i]);
         return;
     }
 }
 
-/* c_size: floats from p->c on that belong to C and its surroundings; 64 canaries lie before p->c.
- * */
-static void check(aotk_igemm *p, aotk_i64 c_size) {
+/* plain, packed as level l does or, to 16 bits, as the compiler does. */
+static void pack(const level *l, aotk_i64 k, aotk_i64 n, int stored) {
+    if (stored == AOTK_STORED_F32) {
+        l->pack(b_room, plain, k, n, n, 1);
+        return;
+    }
+    for (aotk_i64 i = 0; i < k * n; i++)
+        plain_16[i] = stored == AOTK_STORED_F16 ? aotk_f32_to_f16(plain[i]) : aotk_f32_to_bf16(plain[i]);
+    aotk_pack_16_host((aotk_u16 *)b_room, plain_16, n, k, 1, 1, 1, n, 0, 0);
+}
+
+static void check_stored(aotk_igemm *p, aotk_i64 c_size) {
     aotk_i64 k = p->taps_h * p->taps_w * p->seg, tasks = p->tasks;
     float *c = p->c;
     aotk_i64 offset = c - c_room, size = offset + c_size + 64;
@@ -69,11 +87,24 @@ static void check(aotk_igemm *p, aotk_i64 c_size) {
     for (int i = 0; i < LEVELS; i++) {
         const level *l = &levels[i];
         if (aotk_cpu_level() < l->needs) continue;
-        l->pack(b_room, plain, k, p->n, p->n, 1);
+        pack(l, k, p->n, p->b_stored);
         p->b = b_room;
         fill_canary(c_room, size);
         for (p->task = 0; p->task < tasks; p->task++) l->igemm(p);
         compare(l, p, want_room, c_room, size);
+    }
+}
+
+/* c_size: floats from p->c on that belong to C and its surroundings; 64 canaries lie before p->c.
+ * */
+static void check(aotk_igemm *p, aotk_i64 c_size) {
+    static const int stored[] = {AOTK_STORED_F16, AOTK_STORED_BF16, AOTK_STORED_F32};
+    static const int rounds[] = {AOTK_ROUND_F16, AOTK_ROUND_BF16, 0};
+    int kind = p->act;
+    for (int i = 0; i < 3; i++) {
+        p->b_stored = stored[i];
+        p->act = kind | rounds[i];
+        check_stored(p, c_size);
     }
 }
 
@@ -249,6 +280,44 @@ static void test_in_place_residual(void) {
     }
 }
 
+/* Every f16 and bf16 as a weight, times one; every kind of float rounded to them. */
+static void test_every_half(void) {
+    enum { ALL = 65536 };
+    aotk_u16 *all = (aotk_u16 *)buffer(ALL / 2, 0), *b = (aotk_u16 *)buffer(ALL / 2, 0);
+    float one[2] = {1, 1}, *c = buffer(2 * ALL, 0), *bias = buffer(ALL, 0);
+    for (int i = 0; i < ALL; i++) {
+        static const float edges[] = {65504, 65519.996f, 65520, 0x1p-24f, 0x1p-25f, 0x1.8p-25f, 0x1p-14f, 0x1.ffep-15f,
+                                      0x1.ffffp-15f, 0x1p-149f, 3.4028235e38f, 0x1.fep127f, INFINITY, NAN, 0};
+        all[i] = (aotk_u16)i;
+        unsigned word = random_u32() << 16 | (i % 4 ? random_u32() & 0xffff : i % 8 ? 0x8000 : 0x1000);
+        memcpy(&bias[i], &word, 4);
+        if (i < 30) bias[i] = i % 2 ? edges[i / 2] : -edges[i / 2];
+    }
+    aotk_pack_16_host(b, all, ALL, 1, 1, 1, 1, 0, 0, 0);
+    for (int i = 0; i < 2 * 3 * LEVELS; i++) {
+        const level *l = &levels[i % LEVELS];
+        if (aotk_cpu_level() < l->needs) continue;
+        int f16 = i / LEVELS % 2, round = i / LEVELS / 2 == 2, rows = i / LEVELS / 2 + 1;
+        aotk_igemm p = gemm(round ? 1 : rows, ALL, round ? 0 : 1);
+        p.a = one;
+        p.b = b;
+        p.c = c;
+        p.b_stored = f16 ? AOTK_STORED_F16 : AOTK_STORED_BF16;
+        if (round) p.bias = bias, p.act = f16 ? AOTK_ROUND_F16 : AOTK_ROUND_BF16;
+        l->igemm(&p);
+        for (int j = 0; j < ALL * (round ? 1 : rows); j++) {
+            aotk_u16 h = (aotk_u16)j;
+            float want = round ? rounded(bias[j], p.act) : f16 ? aotk_f16_to_f32(h) : aotk_bf16_to_f32(h);
+            if (!same(c[j], want)) {
+                FAIL("igemm%s %s %s [%d]: %a, not %a", l->name, f16 ? "f16" : "bf16", round ? "round" : "load", j,
+                     (double)c[j], (double)want);
+                break;
+            }
+        }
+    }
+    free(all), free(b), free(c), free(bias);
+}
+
 /* The split into tasks changes no bit, also where sums round. */
 static void test_tasks(void) {
     static const aotk_i64 sizes[][3] = {{1, 300, 257}, {3, 100, 99}, {50, 130, 64}, {97, 64, 333}};
@@ -257,9 +326,11 @@ static void test_tasks(void) {
     for (int s = 0; s < 4; s++) {
         aotk_igemm p = gemm(sizes[s][0], sizes[s][1], sizes[s][2]);
         aotk_i64 size = p.m2 * p.n;
-        for (int i = 0; i < LEVELS; i++) {
+        for (int j = 0; j < 2 * LEVELS; j++) {
+            int i = j / 2;
             if (aotk_cpu_level() < levels[i].needs) continue;
-            levels[i].pack(b_room, plain, p.seg, p.n, p.n, 1);
+            p.b_stored = j % 2 ? AOTK_STORED_F32 : AOTK_STORED_BF16;
+            pack(&levels[i], p.seg, p.n, p.b_stored);
             p.b = b_room;
             p.c = want_room;
             p.task = 0;
@@ -290,6 +361,14 @@ static void test_pack(void) {
                             want_room[col * k + ((y * kw + x) * cin + c) * width + j] =
                                 col + j < n ? a_room[(((col + j) * cin + c) * kh + y) * kw + x] : 0;
         }
+        aotk_u16 *from = plain_16, *to = (aotk_u16 *)c_room;
+        for (aotk_i64 i = 0; i < n * k; i++) from[i] = aotk_f32_to_bf16(a_room[i]);
+        aotk_pack_16_host(to, from, n, cin, kh, kw, k, kh * kw, kw, 1);
+        for (aotk_i64 i = 0; i < size; i++) {
+            if (aotk_bf16_to_f32(to[i]) == want_room[i]) continue;
+            FAIL("pack_16 %lldx%lldx%lldx%lld", n, cin, kh, kw);
+            break;
+        }
         for (int i = 0; i < LEVELS; i++) {
             if (aotk_cpu_level() < levels[i].needs) continue;
             fill_canary(c_room, size + 16);
@@ -311,6 +390,7 @@ int main(void) {
     c_room = buffer(ROOM, 0);
     want_room = buffer(ROOM, 0);
     plain = buffer(ROOM, 0);
+    plain_16 = (aotk_u16 *)buffer(ROOM / 2, 0);
     bias_room = buffer(2048, 1);
     res_room = buffer(ROOM, 0);
     fill_whole(a_room, ROOM);
@@ -324,6 +404,7 @@ int main(void) {
     test_activation_values();
     test_special_values();
     test_in_place_residual();
+    test_every_half();
     test_pack();
     test_tasks();
     printf("igemm: %d failures\n", failures);

@@ -7,7 +7,8 @@
  * Times are the minimum of many runs, 0.25 s for each shape; the percentage is of the best peak
  * measured between those runs, because clocks and neighbours change, by as many multiply-adds as
  * the shape has, because a clock that a microsecond reaches does not last. Buffers stay warm as far as
- * the caches allow. M = 1 also shows GB/s of weights read. "cold" uses a new copy of B in every
+ * the caches allow. M = 1 also shows GB/s of weights read. f16, bf16: weights are stored
+ * so. "cold" uses a new copy of B in every
  * run, as the layers of a model do.
  */
 #ifndef _GNU_SOURCE
@@ -109,12 +110,13 @@ static const product products[] = {
     {64, 64, 64, 1, 0},
 };
 
-static void bench_product(const level *l, const product *s, const char *word) {
+static void bench_product(const level *l, const product *s, int stored, const char *word) {
+    static const char *const types[] = {[AOTK_STORED_F32] = "", [AOTK_STORED_F16] = " f16", [AOTK_STORED_BF16] = " bf16"};
     char name[80];
-    snprintf(name, sizeof name, "gemm %lldx%lldx%lld%s%s", s->m, s->n, s->k,
-             s->copies > 1 ? " cold" : "", s->act ? " gelu" : "");
+    snprintf(name, sizeof name, "gemm %lldx%lldx%lld%s%s%s", s->m, s->n, s->k,
+             s->copies > 1 ? " cold" : "", s->act ? " gelu" : "", types[stored]);
     if (word && !strstr(name, word)) return;
-    aotk_i64 b_size = (aotk_packed_size(s->k, s->n) + 15) / 16 * 16;
+    aotk_i64 b_size = (aotk_packed_size(s->k, s->n) * (stored ? 2 : 4) / 4 + 15) / 16 * 16;
     float *a = buffer(s->m * s->k, 0), *c = buffer(s->m * s->n, 0),
           *b = buffer(b_size * s->copies, 0);
     fill_unit(a, s->m * s->k);
@@ -133,7 +135,8 @@ static void bench_product(const level *l, const product *s, const char *word) {
         .taps_h = 1,
         .taps_w = 1,
         .seg = s->k,
-        .act = s->act,
+        .act = s->act | (stored == AOTK_STORED_BF16 ? AOTK_ROUND_BF16 : stored ? AOTK_ROUND_F16 : 0),
+        .b_stored = stored,
         .tasks = 1,
     };
     double flops = 2.0 * (double)(s->m * s->n * s->k);
@@ -307,7 +310,8 @@ int main(int argc, char **argv) {
         }
         printf("level %s, FMA peak %.1f GFLOP/s for some microseconds\n", l->name, 1e-3 / least);
         for (size_t s = 0; s < sizeof products / sizeof *products; s++)
-            bench_product(l, &products[s], word);
+            for (int stored = AOTK_STORED_F32; stored <= AOTK_STORED_BF16; stored++)
+                bench_product(l, &products[s], stored, word);
         for (size_t s = 0; s < sizeof convs / sizeof *convs; s++) {
             bench_conv(l, &convs[s], 1, word);
             if (convs[s].kernel != 3 || convs[s].stride != 1) continue;
