@@ -135,6 +135,7 @@ typedef struct aotk_igemm {
     float lo, hi;                          /* for AOTK_ACT_CLAMP */
     int act;
     int b_stored;                          /* AOTK_STORED_..., of b */
+    aotk_i64 depth;                        /* K beyond one and a half of this is cut, 0: 1024; of floats */
     aotk_i64 task, tasks;
 } aotk_igemm;
 

@@ -209,7 +209,8 @@ AOTK_INLINE int aotk_widens(const aotk_igemm *p) {
  * it: lines of taps, else taps, else within a segment. It depends on the shape alone, so sums do
  * not depend on tasks. */
 AOTK_INLINE aotk_depth aotk_depth_at(const aotk_igemm *p, aotk_i64 k) {
-    aotk_i64 line = p->taps_w * p->seg, all = p->taps_h * line, kc = aotk_widens(p) ? AOTK_KC_16 : AOTK_KC;
+    aotk_i64 line = p->taps_w * p->seg, all = p->taps_h * line, kc = p->depth ? p->depth : AOTK_KC;
+    if (aotk_widens(p)) kc = AOTK_KC_16;
     aotk_depth d = {k, 0, p->taps_h, p->taps_w, p->seg, all};
     if (all <= kc + kc / 2) return d;
     aotk_i64 y = k / line, x = k % line / p->seg, inside = k % p->seg;

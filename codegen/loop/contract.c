@@ -4,7 +4,6 @@
 #include "../kernels/aotk.h"
 #include "../../compiler/graph/words.h"
 #include "lower.h"
-#include <math.h>
 #include <string.h>
 
 /* The host's own packing functions (pack.c built with the suffix _host). */
@@ -145,6 +144,13 @@ static void weights_field(Make *m, Stmt *s, Buffer *b, const Idx *offset)
         *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, "b_stored"), .text = sym(m->job, stored) };
 }
 
+/* Where sums start anew, if that was measured to be better elsewhere than by default. */
+static void depth_field(Make *m, Stmt *s, const Way *way)
+{
+    if (way->depth)
+        field(m, s, "depth", k(m, way->depth));
+}
+
 static Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth)
 {
     Tensor t;
@@ -257,40 +263,6 @@ static void depthwise_call(Make *m, const Conv *c)
     field(m, s, "ldw", k(m, row));
 }
 
-/* ---- 3x3, stride 1: Winograd or a plain sum ---- */
-
-/* A size that stands for all that a dimension can have. */
-static double typical(const Idx *d)
-{
-    return (double)(d->hi < 64 ? d->hi : d->lo > 64 ? d->lo : 64);
-}
-
-/* The output tile that is fastest: 4, 2, or 0 for a plain sum.  The unit is a multiply-add at full rate, two of them a
- * flop pair; a float that is transformed costs as much as 25 of them, and so does a weight that is read, because the
- * transformed weights hardly ever lie in the cache: measured, docs/measurements.md. */
-static int winograd_tile(const Conv *c, int most)
-{
-    enum { TOUCH = 25, STREAM = 6 };
-    const Buffer *out = c->out;
-    if (c->flat || c->groups != 1 || c->kh != 3 || c->kw != 3 || c->cin % 16 || c->cout % 16)
-        return 0;
-    for (int i = 0; i < 2; i++)
-        if (c->stride[i] != 1 || c->dil[i] != 1)
-            return 0;
-    double n = (double)(out->dim[0]->lo > 1 ? out->dim[0]->lo : 1), h = typical(out->dim[2]), w = typical(out->dim[3]);
-    double matrix = (double)c->cin * (double)c->cout, best = 9 * matrix * (n * h * w * 1.03 + STREAM);
-    int tile = 0;
-    for (int t = 2; t <= most; t += 2) {
-        double tiles = n * ceil(h / t) * ceil(w / t), all = (t + 2) * (t + 2);
-        double cost = all * (matrix * (tiles + TOUCH) + TOUCH * tiles * (double)(c->cin + c->cout));
-        if (cost < best) {
-            best = cost;
-            tile = t;
-        }
-    }
-    return tile;
-}
-
 static void winograd_call(Make *m, const Conv *c, int64_t tile)
 {
     Tensor t;
@@ -319,7 +291,7 @@ static void winograd_call(Make *m, const Conv *c, int64_t tile)
     field(m, s, "block", k(m, block));
 }
 
-static void conv_call(Make *m, const Conv *c)
+static void conv_call(Make *m, const Conv *c, const Way *way)
 {
     static const char *const a[] = { "a0", "a1", "a2" }, *const o[] = { "c0", "c1", "c2" }, *const r[] = { "r0", "r1", "r2" };
     Job *job = m->job;
@@ -346,6 +318,7 @@ static void conv_call(Make *m, const Conv *c)
     field(m, s, "tap_h", c->flat ? k(m, 0) : idx_mulk(job, c->x->stride[2], c->dil[0]));
     field(m, s, "tap_w", whole_row ? k(m, 0) : idx_mulk(job, pixel, c->dil[1]));
     field(m, s, "seg", k(m, whole_row ? c->kw * c->cin : c->cin));
+    depth_field(m, s, way);
     epilogue(m, s, c->n, first);
     field(m, s, "tasks", k(m, 1));
     if (c->groups != 1)
@@ -400,13 +373,13 @@ static void lower_conv(Lower *l, Node *n, Buffer *out)
     c.corner = c.x->offset;
     for (int i = 2; i < out->rank; i++)
         c.corner = idx_sub(job, c.corner, idx_mulk(job, c.x->stride[i], c.pad[i + 2 - out->rank]));
-    int tile = winograd_tile(&c, l->p->options.winograd);
+    Way way = contract_way(l, n);
     if (conv_is_depthwise(n))
         depthwise_call(m, &c);
-    else if (tile)
-        winograd_call(m, &c, tile);
+    else if (way.tile)
+        winograd_call(m, &c, way.tile);
     else
-        conv_call(m, &c);
+        conv_call(m, &c, &way);
     /* the output may have a halo for its own readers */
     lower_zero_halo(m, out);
     finish_kernel(m);
@@ -690,6 +663,8 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     field(m, s, "taps_h", k(m, 1));
     field(m, s, "taps_w", k(m, 1));
     field(m, s, "seg", w->type.dim[w->type.rank - 2]);
+    Way way = contract_way(l, n);
+    depth_field(m, s, &way);
     epilogue(m, s, n, k(m, 0));
     field(m, s, "tasks", k(m, 1));
     while (loops--)

@@ -134,10 +134,36 @@ struct Loop {
 
 typedef struct Weights Weights;
 
+/* What was measured: the fastest way for a contraction (codegen/loop/choose.c). */
+typedef struct Tuned {
+    const char *key, *way;
+} Tuned;
+
 /* Choices that are the user's. */
 typedef struct LowerOptions {
     int winograd; /* the largest tile of Winograd convolutions: 4, 2, or 0 for none */
+    const Tuned *tuned;
+    size_t tuned_count;
 } LowerOptions;
+
+/* One way to compute a contraction. */
+typedef struct Way {
+    int tile;   /* Winograd's: 4 or 2; 0: a plain sum */
+    int depth;  /* of a sum before it starts anew; 0: by default */
+    bool apart; /* a depthwise convolution and the pointwise one before it: one kernel each */
+} Way;
+
+/* The ways that a contraction can be computed, the first of which the cost model takes. */
+typedef struct Choice {
+    Text key;    /* one line: operator, types, sizes */
+    Text sample; /* a graph that holds it alone (docs/graph-ir.md), for measuring */
+    Way way[8];
+    int count;
+} Choice;
+
+/* false: there is but one way. */
+bool contract_choice(Job *job, const LowerOptions *options, Node *n, Choice *choice);
+const char *way_name(Job *job, const Way *way);
 
 typedef struct Program {
     Job *job;

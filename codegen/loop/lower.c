@@ -632,7 +632,7 @@ static void choose_buffers(Lower *l, Graph *g)
                 l->realize[in->id] = true;
             if (k == CONTROL && reads_memory(n, i) && in->kind == VALUE_NODE)
                 l->realize[in->id] = true;
-            l->inside[in->id] = i == 0 && conv_pair(n);
+            l->inside[in->id] = i == 0 && conv_pair(n) && !contract_way(l, n).apart;
             Tensor weight;
             if ((n->op == OP_window || k == CONTRACT || k == ROUTINE) && computed(in) && !l->inside[in->id] &&
                 !(i == 1 && contract_packs(n, &weight)))

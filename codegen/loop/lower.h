@@ -110,6 +110,8 @@ Buffer *join_buffer(Lower *l, Value *v);                  /* where a concatenati
 bool is_joined(const Buffer *part, const Buffer *whole, const Idx *start, int axis, Job *job); /* it is that part */
 /* in_place.c */
 Buffer *put_in_place(Lower *l, Graph *g, const Node *n); /* the operand's, if nobody needs it any more; else NULL */
+/* choose.c */
+Way contract_way(Lower *l, Node *n); /* as was measured, else as the cost model says */
 /* attention.c */
 void lower_attention(Lower *l, Node *n, Buffer *out);
 #endif

@@ -114,12 +114,14 @@ static void dump_program(Job *job, const CompileOptions *o, const char *stage, c
     pass_dump(&(PassOptions){ o->dump, false, stderr }, stage, t.at);
 }
 
-static LowerOptions lower_options(const CompileOptions *o)
+LowerOptions compile_lower_options(const CompileOptions *o)
 {
     bool firmware = o->emit && (!strcmp(o->emit, "c") || !strcmp(o->emit, "obj")); /* flash is dear */
     const char *tile = o->winograd ? o->winograd : firmware ? "off" : "4";
     return (LowerOptions){ .winograd = *tile == 'o' ? 0 : *tile - '0' };
 }
+
+static const char *levels_text(Job *job, const CompileOptions *o);
 
 void compile_front(Job *job, Compilation *c, const char *input, const CompileOptions *o, bool graphs_only)
 {
@@ -156,9 +158,12 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
         passes_run(*g, &show);
         archive_unload(c->sources.at[i].archive);
     }
+    LowerOptions options = compile_lower_options(o);
+    if (o->tune && !graphs_only)
+        options = tune(job, c, o, levels_text(job, o));
     for (size_t i = 0; i < c->graphs.n && !graphs_only; i++) {
         double start = seconds_now();
-        Program *p = lower(c->graphs.at[i], &c->weights, lower_options(o));
+        Program *p = lower(c->graphs.at[i], &c->weights, options);
         double middle = seconds_now();
         dump_program(job, o, "lower", p);
         plan_memory(p);
@@ -214,6 +219,18 @@ static size_t choose_levels(Job *job, const CompileOptions *o, const Level **out
     if (!n)
         usage_error(job, "--cpu=%s: no level is named; v3, v4, baseline and native are known", cpu);
     return n;
+}
+
+/* "v4,v3", whatever their order on the command line. */
+static const char *levels_text(Job *job, const CompileOptions *o)
+{
+    const Level *levels[4];
+    size_t n = choose_levels(job, o, levels);
+    Text names;
+    text_init(&names, job);
+    for (size_t i = 0; i < n; i++)
+        text_add(&names, "%s%s", i ? "," : "", levels[i]->name);
+    return names.at;
 }
 
 static void add_kernel_objects(Job *job, Object *objects, size_t *n, const Level *const *levels, size_t level_count)
@@ -347,7 +364,7 @@ static void hash_weights(Job *job, const Weights *w, uint8_t out[32])
         fail(job, EXIT_RESOURCE, "SHA-256 failed");
 }
 
-static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, const char *output)
+void compile_link(Job *job, Compilation *c, const CompileOptions *o, const char *output)
 {
     const Level *levels[4];
     size_t n = choose_levels(job, o, levels), kernels = 0;
@@ -357,13 +374,10 @@ static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, con
              o->cc ? o->cc : "cc");
     uint8_t id[32];
     hash_weights(job, &c->weights, id);
-    Text list, names, head, model, entry;
+    Text list, head, model, entry;
     text_init(&list, job);
-    text_init(&names, job);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         text_add(&list, "%s\"%s\"", i ? "," : "", levels[i]->isa);
-        text_add(&names, "%s%s", i ? "," : "", levels[i]->name);
-    }
     const char *from = provenance(job, c, o, "x86-64", cc ? "gcc" : "tcc", id);
     c->artifact.metadata = artifact_metadata(&c->artifact, list.at, from, true);
     text_init(&head, job);
@@ -398,7 +412,7 @@ static void link_artifact(Job *job, Compilation *c, const CompileOptions *o, con
     for (size_t i = 0; i < c->programs.n; i++)
         kernels += c->programs.at[i]->kernels.n;
     if (o->verbose)
-        fprintf(stderr, "aotc: %s: %zu kernels, levels %s, %s backend, %.1f MB of weights\n", output, kernels, names.at,
+        fprintf(stderr, "aotc: %s: %zu kernels, levels %s, %s backend, %.1f MB of weights\n", output, kernels, levels_text(job, o),
                 cc ? "gcc" : "tcc", (double)c->weights.bytes / 1e6);
 }
 
@@ -451,10 +465,10 @@ static void refuse_overwrite(Job *job, const char *input, const CompileOptions *
                              const char *depfile)
 {
     bool text = !strcmp(emit, "graph") || !strcmp(emit, "loops");
-    const char *outputs[] = { output, depfile, o->report };
+    const char *outputs[] = { output, depfile, o->report, o->tune };
     if (!strcmp(output, "-") && !text)
         usage_error(job, "-o -: only --emit=graph and --emit=loops go to standard output");
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
         if (!outputs[i] || (i == 0 && !strcmp(output, "-")))
             continue;
         bool clash = same_file(outputs[i], input);
@@ -484,7 +498,7 @@ static void link_jar(Job *job, Compilation *c, const CompileOptions *o, const ch
     job_defer(job, close_memory, fd);
     const char *path = job_printf(job, "/proc/self/fd/%d", *fd);
     size_t size;
-    link_artifact(job, c, o, path);
+    compile_link(job, c, o, path);
     const uint8_t *so = map_file(job, path, &size);
     write_jar(job, c, o->java_class, output, so, size);
 }
@@ -509,6 +523,8 @@ void compile_archive(Job *job, const char *input, const CompileOptions *o)
         java_class_name(job, o->java_class, output); /* refused before the work, not behind it */
     if (o->target && strcmp(emit, "c") && strcmp(emit, "obj"))
         usage_error(job, "--target=%s: is for --emit=c and --emit=obj; a .so holds the levels of --cpu", o->target);
+    if (o->tune && (!strcmp(emit, "c") || !strcmp(emit, "obj")))
+        usage_error(job, "--tune=%s: measures what runs on this machine; --emit=%s is for another", o->tune, emit);
     compile_front(job, &c, input, o, graph);
     Text t;
     text_init(&t, job);
@@ -521,7 +537,7 @@ void compile_archive(Job *job, const char *input, const CompileOptions *o)
     } else if (jar) {
         link_jar(job, &c, o, output);
     } else {
-        link_artifact(job, &c, o, output);
+        compile_link(job, &c, o, output);
     }
     if (depfile)
         write_depfile(job, &c, depfile, output);
@@ -563,13 +579,17 @@ const char *compile_cached(Job *job, const char *input, const CompileOptions *op
         fail(job, EXIT_RESOURCE, "SHA-256 failed");
     job_defer(job, (void (*)(void *))EVP_MD_CTX_free, ctx);
     const char *texts[] = { AOTC_VERSION, own_identity(job), o.backend, o.cpu, o.cc, o.model, o.sysroot,
-                            o.winograd, o.keep };
+                            o.winograd, o.keep, o.tune };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         hash_text(ctx, texts[i]);
     hash_archive(ctx, archive_open(job, input));
     for (size_t i = 0; i < o.method_count; i++) {
         hash_text(ctx, o.methods[i].name);
         hash_archive(ctx, archive_open(job, o.methods[i].path));
+    }
+    if (o.tune && !access(o.tune, F_OK)) {
+        size_t size;
+        hash_text(ctx, read_file(job, o.tune, 64u << 20, &size));
     }
     hash_text(ctx, o.state_dict ? "state dict" : "");
     if (o.state_dict)

@@ -25,6 +25,15 @@ typedef struct Compilation {
 
 /* Reads, optimises and lowers; stops after the graphs when `graphs_only`. */
 void compile_front(Job *job, Compilation *c, const char *input, const CompileOptions *o, bool graphs_only);
+/* The choices of lowering that the flags make; those of --tune are added by tune. */
+LowerOptions compile_lower_options(const CompileOptions *o);
+/* Emits, compiles and links the programs of `c` into a shared object. */
+void compile_link(Job *job, Compilation *c, const CompileOptions *o, const char *output);
+/* --tune: measures what o->tune does not say of the contractions of all graphs and adds it to that file.  `levels`: those
+ * of the artifact. */
+LowerOptions tune(Job *job, Compilation *c, const CompileOptions *o, const char *levels);
+/* Zeros for constants that a graph's text gives no elements; too many are EXIT_INPUT. */
+void graph_fill_constants(Job *job, const char *path, Graph *g);
 /* Installs the evaluator that fold_constants uses: libtcc in this process. */
 void evaluator_install(Job *job);
 /* Where the C compiler's objects are kept, as the flags say; NULL: nowhere. */

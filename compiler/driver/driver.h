@@ -24,6 +24,7 @@ typedef struct CompileOptions {
     const char *dump;            /* --dump=all, after:PASS */
     const char *state_dict;      /* --state-dict: a file whose weights take the place of the archives' */
     const char *keep;            /* --keep-intermediates: a pattern for nodes or modules; NULL: none */
+    const char *tune;            /* --tune: the file of what was measured */
     const char *winograd;        /* "4", "2", "off"; NULL: 4 in a .so, else off */
     int jobs;                    /* -j */
     bool verbose, time_passes;

@@ -65,8 +65,7 @@ static void arguments(Ir *a, int argc, char **argv)
     a->plan |= c;
 }
 
-/* Zeros for constants that a text gives no elements. */
-static void fill_constants(Job *job, const char *path, Graph *g)
+void graph_fill_constants(Job *job, const char *path, Graph *g)
 {
     int64_t total = 0;
     for (size_t i = 0; i < g->consts.n + g->states.n; i++) {
@@ -90,7 +89,7 @@ static void fill_constants(Job *job, const char *path, Graph *g)
         v->tensor = t;
     }
     for
-        each_node(n, g) for (uint32_t i = 0; i < n->region_count; i++) fill_constants(job, path, n->region[i]);
+        each_node(n, g) for (uint32_t i = 0; i < n->region_count; i++) graph_fill_constants(job, path, n->region[i]);
 }
 
 static void refuse_composites(Ir *a, Graph *g)
@@ -129,7 +128,7 @@ static Program *program_of(Ir *a, const char *text)
     }
     if (a->lower) {
         refuse_composites(a, g);
-        fill_constants(a->job, a->path, g);
+        graph_fill_constants(a->job, a->path, g);
         return lower(g, &a->weights, (LowerOptions){ .winograd = 4 });
     }
     Text t;

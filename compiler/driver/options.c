@@ -166,7 +166,7 @@ static bool valued_flag(Job *job, CompileOptions *o, int argc, char **argv, int 
                   { "--cpu", &o->cpu },       { "--target", &o->target },   { "--cc", &o->cc },
                   { "--sysroot", &o->sysroot }, { "--model", &o->model },   { "--dump", &o->dump },
                   { "-MF", &o->depfile },     { "--report", &o->report },   { "--meta", &o->meta }, { "--weights", &place },
-                  { "--winograd", &o->winograd }, { "--cache-dir", &o->cache_dir },
+                  { "--winograd", &o->winograd }, { "--tune", &o->tune }, { "--cache-dir", &o->cache_dir },
                   { "--java-class", &o->java_class }, { "--state-dict", &o->state_dict },
                   { "--keep-intermediates", &o->keep } };
     for (size_t k = 0; k < sizeof flags / sizeof *flags; k++) {

@@ -176,6 +176,8 @@ static bool hash_program(Parameters *p, const ProgramRef *source)
  * module.parameters(); NULL: there is none. */
 static const char *parameters_hash(Job *job, const Compilation *c)
 {
+    if (!c->sources.n) /* a sample of --tune */
+        return NULL;
     Parameters p = { .job = job, .sha = EVP_MD_CTX_new() };
     uint8_t digest[32];
     if (!p.sha || EVP_DigestInit_ex(p.sha, EVP_sha256(), NULL) != 1)

@@ -121,7 +121,7 @@ const char *numbered(Job *job, const char *folder, const char *prefix, uint64_t 
 }
 
 /* Removes a folder with the files in it. */
-static void remove_folder(void *handle)
+void remove_folder(void *handle)
 {
     const char *path = handle;
     DIR *dir = opendir(path);
@@ -134,7 +134,7 @@ static void remove_folder(void *handle)
     free(handle);
 }
 
-static char *private_folder(Job *job)
+char *private_folder(Job *job)
 {
     const char *base = getenv("TMPDIR");
     char *path = strdup(job_printf(job, "%s/aotc-XXXXXX", base && *base ? base : "/tmp"));

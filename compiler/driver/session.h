@@ -51,6 +51,10 @@ typedef struct Runner {
 /* Compiles if need be, opens, makes the session.  All is closed when the job ends. */
 Runner *runner_open(Job *job, const Request *request);
 
+/* A folder of our own for a model.so, under $TMPDIR; it goes when the job ends, or by remove_folder (undefer it then). */
+char *private_folder(Job *job);
+void remove_folder(void *folder);
+
 /* Whether the file begins as an ELF file does.  EXIT_INPUT when it cannot be read. */
 bool is_artifact(Job *job, const char *path);
 bool is_folder(const char *path);

@@ -559,6 +559,55 @@ class Archives(Commands):
         self.aotc(archive, "-o", "three.jar", "--java-class=com..Net", status=2, says="com..Net")
         self.aotc(archive, "-o", "three.so", "--java-class=com.acme.Net", status=2, says="--emit=jar")
 
+    def test_tune(self):
+        """What was measured is taken from the file: no time is measured again, and the bytes are the same."""
+        folder = self.fixtures.parent / "ops" / "op_conv_pair"
+        inputs, file = [folder / "case0_in_0.npy"], self.folder / "tune.json"
+
+        def compiled(status=0, says=(), words=()):
+            self.aotc(folder / "model.pt2", "-o", "m.so", "--backend=tcc", "--tune=tune.json", "--report=m.json", *words,
+                      status=status, says=says)
+            if status == 0:
+                self.aotc("run", "m.so", "--inputs", *inputs, "--outputs", "out")
+                self.assertLess(max(abs(x - y) for x, y in zip(values("%s/000.npy" % self.out)[1],
+                                                               values(folder / "case0_out_0.npy")[1])), 1e-3)
+                return (self.folder / "m.so").read_bytes(), (self.folder / "m.json").read_text().count("520, 1, 5, 5")
+
+        def edit(change):
+            data = json.loads(first)
+            change(data["fastest"])
+            file.write_text(json.dumps(data))
+
+        def key(data, word):
+            return next(k for k in data if word in k)
+
+        compiled()
+        first = file.read_text()
+        self.assertEqual(len(json.loads(first)["fastest"]), 2)
+        made = {}
+        for way in ("together", "apart"):
+            edit(lambda data: [entry.update(way=way) for entry in data.values()])
+            text = file.read_text()
+            made[way] = compiled()
+            self.assertEqual(compiled(), made[way])
+            self.assertEqual(file.read_text(), text)
+        self.assertNotEqual(made["together"], made["apart"])
+        edit(lambda data: data.pop(key(data, "520, 1, 5, 5")))
+        compiled()
+        again, before = json.loads(file.read_text())["fastest"], json.loads(first)["fastest"]
+        self.assertEqual(sorted(again), sorted(before))
+        self.assertEqual(again[key(again, "600, 1, 3, 3")], before[key(before, "600, 1, 3, 3")])
+        edit(lambda data: [entry.update(way="winograd 4") for entry in data.values()])
+        compiled(status=1, says=("winograd 4", "no way"))
+        for text in ("", "[]", "{}", '{"aotc": "tune"}', '{"aotc": "tune", "fastest": []}',
+                     '{"aotc": "tune", "fastest": {"k": {}}}', '{"aotc": "tune", "fastest": {"k": {"way": 7}}}',
+                     '{"aotc": "tune", "fastest": {"k": {"way": "w", "us": {"w": "x"}}}}', "\0\1" * 99):
+            file.write_text(text)
+            compiled(status=1, says="tune.json")
+        file.unlink()
+        compiled(status=2, says="--tune", words=["--emit=c"])
+        self.assertFalse(file.exists())
+
     def test_emit(self):
         self.aotc("run", self.fixtures / "add" / "model.pt2", "--emit=c", status=2, says="--emit=c")
 

@@ -191,6 +191,7 @@ static void test_long_sums(void) {
         p.lo = -20;
         p.hi = 9;
         p.tasks = random_in(1, 3);
+        p.depth = i % 4 ? 0 : random_in(1, 2000);
         if (i % 3 == 0) p.bias = bias_room;
         if (i % 2 == 0) p.residual = res_room;
         p.r2 = n + 1;

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* In which of several ways a contraction is computed: as the cost model says, or as was measured (--tune). */
+#include "lower.h"
+#include <math.h>
+#include <string.h>
+
+enum { DEPTH = 1024 }; /* of what aotk_igemm_f32 sums before it starts anew, unless told */
+
+static int64_t number(const Idx *e)
+{
+    int64_t n = 0;
+    idx_is_const(e, &n);
+    return n;
+}
+
+/* A size that stands for all that a dimension can have; of a batch the smallest. */
+static int64_t typical(const Type *t, int axis)
+{
+    const Idx *d = t->dim[axis];
+    if (axis == 0 && t->rank > 2)
+        return d->lo > 1 ? d->lo : 1;
+    return d->hi < 64 ? d->hi : d->lo > 64 ? d->lo : 64;
+}
+
+/* ---- 3x3, stride 1: Winograd or a plain sum ---- */
+
+static bool fits_winograd(const Node *n)
+{
+    const Type *w = &n->in[1]->type;
+    if (n->op != OP_conv || w->rank != 4 || node_int(n, "groups", 0) != 1 || number(w->dim[2]) != 3 || number(w->dim[3]) != 3)
+        return false;
+    for (size_t i = 0; i < 2; i++)
+        if (node_int(n, "stride", i) != 1 || node_int(n, "dilation", i) != 1 || number(w->dim[i]) % 16)
+            return false;
+    return true;
+}
+
+/* The output tile that is fastest: 4, 2, or 0 for a plain sum.  The unit is a multiply-add at full rate, two of them a
+ * flop pair; a float that is transformed costs as much as 25 of them, and so does a weight that is read, because the
+ * transformed weights hardly ever lie in the cache: measured, docs/measurements.md. */
+static int winograd_tile(const Node *node, int most)
+{
+    enum { TOUCH = 25, STREAM = 6 };
+    const Type *out = &node->out[0]->type;
+    if (!fits_winograd(node))
+        return 0;
+    double cin = (double)number(node->in[1]->type.dim[1]), cout = (double)number(node->in[1]->type.dim[0]);
+    double n = (double)typical(out, 0), h = (double)typical(out, 2), w = (double)typical(out, 3);
+    double matrix = cin * cout, best = 9 * matrix * (n * h * w * 1.03 + STREAM);
+    int tile = 0;
+    for (int t = 2; t <= most; t += 2) {
+        double tiles = n * ceil(h / t) * ceil(w / t), all = (t + 2) * (t + 2);
+        double cost = all * (matrix * (tiles + TOUCH) + TOUCH * tiles * (cin + cout));
+        if (cost < best) {
+            best = cost;
+            tile = t;
+        }
+    }
+    return tile;
+}
+
+/* ---- choices ---- */
+
+static void print_type(Text *t, DType d, const Type *type)
+{
+    text_add(t, "%s[", dtype_info[d].name);
+    for (int i = 0; i < type->rank; i++)
+        text_add(t, "%s%lld", i ? ", " : "", (long long)typical(type, i));
+    text_add(t, "]");
+}
+
+static void print_numbers(Text *t, const Node *n, const char *name, const char *end)
+{
+    const Attr *a = node_attr(n, name);
+    text_add(t, "%s=[", name);
+    for (size_t i = 0; i < a->n; i++)
+        text_add(t, "%s%lld", i ? ", " : "", (long long)node_int(n, name, i));
+    text_add(t, "]%s", end);
+}
+
+/* The size of the result along a spatial axis, for the typical size of the operand. */
+static int64_t conv_size(const Node *n, int axis, int64_t in)
+{
+    size_t i = (size_t)axis - 2;
+    int64_t span = (number(n->in[1]->type.dim[axis]) - 1) * node_int(n, "dilation", i) + 1;
+    return (in + 2 * node_int(n, "padding", i) - span) / node_int(n, "stride", i) + 1;
+}
+
+/* The type of a contraction's result, if its first operand has these sizes. */
+static Type result_type(Job *job, const Node *n, const Type *in)
+{
+    const Type *w = &n->in[1]->type;
+    Type t = *in;
+    for (int i = 2; i < t.rank && n->op == OP_conv; i++)
+        t.dim[i] = idx_const(job, conv_size(n, i, number(in->dim[i])));
+    t.dim[n->op == OP_conv ? 1 : t.rank - 1] = w->dim[n->op == OP_conv ? 0 : w->rank - 1];
+    return t;
+}
+
+/* Adds one contraction of what is called `x` to the key and to the sample, which calls its weight and itself `y`. */
+static Type describe(Choice *c, Node *n, const Type *in, const char *x, const char *y)
+{
+    Tensor weight;
+    contract_packs(n, &weight);
+    bool half = weight.dtype != DT_f32;
+    Text *s = &c->sample, *key = &c->key, number_text;
+    text_init(&number_text, key->job);
+    Type out = result_type(key->job, n, in);
+    if (n->op == OP_conv) {
+        text_add(&number_text, " {");
+        print_numbers(&number_text, n, "stride", ", ");
+        print_numbers(&number_text, n, "padding", ", ");
+        print_numbers(&number_text, n, "dilation", ", ");
+        print_numbers(&number_text, n, "groups", "}");
+    }
+    text_add(key, "%s ", op_info[n->op].name);
+    print_type(key, DT_f32, in);
+    text_add(key, " x ");
+    print_type(key, weight.dtype, &n->in[1]->type);
+    text_add(key, "%s", number_text.at);
+    text_add(s, "  const %s_weight: ", y);
+    print_type(s, weight.dtype, &n->in[1]->type);
+    if (half) {
+        text_add(s, "\n  %s_wide: ", y);
+        print_type(s, DT_f32, &n->in[1]->type);
+        text_add(s, " = cast(%s_weight)", y);
+    }
+    text_add(s, "\n  %s: ", y);
+    print_type(s, DT_f32, &out);
+    text_add(s, " = %s(%s, %s_%s)%s\n", op_info[n->op].name, x, y, half ? "wide" : "weight", number_text.at);
+    return out;
+}
+
+static void add_way(Choice *c, Way way, const Way *first)
+{
+    bool same = way.tile == first->tile && way.depth == first->depth && way.apart == first->apart;
+    if (c->count == 0 || !same)
+        c->way[c->count++] = way;
+}
+
+const char *way_name(Job *job, const Way *w)
+{
+    if (w->tile)
+        return job_printf(job, "winograd %d", w->tile);
+    return w->depth == 0 ? w->apart ? "apart" : "together" : job_printf(job, "depth %d", w->depth);
+}
+
+/* Multiply-adds behind each other in one element of the result. */
+static int64_t depth_of(const Node *n)
+{
+    const Type *w = &n->in[1]->type;
+    int64_t depth = 1;
+    if (n->op == OP_matmul)
+        return number(w->dim[w->rank - 2]);
+    for (int i = 1; i < w->rank; i++)
+        depth *= number(w->dim[i]);
+    return depth;
+}
+
+bool contract_choice(Job *job, const LowerOptions *o, Node *n, Choice *c)
+{
+    static const int depths[] = { DEPTH, DEPTH / 2, DEPTH * 2 };
+    Tensor weight;
+    c->count = 0;
+    if (!contract_packs(n, &weight))
+        return false;
+    if (conv_pair(n)) {
+        add_way(c, (Way){ .apart = false }, &(Way){ .apart = true });
+        add_way(c, (Way){ .apart = true }, &c->way[0]);
+    } else if (n->op == OP_matmul || !conv_is_depthwise(n)) {
+        Way best = { .tile = winograd_tile(n, o->winograd) };
+        best.depth = best.tile ? 0 : DEPTH;
+        add_way(c, best, &best);
+        for (int tile = 4; tile >= 2 && fits_winograd(n); tile -= 2)
+            if (tile <= o->winograd)
+                add_way(c, (Way){ .tile = tile }, &best);
+        for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
+            if (i == 0 || (weight.dtype == DT_f32 && depth_of(n) > (i == 1 ? depths[1] : DEPTH) * 3 / 2))
+                add_way(c, (Way){ .depth = depths[i] }, &best);
+    }
+    if (c->count < 2)
+        return false;
+    Node *first = conv_pair(n) ? n->in[0]->def : n;
+    Type in = first->in[0]->type;
+    for (int i = 0; i < in.rank; i++)
+        in.dim[i] = idx_const(job, typical(&first->in[0]->type, i));
+    text_init(&c->key, job);
+    text_init(&c->sample, job);
+    text_add(&c->sample, "graph sample\n  input x: ");
+    print_type(&c->sample, DT_f32, &in);
+    text_add(&c->sample, "\n");
+    Type between = describe(c, first, &in, "x", "y");
+    if (first != n) {
+        text_add(&c->key, " then ");
+        describe(c, n, &between, "y", "z");
+    }
+    if (fits_winograd(n) && o->winograd != 4)
+        text_add(&c->key, " winograd<=%d", o->winograd);
+    text_add(&c->sample, "  output 0 = %s\nend\n", first != n ? "z" : "y");
+    return true;
+}
+
+Way contract_way(Lower *l, Node *n)
+{
+    const LowerOptions *o = &l->p->options;
+    Choice c;
+    Way w = { .tile = winograd_tile(n, o->winograd) };
+    if (!o->tuned_count || !contract_choice(l->job, o, n, &c))
+        return w;
+    for (size_t i = 0; i < o->tuned_count; i++) {
+        if (strcmp(o->tuned[i].key, c.key.at))
+            continue;
+        int k = 0;
+        while (k < c.count && strcmp(way_name(l->job, &c.way[k]), o->tuned[i].way))
+            k++;
+        if (k == c.count)
+            fail(l->job, EXIT_INPUT, "--tune: \"%s\" is no way to compute %s", o->tuned[i].way, o->tuned[i].key);
+        w = c.way[k];
+        w.depth = w.depth == DEPTH ? 0 : w.depth; /* as without being asked: the same text */
+    }
+    return w;
+}
