@@ -110,6 +110,11 @@ Buffer *join_buffer(Lower *l, Value *v);                  /* where a concatenati
 bool is_joined(const Buffer *part, const Buffer *whole, const Idx *start, int axis, Job *job); /* it is that part */
 /* in_place.c */
 Buffer *put_in_place(Lower *l, Graph *g, const Node *n); /* the operand's, if nobody needs it any more; else NULL */
+/* pack.c: operand 1, a constant, as a kernel wants it; elements of f16 and bf16 stay so, but for the second and third */
+Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth); /* *depth: K of one group */
+Buffer *pack_winograd(Lower *l, Node *n, int64_t tile);
+Buffer *pack_depthwise(Lower *l, Node *n, int64_t *row);              /* *row: floats from tap to tap */
+Buffer *pack_matmul(Lower *l, Value *w, const Tensor *t);             /* t: by contract_packs */
 /* choose.c */
 Way contract_way(Lower *l, Node *n); /* as was measured, else as the cost model says */
 /* attention.c */
