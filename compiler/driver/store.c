@@ -85,6 +85,28 @@ static void sync_folder(Job *job, const char *folder)
     }
 }
 
+/* The signature of a file of the folder, in the list. */
+static void add_signature(Job *job, Sums *sums, const char *folder, const char *name, const uint8_t *key)
+{
+    size_t size;
+    const char *path = store_child(job, folder, name);
+    const uint8_t *bytes = map_file(job, path, &size);
+    write_signature(job, path, bytes, size, key);
+    add_sum(job, sums, folder, job_printf(job, "%s.sig", name));
+}
+
+/* A file of weights that lies beside the artifact. */
+static void copy_beside(Job *job, const char *artifact, const char *folder, const char *name)
+{
+    const char *slash = strrchr(artifact, '/');
+    const char *from = job_printf(job, "%.*s%s", slash ? (int)(slash - artifact) + 1 : 0, artifact, name);
+    if (!is_model_name(name) || !access(store_child(job, folder, name), F_OK) ||
+        !strncmp(name, STORE_SUMS, strlen(STORE_SUMS)) || !strncmp(name, "model.so", 8) ||
+        !strncmp(name, "model.jar", 9))
+        fail(job, EXIT_INPUT, "%s: the name of its file of weights is none that a store can have", artifact);
+    copy_into(job, from, folder, name);
+}
+
 /* Fills the folder; returns what it is. */
 static Item fill_folder(Job *job, const Words *w, const char *folder)
 {
@@ -106,10 +128,16 @@ static Item fill_folder(Job *job, const Words *w, const char *folder)
     output_file(job, store_child(job, folder, STORE_METADATA), 0666, text, strlen(text));
     add_sum(job, &sums, folder, STORE_METADATA);
     add_sum(job, &sums, folder, artifact);
+    const char *beside = store_meta(job, meta, "weights_file");
+    if (*beside) {
+        copy_beside(job, w->second, folder, beside);
+        add_sum(job, &sums, folder, beside);
+    }
     if (w->key) {
         read_secret_key(job, w->key, key);
-        write_signature(job, store_child(job, folder, artifact), bytes, size, key);
-        add_sum(job, &sums, folder, job_printf(job, "%s.sig", artifact));
+        add_signature(job, &sums, folder, artifact, key);
+        if (*beside)
+            add_signature(job, &sums, folder, beside, key);
     }
     text = store_sums_text(job, &sums);
     output_file(job, store_child(job, folder, STORE_SUMS), 0666, text, strlen(text));
@@ -269,6 +297,21 @@ static void copy_out(Job *job, const Item *item, const Sum *sum, const char *to)
     output_commit(out);
 }
 
+/* A file of weights keeps its name, by which the artifact asks for it; one of another version is not replaced. */
+static void copy_out_beside(Job *job, const Item *item, const Sum *sum, const char *artifact)
+{
+    const char *slash = strrchr(artifact, '/');
+    const char *to = job_printf(job, "%.*s%s", slash ? (int)(slash - artifact) + 1 : 0, artifact, sum->name);
+    uint8_t sha[SHA_BYTES];
+    if (access(to, F_OK)) {
+        copy_out(job, item, sum, to);
+        return;
+    }
+    store_hash(job, to, false, NULL, sha);
+    if (memcmp(sha, sum->sha, SHA_BYTES))
+        fail(job, EXIT_INPUT, "%s: is there already, for another artifact perhaps; name another folder with -o", to);
+}
+
 static void store_get(Job *job, const Words *w)
 {
     if (!w->second)
@@ -277,7 +320,13 @@ static void store_get(Job *job, const Words *w)
     Sums sums = store_check(job, &item, w->public_key);
     const char *artifact = store_artifact(&sums);
     const char *to = w->output ? w->output : job_printf(job, "%s%s", item.name, strrchr(artifact, '.'));
-    const Sum *signature = store_sum(&sums, job_printf(job, "%s.sig", artifact));
+    const char *signed_as = job_printf(job, "%s.sig", artifact);
+    const Sum *signature = store_sum(&sums, signed_as);
+    for (size_t i = 0; i < sums.n; i++) {
+        const Sum *sum = &sums.at[i];
+        if (strcmp(sum->name, STORE_METADATA) && strcmp(sum->name, artifact) && strcmp(sum->name, signed_as))
+            copy_out_beside(job, &item, sum, to);
+    }
     if (signature) /* first, so that an artifact is never there with that of another version */
         copy_out(job, &item, signature, job_printf(job, "%s.sig", to));
     copy_out(job, &item, store_sum(&sums, artifact), to);

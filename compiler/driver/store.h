@@ -2,6 +2,7 @@
 /* A store holds versions of models as plain folders:
  *
  *     STORE/resnet18/v1.2.0/model.so        or model.jar
+ *                           *.weights       of an artifact whose weights lie beside it
  *                           metadata.json   what the artifact says about itself
  *                           SHA256SUMS      of all files here, for sha256sum -c
  *                           *.sig           signatures of the artifact and of SHA256SUMS, where one was asked for

@@ -238,8 +238,15 @@ const char *store_meta(Job *job, const Json *meta, const char *key)
     return json_is_string(v) ? json_string(job, v, key) : "";
 }
 
+/* The file itself, or its signature. */
+static bool is_part(const char *name, const char *file)
+{
+    size_t n = strlen(file);
+    return n && !strncmp(name, file, n) && (!name[n] || !strcmp(name + n, ".sig"));
+}
+
 /* metadata.json is what the artifact says, and that is of this name and version. */
-static void check_metadata(Job *job, const Item *item, const char *artifact)
+static void check_metadata(Job *job, const Item *item, const Sums *sums, const char *artifact)
 {
     size_t size, bytes;
     ArtifactFacts facts;
@@ -252,6 +259,13 @@ static void check_metadata(Job *job, const Item *item, const char *artifact)
     const Json *meta = json_parse(job, path, text, size);
     if (strcmp(store_meta(job, meta, "name"), item->name) || strcmp(store_meta(job, meta, "version"), item->version))
         fail(job, EXIT_INPUT, "%s: is of another model or version than its folder", path);
+    const char *beside = store_meta(job, meta, "weights_file");
+    if (*beside && !store_sum(sums, beside))
+        fail(job, EXIT_INPUT, "%s: names a file of weights that is not there", path);
+    for (size_t i = 0; i < sums->n; i++)
+        if (!is_part(sums->at[i].name, STORE_METADATA) && !is_part(sums->at[i].name, artifact) &&
+            !is_part(sums->at[i].name, beside))
+            fail(job, EXIT_INPUT, "%s: is no part of a version", store_child(job, item->folder, sums->at[i].name));
 }
 
 Sums store_check(Job *job, const Item *item, const char *public_key)
@@ -277,6 +291,6 @@ Sums store_check(Job *job, const Item *item, const char *public_key)
     if (!artifact || !store_sum(&sums, STORE_METADATA))
         fail(job, EXIT_INPUT, "%s: does not name %s and one of model.so and model.jar", path, STORE_METADATA);
     check_hashes(job, item, &sums);
-    check_metadata(job, item, artifact);
+    check_metadata(job, item, &sums, artifact);
     return sums;
 }

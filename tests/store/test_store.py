@@ -340,6 +340,10 @@ class Store(Base):
         self.rehash(one)
         self.damaged("is not what model.so says")
         (one / "metadata.json").write_text(kept)
+        (one / "Makefile").write_text("all:")
+        self.rehash(one)
+        self.damaged("is no part of a version")
+        (one / "Makefile").unlink()
         self.rehash(one)
         shutil.rmtree(one)
         shutil.copytree(self.version("1.0.0"), one)
@@ -431,6 +435,35 @@ class Store(Base):
         self.aotc("store", "add", "S", model)
         self.assertFalse(left.exists())
         self.assertEqual(self.aotc("store", "verify", "S"), "net@1.0.0: ok\n")
+
+    def test_weights_beside(self):
+        """A file of weights goes where its artifact goes, and never in the place of another's."""
+        self.aotc("keygen", "one")
+        key, weights = ("--require-signature", "one.pub"), self.folder / "m.w"
+        for version in ("1.0.0", "2.0.0"):
+            model = self.make(version=version)
+            model.write_bytes(model.read_bytes().replace(b'"torch":"2.13.0+cpu"', b'"weights_file":"m.w"'))
+            weights.write_text(f"weights of {version}")
+            self.aotc("store", "add", "S", model, "--key", "one")
+        names = sorted(p.name for p in self.version("1.0.0").iterdir())
+        self.assertEqual(names, ["SHA256SUMS", "SHA256SUMS.sig", "m.w", "m.w.sig", "metadata.json", "model.so", "model.so.sig"])
+        for name in ("out", "other"):
+            (self.folder / name).mkdir()
+        self.aotc("store", "get", "S", "net@1.0.0", "-o", "out/a.so", *key)
+        for name in ("a.so", "m.w"):
+            self.aotc("verify", f"out/{name}", *key)
+        self.assertEqual((self.folder / "out" / "m.w").read_text(), "weights of 1.0.0")
+        self.aotc("store", "get", "S", "net@1.0.0", "-o", "out/b.so", *key)
+        self.aotc("store", "get", "S", "net@2.0.0", "-o", "out/c.so", status=1, says="out/m.w: is there already")
+        self.aotc("store", "get", "S", "net@2.0.0", "-o", "other/c.so", *key)
+        flip(self.version("1.0.0") / "m.w", 5)
+        self.aotc("store", "get", "S", "net@1.0.0", "-o", "other/a.so", status=1, says="m.w: has been changed")
+        weights.unlink()
+        self.aotc("store", "add", "S", model, status=1, says="m.w")
+        for name in (b"../", b"m/w", b".mw"):
+            bad = self.folder / "bad.so"
+            bad.write_bytes(model.read_bytes().replace(b'"m.w"', b'"' + name + b'"'))
+            self.aotc("store", "add", "S", bad, status=1, says="none that a store can have")
 
     def test_at_once(self):
         """Of several that add one version, one does; others are added beside it."""
