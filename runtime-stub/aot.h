@@ -235,7 +235,25 @@ typedef struct aot_segment {
     const void *embedded;
     /* Of the contents. The host checks it, for a file that it maps. */
     uint8_t sha256[32];
+    /* Not all zeros: the file begins with an aot_weights_header of this layout, which the host checks
+     * instead of sha256, so that other weights may take its place. bytes counts the header, and the
+     * address that is passed is the file's. */
+    uint8_t layout[32];
 } aot_segment;
+
+/* The first bytes of a file of weights; the constants follow at AOT_WEIGHTS_HEADER. Little-endian.
+ * The host compares magic, version, header_bytes, layout, sum, and bytes with the file's size: what
+ * passes never makes a model read outside of the file. contents is for tools. */
+#define AOT_WEIGHTS_MAGIC "AOTWGHT"
+#define AOT_WEIGHTS_HEADER 4096u
+typedef struct aot_weights_header {
+    char magic[8];
+    uint32_t version, header_bytes;
+    uint64_t bytes, reserved;
+    uint8_t layout[32];
+    /* SHA-256 of the constants; of this struct as far as here */
+    uint8_t contents[32], sum[32];
+} aot_weights_header;
 
 /* One inference. The host owns it and everything it points to, and may use it again as it is, but
  * for output_bytes, which run overwrites. Fill it with zeros, then set what you need. */
@@ -388,6 +406,27 @@ AOT_EXPORT aot_status aot_open(const char *path, const char *isa, aot_file **fil
  * need, cannot be loaded. */
 AOT_EXPORT aot_status aot_open_signed(const char *path, const char *isa, const uint8_t *public_key,
                                       aot_file **file, char *error, uint64_t error_bytes);
+
+/* How to open an artifact, for aot_open_as. Fill it with zeros, then set what you need. */
+typedef struct aot_options {
+    uint64_t struct_size;
+    /* The file. With image: what messages call it, and whose folder has side files; may be NULL. */
+    const char *path;
+    /* The artifact in memory, image_bytes of it; it is copied. NULL: path is read. */
+    const void *image;
+    uint64_t image_bytes;
+    /* as for aot_open and aot_open_signed; a public_key wants a path and no image */
+    const char *isa;
+    const uint8_t *public_key;
+    /* The file of weights, instead of the one beside the artifact that it names itself; NULL: that
+     * one. It must be of the layout that the artifact asks for. */
+    const char *weights;
+} aot_options;
+
+/* Opens as the options say: from a path or from memory, with the artifact's weights or others. With
+ * a public_key a file of weights must be signed, too: FILE.sig. No temporary files. */
+AOT_EXPORT aot_status aot_open_as(const aot_options *options, aot_file **file, char *error,
+                                  uint64_t error_bytes);
 
 /* AOT_OK when signature (64 bytes) is one of public_key (32 bytes) over the data, else
  * AOT_ESIGNATURE: for what the host reads itself. */

@@ -52,7 +52,9 @@ typedef struct Segments {
     uint64_t     count;
     const void **base;
     uint64_t    *mapped;        /* bytes to unmap, 0: embedded */
-    int          copied;        /* into memory of our own, lest the file changes behind the check */
+    const uint8_t *public_key;  /* not NULL: files are copied into memory of our own, lest they change
+                                   behind the check, and those with a header are signed by it */
+    const char  *weights;       /* the file of the segment with a header, NULL: as it is named */
 } Segments;
 
 aot_status aotrt_map_segments(const aot_model *model, const char *path, Segments *segments,

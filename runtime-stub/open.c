@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 typedef const aot_model *Entry(uint32_t host_abi, const char *isa, aot_status *status);
@@ -140,7 +141,7 @@ static void name_descriptor(char *to, size_t size, int fd)
 }
 
 /* Opens what is behind fd. image: the path the loader gets; path: for messages and side files. */
-static aot_status open_image(int fd, const char *path, const char *image, const char *isa,
+static aot_status open_image(int fd, const char *path, const char *image, const aot_options *o,
                              aot_file **file, Text error)
 {
     Notes notes = { 0 };
@@ -150,8 +151,9 @@ static aot_status open_image(int fd, const char *path, const char *image, const 
     aot_file *made = calloc(1, sizeof *made);
     if (made) {
         atomic_init(&made->references, 1);
-        made->segments.copied = image != path;
-        status = open_checked(made, path, image, isa, &notes, error);
+        made->segments.public_key = o->public_key;
+        made->segments.weights = o->weights;
+        status = open_checked(made, path, image, o->isa, &notes, error);
     } else
         status = aotrt_fail(error, AOT_EHOST, "%s: no memory", path);
     free(notes.data);
@@ -163,52 +165,96 @@ static aot_status open_image(int fd, const char *path, const char *image, const 
     return AOT_OK;
 }
 
-/* public_key NULL: any file will do. */
-static aot_status open_path(const char *path, const char *isa, const uint8_t *public_key,
-                            aot_file **file, Text error)
+/* The bytes behind a descriptor without a name. */
+static aot_status copy_image(const aot_options *o, const char *path, int *fd, Text error)
+{
+    const char *from = o->image;
+    uint64_t rest = o->image_bytes;
+    *fd = memfd_create("aotc", MFD_CLOEXEC);
+    while (*fd >= 0 && rest) {
+        ssize_t n = write(*fd, from, rest < INT_MAX ? (size_t)rest : INT_MAX);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        from += n;
+        rest -= (uint64_t)n;
+    }
+    if (*fd >= 0 && !rest)
+        return AOT_OK;
+    aot_status status = aotrt_fail(error, AOT_EHOST, "%s: cannot be copied into memory: %s", path,
+                                   strerror(errno));
+    if (*fd >= 0)
+        close(*fd);
+    return status;
+}
+
+static aot_status open_copy(int copy, const char *path, const aot_options *o, aot_file **file,
+                            Text error)
 {
     char image[128];
+    name_descriptor(image, sizeof image, copy);
+    aot_status status = open_image(copy, path, image, o, file, error);
+    close(copy);
+    return status;
+}
+
+static aot_status open_path(const aot_options *o, aot_file **file, Text error)
+{
+    const char *path = o->path;
     int copy;
-    if (file)
-        *file = NULL;
-    if (!path || !file)
-        return aotrt_fail(error, AOT_EARG, "aot_open: path or file is NULL");
-    if (strlen(path) >= PATH_MAX)
-        return aotrt_fail(error, AOT_EARG, "aot_open: the path is too long");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return aotrt_fail(error, AOT_EHOST, "%s: %s", path, strerror(errno));
-    if (!public_key) {
-        aot_status status = open_image(fd, path, path, isa, file, error);
-        close(fd);
-        return status;
-    }
-    aot_status status = aotrt_signed_copy(fd, path, public_key, &copy, error);
+    aot_status status = o->public_key ? aotrt_signed_copy(fd, path, o->public_key, &copy, error)
+                                      : open_image(fd, path, path, o, file, error);
     close(fd);
-    if (status)
-        return status;
-    name_descriptor(image, sizeof image, copy);
-    status = open_image(copy, path, image, isa, file, error);
-    close(copy);
-    return status;
+    return status || !o->public_key ? status : open_copy(copy, path, o, file, error);
+}
+
+aot_status aot_open_as(const aot_options *options, aot_file **file, char *error,
+                       uint64_t error_bytes)
+{
+    Text text = { error, (size_t)error_bytes };
+    aot_options o = { 0 };
+    int copy;
+    if (file)
+        *file = NULL;
+    if (!options || !file || options->struct_size < sizeof options->struct_size)
+        return aotrt_fail(text, AOT_EARG, "aot_open: options or file is NULL or empty");
+    memcpy(&o, options, options->struct_size < sizeof o ? (size_t)options->struct_size : sizeof o);
+    if (!o.path && !o.image)
+        return aotrt_fail(text, AOT_EARG, "aot_open: path or file is NULL");
+    if ((o.path && strlen(o.path) >= PATH_MAX) || (o.weights && strlen(o.weights) >= PATH_MAX))
+        return aotrt_fail(text, AOT_EARG, "aot_open: the path is too long");
+    if (!o.image)
+        return open_path(&o, file, text);
+    if (o.public_key)
+        return aotrt_fail(text, AOT_EARG, "aot_open: an image in memory has no PATH.sig; check it with "
+                          "aot_check_signature");
+    const char *path = o.path ? o.path : "model in memory";
+    aot_status status = copy_image(&o, path, &copy, text);
+    return status ? status : open_copy(copy, path, &o, file, text);
 }
 
 aot_status aot_open(const char *path, const char *isa, aot_file **file, char *error,
                     uint64_t error_bytes)
 {
-    return open_path(path, isa, NULL, file, (Text){ error, (size_t)error_bytes });
+    return aot_open_as(&(aot_options){ .struct_size = sizeof(aot_options), .path = path, .isa = isa },
+                       file, error, error_bytes);
 }
 
 aot_status aot_open_signed(const char *path, const char *isa, const uint8_t *public_key,
                            aot_file **file, char *error, uint64_t error_bytes)
 {
-    Text text = { error, (size_t)error_bytes };
     if (!public_key) {
         if (file)
             *file = NULL;
-        return aotrt_fail(text, AOT_EARG, "aot_open_signed: the key is NULL");
+        return aotrt_fail((Text){ error, (size_t)error_bytes }, AOT_EARG,
+                          "aot_open_signed: the key is NULL");
     }
-    return open_path(path, isa, public_key, file, text);
+    aot_options o = { .struct_size = sizeof o, .path = path, .isa = isa, .public_key = public_key };
+    return aot_open_as(&o, file, error, error_bytes);
 }
 
 const aot_model *aot_file_model(const aot_file *file)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* segments.c: constants that are not inside the artifact: a file beside it, mapped read-only and
- * shared between processes, whose size and SHA-256 must be those the artifact recorded. */
+ * shared between processes, whose size and SHA-256, or header, must be as the artifact recorded. */
 #include "libaotrt.h"
 
 #include <errno.h>
@@ -82,38 +82,63 @@ static void sha256(const unsigned char *data, uint64_t bytes, uint8_t digest[32]
 
 /* ---- Side files ---------------------------------------------------------------------------- */
 
-/* Opens the file, or a copy of it in sealed memory. -1: errno says why. */
-static int open_file(const char *file, int copied)
+static int has_header(const aot_segment *segment)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC), copy = -1;
-    if (fd < 0 || !copied)
-        return fd;
-    aotrt_sealed_copy(fd, file, &copy, (Text){ NULL, 0 });
-    int error = errno;
-    close(fd);
-    errno = error;
-    return copy;
+    static const uint8_t none[32];
+    return segment->struct_size >= offsetof(aot_segment, layout) + sizeof segment->layout
+        && memcmp(segment->layout, none, sizeof none) != 0;
 }
 
-/* Maps the whole of a file that must have so many bytes. NULL: *why says what is wrong. */
-static const void *map_file(const char *file, uint64_t bytes, int copied, const char **why)
+/* Opens the file, or a copy of it in sealed memory where a key is given. */
+static aot_status open_file(const char *file, const aot_segment *segment, const uint8_t *public_key,
+                            int *fd, Text error)
+{
+    *fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0)
+        return aotrt_fail(error, AOT_EHOST, "%s: the model's constants: %s", file, strerror(errno));
+    if (!public_key)
+        return AOT_OK;
+    int plain = *fd;
+    aot_status status = has_header(segment)
+        ? aotrt_signed_copy(plain, file, public_key, fd, error)
+        : aotrt_sealed_copy(plain, file, fd, error); /* the artifact's signature covers its SHA-256 */
+    close(plain);
+    return status;
+}
+
+/* Maps the whole of a file that must have so many bytes. */
+static aot_status map_file(const char *file, const aot_segment *segment, const uint8_t *public_key,
+                           const void **base, Text error)
 {
     struct stat s;
-    void *mapped = MAP_FAILED;
-    int fd = open_file(file, copied);
-    if (fd >= 0 && !fstat(fd, &s)) {
-        if (!S_ISREG(s.st_mode) || (uint64_t)s.st_size != bytes) {
-            close(fd);
-            *why = "has another size than the model recorded";
-            return NULL;
-        }
-        mapped = mmap(NULL, (size_t)bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    }
-    if (mapped == MAP_FAILED)
-        *why = strerror(errno);
-    if (fd >= 0)
-        close(fd);
-    return mapped == MAP_FAILED ? NULL : mapped;
+    int fd;
+    aot_status status = open_file(file, segment, public_key, &fd, error);
+    if (status)
+        return status;
+    if (fstat(fd, &s) || !S_ISREG(s.st_mode) || (uint64_t)s.st_size != segment->bytes)
+        status = aotrt_fail(error, AOT_EHOST, "%s: the model's constants: has another size than the "
+                            "model recorded", file);
+    void *mapped = status ? MAP_FAILED
+                          : mmap(NULL, (size_t)segment->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (!status && mapped == MAP_FAILED)
+        status = aotrt_fail(error, AOT_EHOST, "%s: %s", file, strerror(errno));
+    close(fd);
+    *base = status ? NULL : mapped;
+    return status;
+}
+
+/* Whether the file begins as one of weights for this segment does. */
+static int header_fits(const aot_segment *segment, const void *base)
+{
+    aot_weights_header h;
+    uint8_t sum[32];
+    if (segment->bytes < AOT_WEIGHTS_HEADER)
+        return 0;
+    memcpy(&h, base, sizeof h);
+    sha256(base, offsetof(aot_weights_header, sum), sum);
+    return !memcmp(h.magic, AOT_WEIGHTS_MAGIC, sizeof h.magic) && h.version == 1
+        && h.header_bytes == AOT_WEIGHTS_HEADER && h.bytes == segment->bytes - AOT_WEIGHTS_HEADER
+        && !memcmp(h.layout, segment->layout, sizeof h.layout) && !memcmp(h.sum, sum, sizeof sum);
 }
 
 /* The segment's file in the artifact's folder. 0: the name leads elsewhere or is too long. */
@@ -127,22 +152,28 @@ static int side_path(char *to, size_t size, const char *artifact, const char *na
     return n > 0 && (size_t)n < size;
 }
 
-static aot_status map_segment(const aot_segment *segment, const char *artifact, int copied,
-                              const void **base, uint64_t *mapped, Text error)
+static aot_status map_segment(const aot_segment *segment, const char *artifact, Segments *to,
+                              uint64_t i, Text error)
 {
-    char file[PATH_MAX];
-    const char *why = NULL;
+    char beside[PATH_MAX];
+    const char *file = beside;
     uint8_t digest[32];
-    *base = segment->embedded;
+    to->base[i] = segment->embedded;
     if (segment->embedded || segment->bytes == 0)
         return AOT_OK;
-    if (!side_path(file, sizeof file, artifact, segment->name))
+    if (has_header(segment) && to->weights)
+        file = to->weights;
+    else if (!side_path(beside, sizeof beside, artifact, segment->name))
         return aotrt_fail(error, AOT_EDATA, "%s: names no side file for its constants", artifact);
-    *base = map_file(file, segment->bytes, copied, &why);
-    if (!*base)
-        return aotrt_fail(error, AOT_EHOST, "%s: the constants of %s: %s", file, artifact, why);
-    *mapped = segment->bytes;
-    sha256(*base, segment->bytes, digest);
+    aot_status status = map_file(file, segment, to->public_key, &to->base[i], error);
+    if (status)
+        return status;
+    to->mapped[i] = segment->bytes;
+    if (has_header(segment))
+        return header_fits(segment, to->base[i]) ? AOT_OK
+            : aotrt_fail(error, AOT_EDATA, "%s: not a file of weights that %s can use (its header "
+                         "is of another layout, or damaged)", file, artifact);
+    sha256(to->base[i], segment->bytes, digest);
     if (memcmp(digest, segment->sha256, sizeof digest))
         return aotrt_fail(error, AOT_EDATA, "%s: not the constants that %s was compiled with "
                           "(SHA-256 differs)", file, artifact);
@@ -161,8 +192,7 @@ aot_status aotrt_map_segments(const aot_model *model, const char *path, Segments
         return aotrt_fail(error, AOT_EHOST, "%s: no memory", path);
     segments->count = count;
     for (uint64_t i = 0; i < count; i++) {
-        aot_status status = map_segment(model->segments[i], path, segments->copied,
-                                        &segments->base[i], &segments->mapped[i], error);
+        aot_status status = map_segment(model->segments[i], path, segments, i, error);
         if (status)
             return status;
     }

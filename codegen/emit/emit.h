@@ -15,6 +15,8 @@ typedef struct Artifact {
     const char *metadata;   /* JSON */
     const char *version;    /* aotc's */
     const char *about;      /* first members of the metadata, "name" among them; NULL: only the name is known */
+    const char *weights_file; /* beside the artifact; NULL: the weights are inside */
+    uint8_t layout[32];     /* of weights_file */
 } Artifact;
 
 /* The model's own text: memory plans, kernels, methods, tables.  Needs the head (prelude, ABI, kernels' header). */

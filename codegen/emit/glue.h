@@ -41,6 +41,7 @@ AOT_COLD aot_status aot_bad_relation(aot_call *call, const char *input, i64 dim,
 AOT_COLD aot_status aot_bad_guard(aot_call *call, const char *condition, i64 a, i64 b);
 AOT_COLD aot_status aot_bad_data(aot_call *call, const char *condition);
 AOT_COLD aot_status aot_no_state(aot_call *call);
+AOT_COLD aot_status aot_no_weights(aot_call *call);
 AOT_COLD aot_status aot_bad_index(aot_call *call, const char *tensor, i64 index, i64 size);
 AOT_COLD aot_status aot_failed(aot_call *call, const char *kernel, const char *what);
 AOT_COLD aot_status aot_bad_late(aot_call *call, const char *where, const char *size, i64 found, i64 lo, i64 hi);
@@ -236,6 +237,13 @@ AOT_COLD aot_status aot_no_state(aot_call *call)
 {
     aot_say s = aot_begin(call);
     aot_put(&s, "call->state is NULL; the model has state, which init_state fills");
+    return AOT_EARG;
+}
+
+AOT_COLD aot_status aot_no_weights(aot_call *call)
+{
+    aot_say s = aot_begin(call);
+    aot_put(&s, "call->segments is NULL; the model's weights are in a file that the host maps");
     return AOT_EARG;
 }
 

@@ -769,6 +769,10 @@ static void run(Emit *e)
     if (e->p->states.n)
         text_add(e->out, "    if (status == AOT_OK && !call->state)\n        status = aot_no_state(call);\n");
     text_add(e->out, "    if (status != AOT_OK)\n        return status;\n");
+    if (e->a->weights_file)
+        text_add(e->out, "    if (!call->segments || !call->segments[0])\n        return aot_no_weights(call);\n"
+                         "    const u8 *const aot_weights = (const u8 *)call->segments[0] + AOT_WEIGHTS_HEADER;\n"
+                         "    (void)aot_weights;\n");
     for (size_t i = 0; i < g->symbols.n; i++)
         if (!g->symbols.at[i]->late)
             text_add(e->out, "    const i64 %s = need.%s;\n    (void)%s;\n", g->symbols.at[i]->sym, g->symbols.at[i]->sym,
@@ -833,12 +837,16 @@ static void method(Text *out, const Artifact *a, const Program *p, const char *n
 }
 
 /* The first values of all states: zeros, and what the weights hold. */
-static void init_state(Text *out, const Weights *w)
+static void init_state(Text *out, const Artifact *a)
 {
+    const Weights *w = a->weights;
     text_add(out,
              "static void aot_init_state(void *state, const void *const *segments)\n{\n    u8 *to = state;\n"
              "    (void)segments;\n    for (u64 i = 0; i < %" PRIu64 "; i++)\n        to[i] = 0;\n",
              w->state_bytes);
+    if (a->weights_file)
+        text_add(out, "    if (!segments || !segments[0])\n        return;\n"
+                      "    const u8 *const aot_weights = (const u8 *)segments[0] + AOT_WEIGHTS_HEADER;\n    (void)aot_weights;\n");
     for (size_t i = 0; i < w->states.n; i++) {
         const StateSlot *s = &w->states.at[i];
         if (s->weight == NO_WEIGHT)
@@ -859,6 +867,17 @@ static bool calls_special(const Artifact *a)
     return found;
 }
 
+static void segment(Text *out, const Artifact *a)
+{
+    text_add(out, "static const aot_segment aot_segment0 = { sizeof(aot_segment), %" PRIu64 "ULL%s, ", a->weights->bytes,
+             a->weights_file ? " + AOT_WEIGHTS_HEADER" : "");
+    emit_string(out, a->weights_file ? a->weights_file : "weights");
+    text_add(out, ", %s, { 0 }, {", a->weights_file ? "0" : "aot_weights");
+    for (size_t i = 0; i < (a->weights_file ? sizeof a->layout : 1); i++)
+        text_add(out, i ? ", %d" : " %d", a->weights_file ? a->layout[i] : 0);
+    text_add(out, " } };\nstatic const aot_segment *const aot_segments[] = { &aot_segment0 };\n\n");
+}
+
 void emit_model(Text *out, const Artifact *a)
 {
     const char *const *names = method_names(a, c_name);
@@ -875,12 +894,9 @@ void emit_model(Text *out, const Artifact *a)
         text_add(out, "%s &%s_method", i ? "," : "", names[i]);
     text_add(out, " };\n\n");
     if (a->weights->bytes)
-        text_add(out, "static const aot_segment aot_segment0 = { sizeof(aot_segment), %" PRIu64
-                      "ULL, \"weights\", aot_weights, { 0 } };\n"
-                      "static const aot_segment *const aot_segments[] = { &aot_segment0 };\n\n",
-                 a->weights->bytes);
+        segment(out, a);
     if (a->weights->state_bytes)
-        init_state(out, a->weights);
+        init_state(out, a);
     text_add(out, "AOT_TABLE const aot_model AOT_MODEL = {\n    sizeof(aot_model), AOT_ABI, 0, ");
     emit_string(out, a->name);
     text_add(out, ", AOT_ISA, AOT_METADATA,\n    %zu, %d, %" PRIu64 ", aot_methods, %s, %s\n};\n", a->program_count,

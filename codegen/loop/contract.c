@@ -524,7 +524,7 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     }
     const Idx *floats = packed ? k(m, 0) : packed_floats(m, w->type.dim[w->type.rank - 2], t->dim[rank - 1]);
     const Idx *b_packed = idx_mul(job, batch, floats);
-    Buffer *panel = packed ? pack_matmul(l, w, &constant)
+    Buffer *panel = packed ? pack_matmul(l, w)
                            : scratch(l, job_printf(job, "%s_packed", n->out[0]->name), idx_mul(job, batches, floats));
     if (!packed)
         pack_call(m, panel, b_packed, w, &b, b_at);

@@ -208,6 +208,7 @@ typedef struct StateSlot {
     uint64_t at, size; /* bytes, in the state block */
     const void *first; /* contents */
     uint64_t weight;   /* where the weights hold them; NO_WEIGHT: they are zeros */
+    const struct Packing *packing; /* as in WeightPart */
     DType dtype;
 } StateSlot;
 #define NO_WEIGHT UINT64_MAX
@@ -218,16 +219,20 @@ struct Weights {
     struct WeightPart {
         uint64_t at, size, hash;
         const void *data;
-        Sym name;
+        Sym name, key;                 /* packing_key; NULL: cannot be replaced */
+        const struct Packing *packing; /* packing.h: where the bytes are from; NULL: what they are is all that is known */
     } *parts;
     size_t count, room;
+    Sym twofold; /* a weight that two methods have with different elements; NULL: there is none */
     uint64_t state_bytes;
     VEC(StateSlot) states;
 };
-/* Adds a block (kept by reference) at a 64-byte boundary, or finds an equal one; returns its offset. */
-uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name);
+/* Adds a block (kept by reference) at a 64-byte boundary, or finds one that is and remains equal: packed alike of the
+ * same weight, or neither can be replaced.  Returns its offset. */
+uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name, const struct Packing *packing);
 /* The offset of a state slot with these first contents, made when no slot has the name; fails if one differs. */
-uint64_t weights_add_state(Weights *w, Sym name, DType dtype, const void *first, uint64_t size);
+uint64_t weights_add_state(Weights *w, Sym name, DType dtype, const void *first, uint64_t size,
+                           const struct Packing *packing);
 
 /* ---- statements -------------------------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
  * halo their readers want, and which values get memory (choose_buffers: all others are recomputed where they are
  * read, that is fused).  Then one kernel for each value with memory, in graph order. */
 #include "lower.h"
+#include "packing.h"
 #include <string.h>
 
 /* ---- buffers ------------------------------------------------------------------------------------------------ */
@@ -53,8 +54,9 @@ Buffer *buffer_new(Lower *l, Value *v, BufferKind kind, bool channels_last, int6
     return b;
 }
 
-uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name)
+uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name, const Packing *packing)
 {
+    Sym key = packing ? packing_key(w->job, packing) : NULL;
     uint64_t h = 14695981039346656037u;
     const unsigned char *bytes = data;
     for (uint64_t i = 0; i + 8 <= size; i += 8) {
@@ -63,9 +65,14 @@ uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name)
         h = (h ^ x) * 0x9E3779B97F4A7C15u;
         h ^= h >> 29;
     }
-    for (size_t i = 0; i < w->count; i++)
-        if (w->parts[i].hash == h && w->parts[i].size == size && !memcmp(w->parts[i].data, data, size))
-            return w->parts[i].at;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct WeightPart *p = &w->parts[i];
+        bool same = p->hash == h && p->size == size && !memcmp(p->data, data, size);
+        if (same && p->key == key)
+            return p->at;
+        if (!same && key && p->key == key)
+            w->twofold = packing->root->name;
+    }
     if (w->count == w->room) {
         size_t room = w->room ? w->room * 2 : 64;
         struct WeightPart *more = job_array(w->job, room, sizeof *more);
@@ -75,12 +82,12 @@ uint64_t weights_add(Weights *w, const void *data, uint64_t size, Sym name)
         w->room = room;
     }
     uint64_t at = (w->bytes + 63) & ~(uint64_t)63;
-    w->parts[w->count++] = (struct WeightPart){ at, size, h, data, name };
+    w->parts[w->count++] = (struct WeightPart){ at, size, h, data, name, key, packing };
     w->bytes = at + size;
     return at;
 }
 
-uint64_t weights_add_state(Weights *w, Sym name, DType dtype, const void *first, uint64_t size)
+uint64_t weights_add_state(Weights *w, Sym name, DType dtype, const void *first, uint64_t size, const Packing *packing)
 {
     for (size_t i = 0; i < w->states.n; i++) {
         const StateSlot *s = &w->states.at[i];
@@ -95,19 +102,28 @@ uint64_t weights_add_state(Weights *w, Sym name, DType dtype, const void *first,
     uint64_t zeros = 0, at = (w->state_bytes + 63) & ~(uint64_t)63;
     while (zeros < size && !bytes[zeros])
         zeros++;
-    *vec_push(w->job, &w->states) =
-        (StateSlot){ name, at, size, first, zeros == size ? NO_WEIGHT : weights_add(w, first, size, name), dtype };
+    uint64_t weight = zeros == size ? NO_WEIGHT : weights_add(w, first, size, name, packing);
+    *vec_push(w->job, &w->states) = (StateSlot){ name, at, size, first, weight, packing, dtype };
     w->state_bytes = at + size;
     return at;
+}
+
+/* All elements of a constant, or of the first contents of a state. */
+static const Packing *plain_packing(Job *job, const Value *v)
+{
+    Packing *p = job_alloc(job, sizeof *p);
+    *p = (Packing){ .kind = PACK_PLAIN, .view = *v->tensor, .root = v->tensor };
+    return p;
 }
 
 static Buffer *state_buffer(Lower *l, Value *v)
 {
     Buffer *b = buffer_alloc(l, v->name, BUFFER_STATE, &v->type);
     size_t bytes;
-    void *first = tensor_dense(l->job, v->tensor, &bytes);
+    const Packing *p = plain_packing(l->job, v);
+    void *first = packing_apply(l->job, p, &bytes);
     lay_out(l->job, b);
-    b->weight = weights_add_state(l->p->weights, v->tensor->name, b->dtype, first, bytes);
+    b->weight = weights_add_state(l->p->weights, v->tensor->name, b->dtype, first, bytes, p);
     b->about = v->tensor->name;
     *vec_push(l->job, &l->p->states) = b;
     return b;
@@ -117,9 +133,10 @@ Buffer *const_buffer(Lower *l, Value *v)
 {
     Buffer *b = buffer_alloc(l, v->name, BUFFER_CONST, &v->type);
     size_t bytes;
-    void *data = tensor_dense(l->job, v->tensor, &bytes);
+    const Packing *p = plain_packing(l->job, v);
+    void *data = packing_apply(l->job, p, &bytes);
     lay_out(l->job, b);
-    b->weight = weights_add(l->p->weights, data, bytes, v->tensor->name);
+    b->weight = weights_add(l->p->weights, data, bytes, v->tensor->name, p);
     b->about = v->tensor->name;
     *vec_push(l->job, &l->p->consts) = b;
     return b;

@@ -147,7 +147,7 @@ static void state(Parser *t)
     b->weight = (uint64_t)offset;
     about(t, b);
     *vec_push(s->job, &w->states) =
-        (StateSlot){ b->about ? b->about : b->name, (uint64_t)offset, (uint64_t)bytes, NULL, NO_WEIGHT, b->dtype };
+        (StateSlot){ b->about ? b->about : b->name, (uint64_t)offset, (uint64_t)bytes, NULL, NO_WEIGHT, NULL, b->dtype };
     if (w->state_bytes < (uint64_t)end)
         w->state_bytes = (uint64_t)end;
     *vec_push(s->job, &t->p->states) = b;

@@ -2,16 +2,17 @@
 /* Reads an artifact's facts without loading it, from what the loader itself reads (program headers
  * and the dynamic table), so that it works after strip.  The file may be hostile: libelf reads it
  * by pread (or from memory that is there), every piece is bounded by the file's size, and nothing is followed without end. */
-#include "toolchain.h"
+#include "link.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_NOTES = 64 << 20, MAX_TABLE = 16 << 20, MAX_NAME = 4096, MAX_NAMES = 4096 };
+enum { MAX_NOTES = 64 << 20, MAX_TABLE = 16 << 20, MAX_NAME = 4096, MAX_NAMES = 4096, MAX_RECIPE = 256 << 20 };
 
 typedef struct Artifact {
     Job *job;
@@ -225,8 +226,34 @@ static void check_segment(Artifact *a, const GElf_Phdr *p)
 /* The weights are the segment behind the one that the loader writes. */
 static void take_weights(Artifact *a, const GElf_Phdr *p)
 {
-    if (p->p_type == PT_LOAD && p->p_flags == PF_R && a->relro_end && p->p_vaddr >= a->relro_end)
-        a->facts->weights_bytes = p->p_filesz;
+    if (p->p_type != PT_LOAD || p->p_flags != PF_R || !a->relro_end || p->p_vaddr < a->relro_end)
+        return;
+    a->facts->weights_bytes = p->p_filesz;
+    a->facts->weights_at = p->p_offset;
+}
+
+/* The section of that name; false: there is none. */
+static bool find_section(const Artifact *a, const char *wanted, GElf_Shdr *h)
+{
+    size_t names;
+    if (elf_getshdrstrndx(a->elf, &names))
+        return false;
+    for (Elf_Scn *s = NULL; (s = elf_nextscn(a->elf, s));) {
+        const char *name = gelf_getshdr(s, h) ? elf_strptr(a->elf, names, h->sh_name) : NULL;
+        if (name && !strcmp(name, wanted))
+            return true;
+    }
+    return false;
+}
+
+static void read_recipe(Artifact *a)
+{
+    GElf_Shdr h;
+    const uint8_t *bytes = NULL;
+    if (find_section(a, ".aotc.recipe", &h) && h.sh_type == SHT_PROGBITS && h.sh_size <= MAX_RECIPE)
+        bytes = bytes_at(a, h.sh_offset, h.sh_size);
+    if (bytes)
+        a->facts->recipe = job_copy(a->job, (const char *)bytes, strnlen((const char *)bytes, h.sh_size));
 }
 
 static Artifact *artifact_new(Job *job, const char *path, ArtifactFacts *facts)
@@ -261,6 +288,7 @@ static void read_facts(Artifact *a)
     if (!facts->metadata)
         refuse(a, "carries no description of a model");
     read_exports(a, &dynamic);
+    read_recipe(a);
     if (dynamic.needed.n > MAX_NAMES)
         refuse(a, "needs more than a model does");
     for (size_t i = 0; i < dynamic.needed.n; i++)
@@ -286,4 +314,73 @@ void artifact_read_bytes(Job *job, const char *where, const void *bytes, size_t 
     facts->file_bytes = size;
     a->elf = elf_memory((char *)(uintptr_t)bytes, size); /* only read */
     read_facts(a);
+}
+
+/* ---- other weights --------------------------------------------------------------------------- */
+
+typedef struct Old {
+    uint8_t *bytes;
+    size_t size;
+} Old;
+
+static void unmap_old(void *handle)
+{
+    const Old *o = handle;
+    munmap(o->bytes, o->size);
+}
+
+static const uint8_t *map_old(Artifact *a)
+{
+    Old *o = job_alloc(a->job, sizeof *o);
+    o->size = (size_t)a->facts->file_bytes;
+    o->bytes = mmap(NULL, o->size, PROT_READ, MAP_PRIVATE, a->fd, 0);
+    if (o->bytes == MAP_FAILED)
+        fail(a->job, EXIT_RESOURCE, "%s: cannot be mapped; %s", a->path, strerror(errno));
+    job_defer(a->job, unmap_old, o);
+    return o->bytes;
+}
+
+/* In place of `from`, wherever it stands, `to` of the same length. */
+static void change_text(uint8_t *image, size_t size, const char *from, const char *to)
+{
+    size_t n = strlen(from);
+    for (uint8_t *at = image; (at = memmem(at, size - (size_t)(at - image), from, n)); at += n)
+        memcpy(at, to, n);
+}
+
+static uint64_t build_id_at(const Artifact *a)
+{
+    GElf_Shdr h;
+    if (!find_section(a, ".note.gnu.build-id", &h) || h.sh_size != 36 || h.sh_offset > a->facts->weights_at - 36)
+        refuse(a, "has no build-id");
+    return h.sh_offset + 16;
+}
+
+void artifact_reweigh(Job *job, const char *path, const ArtifactFacts *facts, const uint8_t *weights,
+                      const uint8_t weights_id[32], const char *const *changes, const char *output)
+{
+    ArtifactFacts again;
+    Artifact *a = artifact_new(job, path, &again);
+    GElf_Shdr symtab, strtab;
+    struct stat st;
+    open_file(a);
+    again.weights_at = facts->weights_at;
+    if (again.file_bytes != facts->file_bytes || fstat(a->fd, &st) || !facts->weights_bytes || facts->weights_at < 64)
+        refuse(a, "has changed");
+    if (!find_section(a, ".symtab", &symtab) || !find_section(a, ".strtab", &strtab))
+        fail(job, EXIT_UNSUPPORTED, "%s: is stripped; weights are replaced in what aotc has written", path);
+    const uint8_t *old = map_old(a), *symbols = bytes_at(a, symtab.sh_offset, symtab.sh_size),
+                  *names = bytes_at(a, strtab.sh_offset, strtab.sh_size);
+    if (!symbols || !names)
+        refuse(a, "is cut off");
+    uint8_t *image = memcpy(job_big(job, facts->weights_at), old, facts->weights_at);
+    for (; *changes; changes += 2)
+        change_text(image, facts->weights_at, changes[0], changes[1]);
+    link_build_id(image, facts->weights_at, build_id_at(a), symbols, symtab.sh_size, names, strtab.sh_size, weights_id);
+    uint64_t tail = facts->weights_at + facts->weights_bytes;
+    Output *out = output_open(job, output, st.st_mode & 0777);
+    output_write(out, 0, image, facts->weights_at);
+    output_write(out, facts->weights_at, weights, facts->weights_bytes);
+    output_write(out, tail, old + tail, facts->file_bytes - tail);
+    output_commit(out);
 }

@@ -29,7 +29,7 @@ struct Layout {
     uint16_t index[BUCKET_COUNT]; /* of the output section; 0: none */
     Text shstr, strtab;
     VEC(Elf64_Sym) symtab;
-    uint64_t symtab_at, strtab_at, shstr_at, shdr_at;
+    uint64_t recipe_at, symtab_at, strtab_at, shstr_at, shdr_at;
 };
 
 static uint32_t add_name(Text *table, const char *name)
@@ -270,7 +270,12 @@ static void list_symbols(Linker *l, Layout *p)
 /* Lays out what lies behind the weights. */
 static void plan_tail(Linker *l, Layout *p)
 {
-    p->symtab_at = align_up(l->weights.address + l->weights.size, 8);
+    size_t recipe = l->link->recipe ? strlen(l->link->recipe) : 0;
+    p->recipe_at = align_up(l->weights.address + l->weights.size, 8);
+    p->symtab_at = align_up(p->recipe_at + recipe, 8);
+    if (recipe)
+        add_section(p, ".aotc.recipe", (Elf64_Shdr){ .sh_type = SHT_PROGBITS, .sh_offset = p->recipe_at, .sh_size = recipe,
+                                                     .sh_addralign = 8 });
     p->strtab_at = p->symtab_at + p->symtab.n * sizeof(Elf64_Sym);
     p->shstr_at = p->strtab_at + p->strtab.n;
     uint16_t symtab = add_section(p, ".symtab",
@@ -307,19 +312,19 @@ void link_weights(void *sink, uint64_t at, const void *bytes, size_t size)
     output_write(s->output, s->base + at, bytes, size);
 }
 
-/* Identifies code, names and weights; hashing the weights themselves would cost more than the whole
- * link, so their known digest stands for them. */
-static void put_build_id(Linker *l, const Layout *p)
+void link_build_id(uint8_t *image, uint64_t image_size, uint64_t at, const void *symtab, size_t symtab_size,
+                   const void *strtab, size_t strtab_size, const uint8_t *weights_id)
 {
-    static const uint8_t none[32];
     uint8_t part[4][SHA256_DIGEST_LENGTH] = { { 0 } };
     uint8_t whole[SHA256_DIGEST_LENGTH];
-    SHA256(l->image, l->image_size, part[0]);
-    SHA256((const uint8_t *)p->symtab.at, p->symtab.n * sizeof(Elf64_Sym), part[1]);
-    SHA256((const uint8_t *)p->strtab.at, p->strtab.n, part[2]);
-    memcpy(part[3], l->link->weights_id ? l->link->weights_id : none, sizeof none);
+    memset(image + at, 0, BUILD_ID_BYTES);
+    SHA256(image, image_size, part[0]);
+    SHA256(symtab, symtab_size, part[1]);
+    SHA256(strtab, strtab_size, part[2]);
+    if (weights_id)
+        memcpy(part[3], weights_id, sizeof part[3]);
     SHA256(part[0], sizeof part, whole);
-    memcpy(l->image + p->build_id + BUILD_ID_HEAD, whole, BUILD_ID_BYTES);
+    memcpy(image + at, whole, BUILD_ID_BYTES);
 }
 
 void link_write(Linker *l, Layout *p, const char *path)
@@ -335,13 +340,16 @@ void link_write(Linker *l, Layout *p, const char *path)
     list_symbols(l, p);
     plan_tail(l, p);
     put_header(l, p);
-    put_build_id(l, p);
+    link_build_id(l->image, l->image_size, p->build_id + BUILD_ID_HEAD, p->symtab.at, p->symtab.n * sizeof(Elf64_Sym),
+                  p->strtab.at, p->strtab.n, l->link->weights_id);
 
     Output *out = output_open(l->job, path, 0777);
     output_write(out, 0, l->image, l->image_size);
     Sink sink = { out, l->weights.address, l->weights.size };
     if (l->link->write_weights && sink.size)
         l->link->write_weights(l->link->ctx, &sink);
+    if (l->link->recipe)
+        output_write(out, p->recipe_at, l->link->recipe, strlen(l->link->recipe));
     output_write(out, p->symtab_at, p->symtab.at, p->symtab.n * sizeof(Elf64_Sym));
     output_write(out, p->strtab_at, p->strtab.at, p->strtab.n);
     output_write(out, p->shstr_at, p->shstr.at, p->shstr.n);

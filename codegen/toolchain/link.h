@@ -149,4 +149,8 @@ typedef struct Layout Layout;
 Layout *link_plan_head(Linker *l, uint64_t *end);              /* all before .rodata */
 void link_plan_dynamic(Linker *l, Layout *layout, uint64_t at); /* .dynamic, end of the image */
 void link_write(Linker *l, Layout *layout, const char *path);
+/* Writes the build-id's 20 bytes at image + at. It identifies code, names and weights; hashing the weights themselves
+ * would cost more than the whole link, so their known digest stands for them. */
+void link_build_id(uint8_t *image, uint64_t image_size, uint64_t at, const void *symtab, size_t symtab_size,
+                   const void *strtab, size_t strtab_size, const uint8_t *weights_id);
 #endif

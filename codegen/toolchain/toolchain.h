@@ -100,6 +100,7 @@ typedef struct Link {
     size_t object_count;
     uint64_t weights_bytes;    /* the last segment; symbol aot_weights is its start, page-aligned */
     const uint8_t *weights_id; /* 32 bytes that identify the weights: they go into the build-id */
+    const char *recipe;        /* how the weights were made: section .aotc.recipe, not loaded; may be NULL */
     /* Called once while writing: calls link_weights(sink, offset, bytes, size) for all parts, any
      * order, gaps are 0. */
     void (*write_weights)(void *ctx, void *sink);
@@ -117,10 +118,16 @@ typedef struct ArtifactFacts {
     const char *const *needed; /* DT_NEEDED names */
     size_t needed_count;
     bool text_relocations, executable_stack;
-    uint64_t weights_bytes, file_bytes;
+    uint64_t weights_bytes, weights_at, file_bytes; /* weights_at: in the file */
     char build_id[41];
+    const char *recipe;        /* of section .aotc.recipe; NULL: there is none */
 } ArtifactFacts;
 void artifact_read(Job *job, const char *path, ArtifactFacts *facts);
 /* The same of bytes in memory that outlive the call: a member of a jar.  `where` names them in messages. */
 void artifact_read_bytes(Job *job, const char *where, const void *bytes, size_t size, ArtifactFacts *facts);
+
+/* Writes the artifact at `path`, whose facts were read, to `output` with other weights of the same size: build-id and,
+ * wherever they stand, the texts of `changes` (pairs old, new of equal length, ended by NULL) change with them. */
+void artifact_reweigh(Job *job, const char *path, const ArtifactFacts *facts, const uint8_t *weights,
+                      const uint8_t weights_id[32], const char *const *changes, const char *output);
 #endif

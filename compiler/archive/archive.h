@@ -27,6 +27,8 @@ typedef struct Tensor {
     int64_t size[MAX_RANK], stride[MAX_RANK], offset;
     const Storage *storage;
     bool replaceable; /* a parameter or persistent buffer: other elements may take its place */
+    const struct Recipe *recipe; /* passes.h: how it was computed from replaceable ones; NULL: it was not */
+    uint32_t result;             /* which output of the recipe it is */
 } Tensor;
 
 typedef struct Archive Archive;
@@ -68,6 +70,13 @@ typedef struct ProgramRef {
     Archive *archive;
     size_t model;
 } ProgramRef;
+/* The parameters and persistent buffers of a program, in the archive's order. */
+size_t archive_weight_count(Archive *archive, size_t model);
+/* One of them: name, type and sizes, whether or not it has elements; *tie is the name of the first that is the same
+ * tensor.  NULL: it is no plain tensor, only *name is known. */
+const Tensor *archive_weight(Archive *archive, size_t model, size_t i, Sym *name, Sym *tie);
+/* An archive of one program with these weights, which have no elements yet: for state_dict_apply.  ties: as above. */
+Archive *archive_of_weights(Job *job, const char *where, const Tensor *weights, const Sym *ties, size_t count);
 /* Gives all parameters and persistent buffers of the programs the elements that the state dict has under their names,
  * before any of them is read.  Names, sizes and element types must be the programs': else EXIT_INPUT with a list.
  * What is one tensor in the archive must be so in the state dict, or stand there once. */

@@ -29,7 +29,7 @@ typedef struct Store {
     Zip *zip;
     const ZipMember *member;
     const char *where;
-    struct Weight *first; /* of those that a state dict is to replace */
+    struct Weight *first; /* of the program's replaceable ones */
 } Store;
 
 /* One name of a table, in one of these states: ready; a tensor to be checked (store); a
@@ -49,6 +49,7 @@ typedef struct Weight {
     bool used;           /* in a state dict: some program has the name */
     const Tensor *given; /* what takes its place */
     struct Weight *next; /* of the program in this store */
+    struct Weight *tie;  /* the first of the program that is the same tensor, itself perhaps; NULL: not asked for */
 } Weight;
 
 typedef struct Model {

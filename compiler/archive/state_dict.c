@@ -95,7 +95,6 @@ Archive *state_dict_read(Job *job, const char *where, const uint8_t *bytes, size
 {
     Archive *a = job_alloc(job, sizeof *a);
     *a = (Archive){ .job = job, .path = where, .bytes = bytes, .size = size };
-    a->next_store = UINT32_C(1) << 31; /* apart from those of the archive whose place they take */
     *vec_push(job, &a->models) = (Model){ .name = sym(job, "") };
     if (size < 8)
         fail(job, EXIT_INPUT, "%s: has %zu bytes; expected a state dict of torch.save, or safetensors", where, size);
@@ -167,13 +166,55 @@ static bool same_view(const Tensor *a, const Tensor *b)
     return same;
 }
 
-/* Another weight of the program that is the same tensor and has been given elements; NULL: none. */
-static const Weight *tied(const Weight *w)
+/* Finds out which weights of a program are one tensor. */
+static Model *tie_weights(Archive *a, size_t model)
 {
-    for (const Weight *x = w->store ? w->store->first : NULL; x; x = x->next)
-        if (x != w && x->given && same_view(&x->tensor, &w->tensor))
-            return x;
-    return NULL;
+    Model *m = weights_of(a, model);
+    for (size_t i = 0; i < m->replaceable.n; i++) {
+        Weight *w = weight_find(a, model, m->replaceable.at[i]->tensor.name);
+        if (w->tie)
+            continue;
+        w->tie = w;
+        if (!w->store)
+            continue;
+        for (Weight *x = w->store->first; x; x = x->next)
+            if (same_view(&x->tensor, &w->tensor))
+                w->tie = x->tie;
+        w->next = w->store->first;
+        w->store->first = w;
+    }
+    return m;
+}
+
+size_t archive_weight_count(Archive *a, size_t model)
+{
+    return weights_of(a, model)->replaceable.n;
+}
+
+const Tensor *archive_weight(Archive *a, size_t model, size_t i, Sym *name, Sym *tie)
+{
+    const Weight *w = tie_weights(a, model)->replaceable.at[i];
+    *name = w->tensor.name;
+    *tie = w->tie->tensor.name;
+    return w->sub || (w->refusal && w->refusal != weight_absent) ? NULL : &w->tensor;
+}
+
+Archive *archive_of_weights(Job *job, const char *where, const Tensor *weights, const Sym *ties, size_t count)
+{
+    Archive *a = job_alloc(job, sizeof *a);
+    *a = (Archive){ .job = job, .path = where };
+    *vec_push(job, &a->models) = (Model){ .name = sym(job, ""), .loaded = true };
+    Model *m = &a->models.at[0];
+    for (size_t i = 0; i < count; i++) {
+        Weight *w = weight_add(a, m, weights[i].name, where), *first = weight_find(a, 0, ties[i]);
+        w->tensor = weights[i];
+        w->tensor.replaceable = true;
+        w->tie = first ? first->tie : w;
+        if (!w->tie)
+            w->tie = w;
+        weight_postpone(w, EXIT_INPUT, weight_absent);
+    }
+    return a;
 }
 
 /* The entry of the weight's own name, if there is one that fits. */
@@ -202,23 +243,20 @@ static bool is_wrong(const Match *m, const Weight *w)
 
 static void match_program(Match *m, const ProgramRef *p)
 {
-    Model *model = weights_of(p->archive, p->model);
+    const Model *model = tie_weights(p->archive, p->model);
     for (size_t i = 0; i < model->replaceable.n; i++) {
-        Weight *w = weight_find(p->archive, p->model, model->replaceable.at[i]->tensor.name);
+        Weight *w = model->replaceable.at[i];
         look_up(m, w);
-        if (w->store) {
-            w->next = w->store->first;
-            w->store->first = w;
-        }
+        if (w->given && !w->tie->given)
+            w->tie->given = w->given; /* one name stands for all */
     }
     for (size_t i = 0; i < model->replaceable.n; i++) {
         Weight *w = model->replaceable.at[i];
-        const Weight *x = tied(w);
-        if (w->given && x && !tensors_equal(w->given, x->given))
+        if (w->given && w->given != w->tie->given && !tensors_equal(w->given, w->tie->given))
             blame(m, &m->wrong, w->tensor.name, job_printf(m->job, " is another tensor than %.200s, in the model the same",
-                                                           x->tensor.name));
-        else if (x && !is_wrong(m, w))
-            w->given = x->given;
+                                                           w->tie->tensor.name));
+        else if (!is_wrong(m, w))
+            w->given = w->tie->given;
         if (w->given || is_wrong(m, w))
             continue;
         blame(m, &m->missing, w->tensor.name, "");
@@ -255,6 +293,25 @@ static const char *fault_text(Match *m, const Fault *f, const char *kind)
     return job_printf(m->job, "; %zu %s:%s%s", f->count, kind, f->names.at, more);
 }
 
+/* What the archive does not tie has a storage of its own here, whatever the file does. */
+static void give(Archive *a, Weight *w)
+{
+    if (w->refusal && w->refusal != weight_absent)
+        return; /* refused by whoever reads it */
+    Sym name = w->tensor.name;
+    if (w->tie == w) {
+        Storage *own = job_alloc(a->job, sizeof *own);
+        w->tensor = *w->given;
+        *own = *w->given->storage;
+        own->id = a->next_store++;
+        w->tensor.storage = own;
+    } else {
+        w->tensor = w->tie->tensor;
+    }
+    w->tensor.name = name;
+    w->tensor.replaceable = w->ready = true;
+}
+
 void state_dict_apply(Job *job, Archive *dict, const ProgramRef *programs, size_t count)
 {
     Match m = { .job = job, .dict = dict };
@@ -269,14 +326,11 @@ void state_dict_apply(Job *job, Archive *dict, const ProgramRef *programs, size_
              fault_text(&m, &m.unexpected, "unexpected"), fault_text(&m, &m.wrong, "of another kind"), prefix_hint(&m));
     for (size_t i = 0; i < count; i++) {
         const Model *model = weights_of(programs[i].archive, programs[i].model);
-        for (size_t k = 0; k < model->replaceable.n; k++) {
-            Weight *w = model->replaceable.at[k];
-            if (w->refusal && w->refusal != weight_absent)
-                continue; /* refused by whoever reads it */
-            Sym name = w->tensor.name;
-            w->tensor = *w->given;
-            w->tensor.name = name;
-            w->tensor.replaceable = w->ready = true;
-        }
+        for (size_t k = 0; k < model->replaceable.n; k++)
+            if (model->replaceable.at[k]->tie == model->replaceable.at[k])
+                give(programs[i].archive, model->replaceable.at[k]);
+        for (size_t k = 0; k < model->replaceable.n; k++)
+            if (model->replaceable.at[k]->tie != model->replaceable.at[k])
+                give(programs[i].archive, model->replaceable.at[k]);
     }
 }

@@ -3,6 +3,8 @@
 #include "compile.h"
 #include "embed.h"
 #include "jar.h"
+#include "recipe.h"
+#include "weights_file.h"
 #include "../archive/zip.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -155,6 +157,7 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
         Graph **g = &c->graphs.at[i];
         if (import_is_stale(*g, &import)) /* another method writes what is a constant here */
             *g = import_graph(job, &c->sources.at[i], (*g)->name, &import);
+        constants_dense(*g);
         passes_run(*g, &show);
         archive_unload(c->sources.at[i].archive);
     }
@@ -173,9 +176,14 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
         dump_program(job, o, "plan_memory", p);
         *vec_push(job, &c->programs) = p;
     }
+    if (!graphs_only) {
+        const ParameterList parameters = parameters_of(job, c);
+        c->weights_hash = parameters_hash(job, &parameters);
+        archive_unload(c->sources.at[0].archive);
+    }
     c->artifact = (Artifact){ job, c->meta ? c->meta->name : artifact_name(job, input),
                               (const Program *const *)c->programs.at, c->programs.n, &c->weights, "", AOTC_VERSION,
-                              c->meta ? c->meta->members : NULL };
+                              c->meta ? c->meta->members : NULL, NULL, { 0 } };
 }
 
 /* ---- the back: text to objects -------------------------------------------------------------------------------- */
@@ -349,19 +357,54 @@ static void write_weights(void *ctx, void *sink)
         link_weights(sink, w->parts[i].at, w->parts[i].data, w->parts[i].size);
 }
 
-/* SHA-256 over offsets and contents: identifies the weights in the build-id and the metadata. */
+/* SHA-256 over the segment as it lies in the file, gaps included: in the build-id and the metadata. */
 static void hash_weights(Job *job, const Weights *w, uint8_t out[32])
 {
+    static const uint8_t gap[64];
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     unsigned int n = 0;
+    uint64_t at = 0;
     bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
-    for (size_t i = 0; ok && i < w->count; i++)
-        ok = EVP_DigestUpdate(ctx, &w->parts[i].at, sizeof w->parts[i].at) == 1 &&
-             EVP_DigestUpdate(ctx, w->parts[i].data, w->parts[i].size) == 1;
+    for (size_t i = 0; ok && i < w->count; i++) {
+        const struct WeightPart *p = &w->parts[i];
+        ok = EVP_DigestUpdate(ctx, gap, p->at - at) == 1 && EVP_DigestUpdate(ctx, p->data, p->size) == 1;
+        at = p->at + p->size;
+    }
     ok = ok && EVP_DigestFinal_ex(ctx, out, &n) == 1;
     EVP_MD_CTX_free(ctx);
     if (!ok)
         fail(job, EXIT_RESOURCE, "SHA-256 failed");
+}
+
+/* `path` with another extension. */
+static const char *sibling(Job *job, const char *path, const char *extension)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    return job_printf(job, "%.*s.%s", dot ? (int)(dot - path) : (int)strlen(path), path, extension);
+}
+
+/* The file that --weights asks for, beside the output; NULL: none. */
+static const char *weights_path(Job *job, const CompileOptions *o, const char *output)
+{
+    const char *name = o->weights ? o->weights : "embed", *slash = strrchr(output, '/');
+    size_t n = strlen(name);
+    if (!strcmp(name, "embed"))
+        return NULL;
+    if (!strcmp(name, "file"))
+        return sibling(job, output, "weights");
+    if (n < 9 || strcmp(name + n - 8, ".weights") || strchr(name, '/'))
+        usage_error(job, "--weights=%s: expected embed, file, or a name that ends in .weights, without a folder", name);
+    return job_printf(job, "%.*s%s", slash ? (int)(slash - output) + 1 : 0, output, name);
+}
+
+/* The weights become a file beside the artifact, which then tells nothing of them but how they lie. */
+static void place_weights(Job *job, Compilation *c, const CompileOptions *o, const char *recipe, const char *output)
+{
+    const char *path = weights_path(job, o, output), *slash = strrchr(path, '/');
+    c->artifact.weights_file = slash ? slash + 1 : path;
+    c->weights_hash = NULL;
+    weights_layout(job, recipe, &c->weights, c->artifact.layout);
+    weights_file_write(job, path, c->artifact.layout, &c->weights);
 }
 
 void compile_link(Job *job, Compilation *c, const CompileOptions *o, const char *output)
@@ -372,13 +415,19 @@ void compile_link(Job *job, Compilation *c, const CompileOptions *o, const char 
     if (!cc && (o->cc || (o->backend && !strcmp(o->backend, "gcc"))) && !(o->backend && !strcmp(o->backend, "tcc")))
         fail(job, EXIT_TOOLCHAIN, "%s: no C compiler answers; install gcc, name one with --cc, or use --backend=tcc",
              o->cc ? o->cc : "cc");
-    uint8_t id[32];
-    hash_weights(job, &c->weights, id);
+    uint8_t id[32], *weights_id = NULL;
+    const char *recipe = recipe_write(job, c);
+    if (weights_path(job, o, output) && c->weights.bytes) {
+        place_weights(job, c, o, recipe, output);
+    } else {
+        weights_id = id;
+        hash_weights(job, &c->weights, id);
+    }
     Text list, head, model, entry;
     text_init(&list, job);
     for (size_t i = 0; i < n; i++)
         text_add(&list, "%s\"%s\"", i ? "," : "", levels[i]->isa);
-    const char *from = provenance(job, c, o, "x86-64", cc ? "gcc" : "tcc", id);
+    const char *from = provenance(job, c, o, "x86-64", cc ? "gcc" : "tcc", weights_id);
     c->artifact.metadata = artifact_metadata(&c->artifact, list.at, from, true);
     text_init(&head, job);
     text_init(&model, job);
@@ -403,7 +452,8 @@ void compile_link(Job *job, Compilation *c, const CompileOptions *o, const char 
     count += compile_customs(job, cc, o, objects + count);
     add_kernel_objects(job, objects, &count, levels, n);
     Link link = { .machine = MACHINE_X86_64, .entry = "aot_entry", .soname = NULL, .metadata = c->artifact.metadata,
-                  .objects = objects, .object_count = count, .weights_bytes = c->weights.bytes, .weights_id = id,
+                  .objects = objects, .object_count = count, .weights_bytes = weights_id ? c->weights.bytes : 0, .weights_id = weights_id,
+                  .recipe = recipe,
                   .write_weights = write_weights, .ctx = &c->weights };
     link_shared_object(job, &link, output);
     if (o->time_passes)
@@ -453,19 +503,12 @@ static const char *default_output(Job *job, const char *input, const char *emit)
     return job_printf(job, "%s.%s", artifact_name(job, input), extension);
 }
 
-/* `path` with another extension. */
-static const char *sibling(Job *job, const char *path, const char *extension)
-{
-    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
-    return job_printf(job, "%.*s.%s", dot ? (int)(dot - path) : (int)strlen(path), path, extension);
-}
-
 /* No output may replace an input or another output. */
 static void refuse_overwrite(Job *job, const char *input, const CompileOptions *o, const char *emit, const char *output,
                              const char *depfile)
 {
     bool text = !strcmp(emit, "graph") || !strcmp(emit, "loops");
-    const char *outputs[] = { output, depfile, o->report, o->tune };
+    const char *outputs[] = { output, depfile, o->report, weights_path(job, o, output), o->tune };
     if (!strcmp(output, "-") && !text)
         usage_error(job, "-o -: only --emit=graph and --emit=loops go to standard output");
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
@@ -517,6 +560,8 @@ void compile_archive(Job *job, const char *input, const CompileOptions *o)
     const char *depfile = o->depfile && !*o->depfile ? sibling(job, output, "d") : o->depfile;
     refuse_overwrite(job, input, o, emit, output, depfile);
     bool graph = !strcmp(emit, "graph"), jar = !strcmp(emit, "jar");
+    if (strcmp(emit, "so") && weights_path(job, o, output))
+        usage_error(job, "--weights=%s: is for a shared object", o->weights);
     if (o->java_class && !jar)
         usage_error(job, "--java-class=%s: is for --emit=jar", o->java_class);
     if (jar)

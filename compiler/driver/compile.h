@@ -18,6 +18,7 @@ typedef struct Compilation {
     VEC(ProgramRef) sources; /* of graphs */
     VEC(Sym) names;          /* of methods */
     VEC(const char *) inputs; /* every file read: for the depfile and the cache key */
+    const char *weights_hash; /* of the parameters; NULL: they have none */
     const char *torch;        /* version of the first archive */
     uint8_t archive_sha256[32];
     const Meta *meta;         /* of --meta; NULL: none was given */

@@ -22,6 +22,7 @@ typedef struct CompileOptions {
     const char *meta;            /* --meta=FILE.json */
     const char *report;          /* --report=FILE.json */
     const char *dump;            /* --dump=all, after:PASS */
+    const char *weights;         /* "embed" (default), "file" */
     const char *state_dict;      /* --state-dict: a file whose weights take the place of the archives' */
     const char *keep;            /* --keep-intermediates: a pattern for nodes or modules; NULL: none */
     const char *tune;            /* --tune: the file of what was measured */
@@ -87,6 +88,7 @@ void command_bench(Job *job, int argc, char **argv);
 void command_profile(Job *job, int argc, char **argv);
 void command_verify(Job *job, int argc, char **argv);
 void command_diff(Job *job, int argc, char **argv);
+void command_weights(Job *job, int argc, char **argv);
 void command_check(Job *job, int argc, char **argv);
 void command_keygen(Job *job, int argc, char **argv);
 void command_store(Job *job, int argc, char **argv);

@@ -55,7 +55,8 @@ static void evaluate(Job *job, Graph *g, const void *const *in, void *const *out
     Program *p = lower(g, &weights, (LowerOptions){ 0 });
     plan_memory(p);
     const Program *programs[1] = { p };
-    Artifact a = { job, g->name, programs, 1, &weights, "", AOTC_VERSION, NULL };
+    Artifact a = { .job = job, .name = g->name, .programs = programs, .program_count = 1, .weights = &weights, .metadata = "",
+                   .version = AOTC_VERSION };
     Text text;
     text_init(&text, job);
     emit_head(&text);

@@ -6,12 +6,16 @@
 #include "facts.h"
 #include "page.h"
 #include "session.h"
+#include "provenance.h"
+#include "recipe.h"
+#include "weights_file.h"
 #include "../../codegen/toolchain/toolchain.h"
 #include "../archive/archive.h"
 #include "../archive/zip.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
@@ -165,6 +169,23 @@ static void print_value(Job *job, const char *key, const Json *v)
 
 /* ---- artifacts ------------------------------------------------------------------------------- */
 
+/* How much, and where: inside, or in a file that is there or is not. */
+static const char *weights_text(Job *job, const char *path, const ArtifactFacts *f, const Json *note)
+{
+    uint8_t layout[32];
+    uint64_t size;
+    const char *beside = weights_file_of(job, path, note);
+    if (!beside)
+        return byte_text(job, f->weights_bytes);
+    if (access(beside, R_OK))
+        return job_printf(job, "in %s, which is not there", plain_text(job, beside));
+    if (!weights_file_read(job, beside, false, layout, &size))
+        return job_printf(job, "in %s, which is no file of weights", plain_text(job, beside));
+    const char *wanted = scalar(job, json_get(note, "weights_layout"));
+    bool fits = wanted && !strcmp(wanted, hex_text(job, layout, sizeof layout));
+    return job_printf(job, "%s in %s%s", byte_text(job, size), plain_text(job, beside), fits ? "" : ", which does not fit");
+}
+
 static void print_artifact(Job *job, const char *path, const ArtifactFacts *f, const Json *note)
 {
     printf("%s\n", path);
@@ -181,7 +202,9 @@ static void print_artifact(Job *job, const char *path, const ArtifactFacts *f, c
     line("flags", list_text(job, json_get(note, "flags")));
     line("archive", scalar(job, json_get(note, "archive_sha256")));
     line("hash", scalar(job, json_get(note, "weights_hash")));
-    line("weights", byte_text(job, f->weights_bytes));
+    line("weights", weights_text(job, path, f, note));
+    if (f->recipe)
+        line("", recipe_summary(job, path, f->recipe));
     line("file", byte_text(job, f->file_bytes));
     line("exports", names_text(job, f->exported, f->exported_count, "nothing"));
     line("needs", names_text(job, f->needed, f->needed_count, "nothing"));

@@ -161,7 +161,8 @@ void command_ir(Job *job, int argc, char **argv)
     text_init(&t, job);
     if (!strcmp(a.emit, "c")) {
         const Program *programs[1] = { p };
-        Artifact artifact = { job, sym(job, "sample"), programs, 1, &a.weights, "", AOTC_VERSION, NULL };
+        Artifact artifact = { .job = job, .name = sym(job, "sample"), .programs = programs, .program_count = 1,
+                              .weights = &a.weights, .metadata = "", .version = AOTC_VERSION };
         emit_model(&t, &artifact);
     } else {
         program_print(&t, p);

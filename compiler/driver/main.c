@@ -81,7 +81,7 @@ static void body(Job *job, void *arg)
         void (*run)(Job *, int, char **);
     } commands[] = { { "run", command_run },       { "inspect", command_inspect }, { "bench", command_bench },
                      { "profile", command_profile },
-                     { "diff", command_diff },
+                     { "diff", command_diff },       { "weights", command_weights },
                      { "verify", command_verify }, { "check", command_check },     { "ir", command_ir },
                      { "keygen", command_keygen }, { "sign", command_sign },
                      { "store", command_store } };

@@ -159,13 +159,12 @@ static void check_dump(Job *job, const char *v)
 
 static bool valued_flag(Job *job, CompileOptions *o, int argc, char **argv, int *i)
 {
-    const char *place = NULL;
     struct {
         const char *name, **to;
     } flags[] = { { "-o", &o->output },       { "--backend", &o->backend }, { "--emit", &o->emit },
                   { "--cpu", &o->cpu },       { "--target", &o->target },   { "--cc", &o->cc },
                   { "--sysroot", &o->sysroot }, { "--model", &o->model },   { "--dump", &o->dump },
-                  { "-MF", &o->depfile },     { "--report", &o->report },   { "--meta", &o->meta }, { "--weights", &place },
+                  { "-MF", &o->depfile },     { "--report", &o->report },   { "--meta", &o->meta }, { "--weights", &o->weights },
                   { "--winograd", &o->winograd }, { "--tune", &o->tune }, { "--cache-dir", &o->cache_dir },
                   { "--java-class", &o->java_class }, { "--state-dict", &o->state_dict },
                   { "--keep-intermediates", &o->keep } };

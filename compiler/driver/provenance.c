@@ -150,8 +150,8 @@ static void hash_elements(Parameters *p, const Tensor *t)
     }
 }
 
-/* False: one of them is no tensor of floating point numbers, so that the hash has no meaning. */
-static bool hash_program(Parameters *p, const ProgramRef *source)
+/* NULL among them: no plain tensor. */
+static void add_parameters(ParameterList *list, Job *job, const ProgramRef *source)
 {
     const Json *module = json_get(archive_program(source->archive, source->model), "graph_module");
     const Json *specs = json_get(json_get(module, "signature"), "input_specs");
@@ -159,36 +159,37 @@ static bool hash_program(Parameters *p, const ProgramRef *source)
         const Json *name = json_get(json_get(s, "parameter"), "parameter_name");
         if (!name)
             continue;
-        const char *text = json_string(p->job, name, "signature");
-        if (archive_is_subclass(source->archive, source->model, text))
-            return false;
-        const Tensor *t = archive_tensor(source->archive, source->model, text);
-        if (!t || !dtype_is_float(t->dtype))
-            return false;
-        if (!is_seen(p, t))
-            hash_elements(p, t);
-        *vec_push(p->job, &p->seen) = t;
+        const char *text = json_string(job, name, "signature");
+        bool plain = !archive_is_subclass(source->archive, source->model, text);
+        *vec_push(job, list) = plain ? archive_tensor(source->archive, source->model, text) : NULL;
     }
-    return true;
 }
 
-/* The first 16 hexadecimal digits of the SHA-256 over the parameters' float32 bytes, in the order of
- * module.parameters(); NULL: there is none. */
-static const char *parameters_hash(Job *job, const Compilation *c)
+ParameterList parameters_of(Job *job, const Compilation *c)
 {
-    if (!c->sources.n) /* a sample of --tune */
-        return NULL;
+    ParameterList list = { 0 };
+    for (size_t i = 0; i < c->sources.n; i++)
+        if (c->sources.at[i].archive == c->sources.at[0].archive)
+            add_parameters(&list, job, &c->sources.at[i]);
+    return list;
+}
+
+const char *parameters_hash(Job *job, const ParameterList *list)
+{
     Parameters p = { .job = job, .sha = EVP_MD_CTX_new() };
     uint8_t digest[32];
     if (!p.sha || EVP_DigestInit_ex(p.sha, EVP_sha256(), NULL) != 1)
         fail(job, EXIT_RESOURCE, "SHA-256 failed");
     job_defer(job, (void (*)(void *))EVP_MD_CTX_free, p.sha);
-    const Archive *first = c->sources.at[0].archive;
-    for (size_t i = 0; i < c->sources.n; i++)
-        if (c->sources.at[i].archive == first && !hash_program(&p, &c->sources.at[i]))
+    for (size_t i = 0; i < list->n; i++) {
+        const Tensor *t = list->at[i];
+        if (!t || !dtype_is_float(t->dtype))
             return NULL;
+        if (!is_seen(&p, t))
+            hash_elements(&p, t);
+        *vec_push(job, &p.seen) = t;
+    }
     EVP_DigestFinal_ex(p.sha, digest, NULL);
-    archive_unload(first);
     return hex_text(job, digest, 8);
 }
 
@@ -208,7 +209,7 @@ static void add_flag(Job *job, Text *t, const char *flag, const char *name, cons
     text_json(t, job_printf(job, "%s=%s", flag, name));
 }
 
-/* The flags that the result depends on, each in one spelling. */
+/* The flags that the code depends on, each in one spelling; of the weights the hashes tell, wherever they came from. */
 static void add_flags(Job *job, Text *t, const CompileOptions *o)
 {
     const struct {
@@ -227,15 +228,13 @@ static void add_flags(Job *job, Text *t, const CompileOptions *o)
         add_flag(job, t, "--method", o->methods[i].name, o->methods[i].path);
     for (size_t i = 0; i < o->custom_count; i++)
         add_flag(job, t, "--custom-op", o->customs[i].name, o->customs[i].path);
-    if (o->state_dict)
-        add_flag(job, t, "--state-dict", NULL, o->state_dict);
     text_add(t, "]");
 }
 
 const char *provenance(Job *job, const Compilation *c, const CompileOptions *o, const char *target, const char *backend,
                        const uint8_t *weights)
 {
-    const char *hash = parameters_hash(job, c);
+    const char *hash = c->weights_hash;
     Text t;
     text_init(&t, job);
     text_add(&t, ",\"torch\":");
@@ -243,6 +242,11 @@ const char *provenance(Job *job, const Compilation *c, const CompileOptions *o, 
     text_add(&t, ",\"archive_sha256\":\"%s\"", hex_text(job, c->archive_sha256, 32));
     if (weights)
         text_add(&t, ",\"weights_sha256\":\"%s\"", hex_text(job, weights, 32));
+    if (c->artifact.weights_file) {
+        text_add(&t, ",\"weights_file\":");
+        text_json(&t, c->artifact.weights_file);
+        text_add(&t, ",\"weights_layout\":\"%s\"", hex_text(job, c->artifact.layout, 32));
+    }
     if (hash)
         text_add(&t, ",\"weights_hash\":\"%s\"", hash);
     text_add(&t, ",\"target\":\"%s\"", target);

@@ -2,6 +2,7 @@
 /* Where an artifact comes from: what its author says (--meta), what it was made of, and how. */
 #ifndef AOTC_PROVENANCE_H
 #define AOTC_PROVENANCE_H
+#include "../archive/archive.h"
 #include "driver.h"
 
 struct Compilation;
@@ -19,6 +20,12 @@ const Meta *meta_read(Job *job, const char *path);
  * `backend`: "gcc", "tcc"; NULL: neither.  `weights`: SHA-256 of the packed weights; NULL: there are none by themselves. */
 const char *provenance(Job *job, const struct Compilation *c, const CompileOptions *o, const char *target,
                        const char *backend, const uint8_t *weights);
+
+/* The parameters of the first archive's programs in the order of module.parameters(); NULL: one that is no plain tensor. */
+typedef VEC(const Tensor *) ParameterList;
+ParameterList parameters_of(Job *job, const struct Compilation *c);
+/* The first 16 hexadecimal digits of the SHA-256 over their float32 bytes, each tensor once; NULL: one has none. */
+const char *parameters_hash(Job *job, const ParameterList *list);
 
 const char *hex_text(Job *job, const uint8_t *bytes, size_t n);
 

@@ -118,8 +118,8 @@ static Runner *open_sample(Job *job, const Trial *t, int way)
     Program *p = lower(g, &c.weights, options);
     plan_memory(p);
     *vec_push(job, &c.programs) = p;
-    c.artifact = (Artifact){ job, g->name, (const Program *const *)c.programs.at, 1, &c.weights, "", AOTC_VERSION,
-                             NULL };
+    c.artifact = (Artifact){ .job = job, .name = g->name, .programs = (const Program *const *)c.programs.at, .program_count = 1,
+                             .weights = &c.weights, .metadata = "", .version = AOTC_VERSION };
     char *folder = private_folder(job);
     CompileOptions own = { .backend = "tcc", .cpu = o->cpu };
     Request *request = job_alloc(job, sizeof *request);

@@ -129,6 +129,7 @@ struct Graph {
     VEC(Value *) states; /* what lives from run to run: VALUE_INPUT, told apart by the name of their tensor */
     VEC(Effect) effects; /* of a region: checks only */
     VEC(Value *) consts;
+    VEC(const Tensor *) fixed; /* replaceable weights whose value a pass has looked at: it is in the code now */
     VEC(const Idx *) symbols; /* dimension symbols in order of appearance */
     VEC(Guard) guards;
     VEC(Value *) values;    /* by id */

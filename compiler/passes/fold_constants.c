@@ -16,6 +16,9 @@ typedef struct Fold {
     int64_t *inputs;  /* by value id: bytes of the constants that a constant value is computed from, with repeats */
     bool *computes;   /* something is computed: a chain of views down to a constant or `full` is not worth a copy */
     bool *allowed;    /* within the limits */
+    bool *replaceable; /* computed from weights that may be replaced */
+    Recipe *recipe;   /* of the graph that is being made; NULL: nothing in it can be replaced */
+    Sym *key;         /* by value id */
     Value **copy;     /* by value id of g: its value in the folded graph */
     Graph *sub;
     VEC(const void *) data, copies; /* of the constants, in order; those that are not the archive's own */
@@ -34,10 +37,12 @@ static void measure(Fold *f)
     f->inputs = job_array(g->job, g->values.n + 1, sizeof *f->inputs);
     f->computes = job_array(g->job, g->values.n + 1, sizeof *f->computes);
     f->allowed = job_array(g->job, g->values.n + 1, sizeof *f->allowed);
+    f->replaceable = job_array(g->job, g->values.n + 1, sizeof *f->replaceable);
     for (size_t i = 0; i < g->consts.n; i++) {
         const Value *c = g->consts.at[i];
         f->inputs[c->id] = bytes_of(c);
         f->allowed[c->id] = c->tensor->storage != NULL;
+        f->replaceable[c->id] = c->tensor->replaceable || c->tensor->recipe;
     }
     for each_node (n, g) {
         const Value *v = n->out[0];
@@ -49,6 +54,7 @@ static void measure(Fold *f)
             const Value *x = n->in[i];
             allowed &= f->allowed[x->id];
             work |= f->computes[x->id];
+            f->replaceable[v->id] |= f->replaceable[x->id];
             in = in > INT64_MAX / 4 - f->inputs[x->id] ? INT64_MAX / 4 : in + f->inputs[x->id];
         }
         f->inputs[v->id] = in;
@@ -94,13 +100,15 @@ static Value *copy_value(Fold *f, Value *v)
         if (!data)
             *vec_push(f->g->job, &f->copies) = data = tensor_dense(f->g->job, v->tensor, &bytes);
         *vec_push(f->g->job, &f->data) = data;
+        if (f->recipe)
+            *vec_push(f->g->job, &f->recipe->inputs) = v->tensor;
         return f->copy[v->id] = graph_input(f->sub, v->name, v->type);
     }
     Node *n = v->def;
     Value **in = job_array(f->g->job, n->in_count + 1, sizeof *in);
     for (uint32_t i = 0; i < n->in_count; i++)
         in[i] = copy_value(f, n->in[i]);
-    Build b = { .g = f->sub, .origin = n->origin, .stem = v->name };
+    Build b = { .g = f->sub, .stem = v->name };
     return f->copy[v->id] = build(&b, n->op, in, n->in_count, &v->type, n->attrs.at, n->attrs.n);
 }
 
@@ -123,24 +131,72 @@ static Tensor *new_tensor(Job *job, const Value *v)
     return t;
 }
 
-static void evaluate(Fold *f)
+/* Equal for equal formulas over constants of equal names: sizes and names are interned. */
+static Sym formula(Fold *f, const Value *v)
 {
     Job *job = f->g->job;
+    if (f->key[v->id])
+        return f->key[v->id];
+    if (v->kind == VALUE_CONST) {
+        const Tensor *t = v->tensor;
+        return f->key[v->id] = t->recipe        ? t->recipe->keys[t->result]
+                               : t->replaceable ? sym_printf(job, "weight %s", t->name)
+                                                : sym_printf(job, "constant %p", (const void *)t);
+    }
+    const Node *n = v->def;
+    Text t;
+    text_init(&t, job);
+    text_add(&t, "%s %d", op_info[n->op].name, v->type.dtype);
+    for (int i = 0; i < v->type.rank; i++)
+        text_add(&t, " %p", (const void *)v->type.dim[i]);
+    for (size_t i = 0; i < n->attrs.n; i++) {
+        const Attr *a = &n->attrs.at[i];
+        text_add(&t, " %s %a %s", a->name, a->kind == ATTR_FLOAT ? a->number : 0, a->kind == ATTR_TEXT ? a->text : "");
+        for (size_t k = 0; a->kind != ATTR_FLOAT && a->kind != ATTR_TEXT && k < a->n; k++)
+            text_add(&t, " %p", (const void *)a->idx[k]);
+    }
+    for (uint32_t i = 0; i < n->in_count; i++)
+        text_add(&t, " (%p", (const void *)formula(f, n->in[i]));
+    return f->key[v->id] = sym(job, t.at);
+}
+
+/* Of what is wanted, what may be replaced later, or all else, each as a graph of its own. */
+static void evaluate(Fold *f, bool replaceable)
+{
+    Job *job = f->g->job;
+    VEC(Value *) now = { 0 };
+    for (size_t i = 0; i < f->wanted.n; i++)
+        if (f->replaceable[f->wanted.at[i]->id] == replaceable)
+            *vec_push(job, &now) = f->wanted.at[i];
+    if (!now.n)
+        return;
     f->sub = graph_new(job, sym(job, "fold"));
     f->copy = job_array(job, f->g->values.n, sizeof *f->copy);
-    void **out = job_array(job, f->wanted.n, sizeof *out);
-    const Tensor **tensors = job_array(job, f->wanted.n, sizeof *tensors);
-    for (size_t i = 0; i < f->wanted.n; i++) {
-        Value *v = copy_value(f, f->wanted.at[i]);
+    f->key = job_array(job, f->g->values.n, sizeof *f->key);
+    f->recipe = replaceable ? job_alloc(job, sizeof *f->recipe) : NULL;
+    f->data.n = f->copies.n = 0;
+    Sym *keys = job_array(job, now.n, sizeof *keys);
+    void **out = job_array(job, now.n, sizeof *out);
+    const Tensor **tensors = job_array(job, now.n, sizeof *tensors);
+    for (size_t i = 0; i < now.n; i++) {
+        Value *v = copy_value(f, now.at[i]);
         *vec_push(job, &f->sub->outputs) = (Port){ .name = v->name, .kind = PORT_TENSOR, .value = v };
-        tensors[i] = new_tensor(job, f->wanted.at[i]);
-        out[i] = (void *)(uintptr_t)tensors[i]->storage->bytes;
+        Tensor *t = new_tensor(job, now.at[i]);
+        keys[i] = formula(f, now.at[i]);
+        t->recipe = f->recipe;
+        t->result = (uint32_t)i;
+        tensors[i] = t;
+        out[i] = (void *)(uintptr_t)t->storage->bytes;
+    }
+    if (f->recipe) {
+        f->recipe->graph = f->sub;
+        f->recipe->keys = keys;
     }
     f->evaluator->run(job, f->sub, f->data.at, out);
     for (size_t i = 0; i < f->copies.n; i++)
         job_release_big(job, (void *)(uintptr_t)f->copies.at[i]);
-    for (size_t i = 0; i < f->wanted.n; i++) {
-        Value *v = f->wanted.at[i];
+    for (size_t i = 0; i < now.n; i++) {
+        Value *v = now.at[i];
         Sym name = graph_name(f->g, job_printf(job, "folded_%s", v->name));
         graph_replace(f->g, v, graph_const(f->g, tensors[i], v->type, name));
     }
@@ -160,7 +216,8 @@ void pass_fold_constants(Graph *g)
                 want(&f, n->in[i]);
     }
     if (f.wanted.n && f.evaluator) {
-        evaluate(&f);
+        evaluate(&f, true);
+        evaluate(&f, false);
         pass_prune(g);
     }
 }

@@ -83,7 +83,7 @@ static Node *only(const Value *v, Op op)
 }
 
 /* A 0-d or broadcast number, or a constant of one element. */
-static bool is_number(const Value *v, double *x)
+static bool is_number(Graph *g, const Value *v, double *x)
 {
     int64_t count;
     if (value_is_full(v, x))
@@ -94,20 +94,22 @@ static bool is_number(const Value *v, double *x)
     float one;
     memcpy(&one, t->storage->bytes + (size_t)t->offset * sizeof one, sizeof one);
     *x = (double)one;
+    if (t->replaceable)
+        *vec_push(g->job, &g->fixed) = t;
     return true;
 }
 
 /* v is x times a number: x, and the number in *scale; else NULL. */
-static Value *unscaled(Value *v, double *scale)
+static Value *unscaled(Graph *g, Value *v, double *scale)
 {
     double x;
     Node *mul = only(v, OP_mul), *div = only(v, OP_div);
     for (uint32_t i = 0; mul && i < 2; i++)
-        if (is_number(mul->in[1 - i], &x) && type_same(&mul->in[i]->type, &v->type) && isfinite(x)) {
+        if (is_number(g, mul->in[1 - i], &x) && type_same(&mul->in[i]->type, &v->type) && isfinite(x)) {
             *scale *= x;
             return mul->in[i];
         }
-    if (!div || !is_number(div->in[1], &x) || !type_same(&div->in[0]->type, &v->type) || x == 0 || !isfinite(1 / x))
+    if (!div || !is_number(g, div->in[1], &x) || !type_same(&div->in[0]->type, &v->type) || x == 0 || !isfinite(1 / x))
         return NULL;
     *scale /= x;
     return div->in[0];
@@ -116,7 +118,7 @@ static Value *unscaled(Value *v, double *scale)
 /* An operand whose scale stands before views of it: the views then read the unscaled value. */
 static Value *without_scale(Build *b, Value *v, double *scale)
 {
-    Value *x = unscaled(v, scale);
+    Value *x = unscaled(b->g, v, scale);
     if (x)
         return x;
     Node *n = v->kind == VALUE_NODE && v->uses == 1 ? v->def : NULL;
@@ -167,7 +169,7 @@ static bool match_scores(Build *b, Value *v, Match *m)
     if (++m->depth > 8)
         return false;
     double scale = 1;
-    Value *x = unscaled(v, &scale);
+    Value *x = unscaled(b->g, v, &scale);
     if (x) {
         m->scaled = true;
         m->scale *= scale;
@@ -179,7 +181,7 @@ static bool match_scores(Build *b, Value *v, Match *m)
             return true;
         }
     for (uint32_t i = 1; where && !m->scaled && i < 3; i++)
-        if (is_number(where->in[3 - i], &low) && low <= -1e30 && type_same(&where->in[i]->type, &v->type) &&
+        if (is_number(b->g, where->in[3 - i], &low) && low <= -1e30 && type_same(&where->in[i]->type, &v->type) &&
             match_scores(b, where->in[i], m)) {
             Value *zero = build_full(b, DT_f32, 0), *least = build_full(b, DT_f32, low);
             m->mask = also(b, m->mask, build3(b, OP_where, where->in[0], i == 1 ? zero : least, i == 1 ? least : zero));
@@ -207,24 +209,24 @@ static Value *rebatched(Build *b, Value *v, const Type *from, const Type *to)
 }
 
 /* where(the greatest score is -inf, 0, softmax): what safe softmax is read as. */
-static Value *safe_softmax(Value *v)
+static Value *safe_softmax(Graph *g, Value *v)
 {
     double zero;
     Node *where = only(v, OP_where);
-    if (!where || !is_number(where->in[1], &zero) || zero != 0 || !type_same(&where->in[2]->type, &v->type))
+    if (!where || !is_number(g, where->in[1], &zero) || zero != 0 || !type_same(&where->in[2]->type, &v->type))
         return NULL;
     Node *eq = only(where->in[0], OP_eq), *shape = eq ? only(eq->in[0], OP_reshape) : NULL;
     Node *most = shape ? only(shape->in[0], OP_amax) : NULL;
     Node *soft = only(where->in[2], OP_softmax);
     double none;
-    bool fits = most && soft && is_number(eq->in[1], &none) && none == -INFINITY && most->in[0] == soft->in[0] &&
+    bool fits = most && soft && is_number(g, eq->in[1], &none) && none == -INFINITY && most->in[0] == soft->in[0] &&
                 node_attr(most, "dims")->n == 1 && node_int(most, "dims", 0) == node_int(soft, "dim", 0);
     return fits && most->in[0]->uses == 2 ? where->in[2] : NULL;
 }
 
 static Value *match_attention(Build *b, Node *n)
 {
-    Value *weights = unbatched(n->in[0]), *safe = safe_softmax(weights);
+    Value *weights = unbatched(n->in[0]), *safe = safe_softmax(b->g, weights);
     Node *soft = only(safe ? safe : weights, OP_softmax);
     if (n->in_count != 2 || n->out[0]->type.dtype != DT_f32 || !soft ||
         node_int(soft, "dim", 0) != soft->out[0]->type.rank - 1)

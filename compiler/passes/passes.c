@@ -137,6 +137,45 @@ void *tensor_dense(Job *job, const Tensor *t, size_t *bytes)
     return out;
 }
 
+static bool is_dense(const Tensor *t)
+{
+    int64_t step = 1;
+    for (int i = t->rank; i-- > 0; step *= t->size[i])
+        if (t->size[i] != 1 && t->stride[i] != step)
+            return false;
+    return true;
+}
+
+static void make_dense(Job *job, Value *v)
+{
+    const Tensor *t = v->tensor;
+    if (!t || !t->storage || !t->replaceable || is_dense(t))
+        return;
+    Tensor *dense = job_alloc(job, sizeof *dense);
+    Storage *s = job_alloc(job, sizeof *s);
+    size_t bytes;
+    int64_t step = 1;
+    *dense = *t;
+    s->bytes = tensor_dense(job, t, &bytes);
+    s->size = bytes;
+    dense->storage = s;
+    dense->offset = 0;
+    for (int i = t->rank; i-- > 0; step *= t->size[i])
+        dense->stride[i] = step;
+    v->tensor = dense;
+}
+
+void constants_dense(Graph *g)
+{
+    for each_node (n, g)
+        for (uint32_t i = 0; i < n->region_count; i++)
+            constants_dense(n->region[i]);
+    for (size_t i = 0; i < g->consts.n; i++)
+        make_dense(g->job, g->consts.at[i]);
+    for (size_t i = 0; i < g->states.n; i++)
+        make_dense(g->job, g->states.at[i]);
+}
+
 /* ---- contractions ------------------------------------------------------------------------------------ */
 
 static Value *extra(const Node *n, const char *flag)

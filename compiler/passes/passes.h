@@ -37,6 +37,14 @@ typedef struct Evaluator {
     Evaluate run;
 } Evaluator;
 
+/* How fold_constants made constants of weights that may be replaced: a graph whose inputs they are, to be evaluated
+ * again when they are. */
+typedef struct Recipe {
+    Graph *graph;
+    VEC(const Tensor *) inputs; /* of the graph, in order: replaceable, made by other recipes, or of the archive alone */
+    const Sym *keys;            /* per output: a text that is equal for equal formulas over equal names */
+} Recipe;
+
 /* ---- shared by passes and lowering ------------------------------------------------------------------ */
 
 /* The value is a constant or computed from constants only. */
@@ -45,6 +53,9 @@ bool value_is_constant(const Value *v);
 bool value_is_full(const Value *v, double *number);
 /* Row-major copy of a constant's elements, `type_static` many; 64-byte aligned; cached per tensor by the caller. */
 void *tensor_dense(Job *job, const Tensor *t, size_t *bytes);
+/* Lays out replaceable constants row-major, so that what is made of them does not depend on where a file has their
+ * elements. */
+void constants_dense(Graph *g);
 /* A constant seen through views as strided elements of its storage; false: it is none, or the views merge axes.  Through
  * casts of f16 and bf16 to f32, too: the tensor has the constant's type. */
 bool const_view(const Value *v, Tensor *out);

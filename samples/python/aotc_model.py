@@ -96,7 +96,9 @@ Port = layout("aot_port", SIZE, ("name", text_t), ("dtype", DataType), ("ndim", 
               ("dims", ctypes.POINTER(Dim)), ("fixed_strides", ctypes.POINTER(i64)),
               ("constant", address), ("flags", u64))
 Segment = layout("aot_segment", SIZE, ("bytes", u64), ("name", text_t), ("embedded", address),
-                 ("sha256", ctypes.c_uint8 * 32))
+                 ("sha256", ctypes.c_uint8 * 32), ("layout", ctypes.c_uint8 * 32))
+WEIGHTS = struct.Struct("<8s2I2Q32s32s32s")             # aot_weights_header
+WEIGHTS_HEADER = 4096
 Call = layout("aot_call", SIZE, ("inputs", address), ("outputs", address),
               ("output_bytes", address), ("workspace", address), ("workspace_bytes", u64),
               ("needed_workspace", u64), ("state", address), ("segments", address),
@@ -183,6 +185,19 @@ def ask_entry(path: Path, isa: str | None):
     return library, table
 
 
+def side_file_fits(segment, mapped) -> bool:
+    """A file with a header is told by that, any other by its contents."""
+    has_layout = segment.struct_size >= ctypes.sizeof(Segment) and any(segment.layout)
+    if mapped.size != segment.bytes or not has_layout:
+        return mapped.size == segment.bytes and hashlib.sha256(mapped).digest() == bytes(segment.sha256)
+    if mapped.size < WEIGHTS_HEADER:
+        return False
+    head = mapped[:WEIGHTS.size].tobytes()
+    magic, version, header, size, _, layout, _, total = WEIGHTS.unpack(head)
+    return (magic == b"AOTWGHT\0" and version == 1 and header == WEIGHTS_HEADER and size + header == mapped.size
+            and layout == bytes(segment.layout) and total == hashlib.sha256(head[:-32]).digest())
+
+
 def map_segments(table, folder: Path, copied: bool):
     """Constants outside the artifact: mapped (or copied), with size and SHA-256 checked."""
     if not table.segment_count:
@@ -195,7 +210,7 @@ def map_segments(table, folder: Path, copied: bool):
             continue
         file = folder / segment.name.decode()
         mapped = np.fromfile(file, np.uint8) if copied else np.memmap(file, np.uint8, "r")
-        if mapped.size != segment.bytes or hashlib.sha256(mapped).digest() != bytes(segment.sha256):
+        if not side_file_fits(segment, mapped):
             raise ModelError(5, f"{file}: not the constants that the model was compiled with")
         maps.append(mapped)
         bases[i] = mapped.ctypes.data

@@ -24,7 +24,8 @@ SIZE(DLTensor, 48);
 SIZE(aot_host, 40);
 SIZE(aot_dim, 32);
 SIZE(aot_port, 56);
-SIZE(aot_segment, 64);
+SIZE(aot_segment, 96);
+SIZE(aot_weights_header, 128);
 SIZE(aot_call, 104);
 SIZE(aot_method, 88);
 SIZE(aot_model, 88);
@@ -43,6 +44,18 @@ PLACE(aot_port, constant, 40);
 PLACE(aot_port, flags, 48);
 PLACE(aot_segment, embedded, 24);
 PLACE(aot_segment, sha256, 32);
+PLACE(aot_segment, layout, 64);
+PLACE(aot_weights_header, header_bytes, 12);
+PLACE(aot_weights_header, bytes, 16);
+PLACE(aot_weights_header, layout, 32);
+PLACE(aot_weights_header, contents, 64);
+PLACE(aot_weights_header, sum, 96);
+#ifndef AOT_MODEL_ONLY
+SIZE(aot_options, 56);
+PLACE(aot_options, image_bytes, 24);
+PLACE(aot_options, public_key, 40);
+PLACE(aot_options, weights, 48);
+#endif
 PLACE(aot_call, output_bytes, 24);
 PLACE(aot_call, workspace, 32);
 PLACE(aot_call, needed_workspace, 48);

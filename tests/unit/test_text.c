@@ -25,7 +25,8 @@ static const char *text_of_program(Job *job, const Program *p)
 
 static const char *c_of(Job *job, const Program *p, const Weights *weights)
 {
-    Artifact a = { job, sym(job, "sample"), &p, 1, weights, "", "0", NULL };
+    Artifact a = { .job = job, .name = sym(job, "sample"), .programs = &p, .program_count = 1, .weights = weights,
+                   .metadata = "", .version = "0" };
     Text t;
     text_init(&t, job);
     emit_model(&t, &a);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "packing.h"
+#include "../../compiler/graph/words.h"
+#include "../kernels/aotk.h"
+#include <inttypes.h>
+#include <string.h>
+
+/* The host's own packing functions (codegen/kernels/pack*.c, built with the suffix _host). */
+AOTK_DECLARE(_host)
+
+const char *const pack_names[PACK_COUNT] = { "plain", "matrix", "conv", "depthwise", "winograd" };
+
+Packing packing_of(const Value *v, PackKind kind, int64_t n)
+{
+    Packing p = { .kind = kind, .n = n };
+    if (!const_view(v, &p.view))
+        bug("%s is no view of a constant", v->name);
+    while (v->kind == VALUE_NODE)
+        v = v->def->in[0];
+    p.root = v->tensor;
+    return p;
+}
+
+/* The elements of the view's storage; archives may put them at any address, packing wants them aligned. */
+static const void *elements_of(Job *job, const Tensor *t)
+{
+    if (!t->storage)
+        bug("constant %s has no elements", t->name);
+    const uint8_t *bytes = t->storage->bytes;
+    size_t size = (size_t)dtype_info[t->dtype].bytes;
+    if ((uintptr_t)bytes % size) {
+        void *copy = job_big(job, t->storage->size);
+        memcpy(copy, bytes, t->storage->size);
+        bytes = copy;
+    }
+    return bytes + (size_t)t->offset * size;
+}
+
+/* The same as floats: f16 and bf16 become a row-major copy, which t then describes. */
+static const float *floats_of(Job *job, Tensor *t)
+{
+    if (t->dtype == DT_f32)
+        return elements_of(job, t);
+    size_t size;
+    const uint16_t *from = tensor_dense(job, t, &size);
+    float *to = job_big(job, size * 2);
+    for (size_t i = 0; i < size / 2; i++)
+        to[i] = (float)float_from_bits(t->dtype, from[i]);
+    int64_t step = 1;
+    for (int i = t->rank; i-- > 0; step *= t->size[i])
+        t->stride[i] = step;
+    t->dtype = DT_f32;
+    return to;
+}
+
+DType packed_dtype(const Packing *p)
+{
+    return p->kind == PACK_DEPTHWISE || p->kind == PACK_WINOGRAD ? DT_f32 : p->view.dtype;
+}
+
+int64_t packed_row(int64_t channels)
+{
+    return (channels + 15) / 16 * 16;
+}
+
+/* A convolution's filters: [out, in, h, w] or [out, in, w]. */
+typedef struct Filters {
+    int64_t out, in, h, w, row; /* row: channels of DEPTHWISE in whole vectors */
+    int64_t s_out, s_in, s_h, s_w;
+} Filters;
+
+static Filters filters(const Tensor *t)
+{
+    bool image = t->rank > 3;
+    return (Filters){ .out = t->size[0], .in = t->size[1], .h = image ? t->size[2] : 1, .w = t->size[t->rank - 1],
+                      .row = packed_row(t->size[0]), .s_out = t->stride[0], .s_in = t->stride[1],
+                      .s_h = image ? t->stride[2] : 0, .s_w = t->stride[t->rank - 1] };
+}
+
+static int64_t packed_count(const Packing *p)
+{
+    const Tensor *t = &p->view;
+    if (p->kind == PACK_MATRIX)
+        return aotk_packed_size(t->size[t->rank - 2], t->size[t->rank - 1]);
+    Filters f = filters(t);
+    return p->kind == PACK_CONV        ? p->n * aotk_packed_size(f.h * f.w * f.in, f.out / p->n)
+           : p->kind == PACK_DEPTHWISE ? f.h * f.w * f.row
+                                       : (p->n + 2) * (p->n + 2) * f.in * f.out;
+}
+
+size_t packing_bytes(const Packing *p)
+{
+    size_t bytes = (size_t)dtype_info[packed_dtype(p)].bytes;
+    if (p->kind != PACK_PLAIN)
+        return (size_t)packed_count(p) * bytes;
+    for (int i = 0; i < p->view.rank; i++)
+        bytes *= (size_t)p->view.size[i];
+    return bytes;
+}
+
+static void pack_depthwise(float *to, const float *from, const Filters *f)
+{
+    for (int64_t i = 0; i < f->h * f->w * f->row; i++) {
+        int64_t channel = i % f->row, x = i / f->row % f->w, y = i / f->row / f->w;
+        to[i] = channel < f->out ? from[channel * f->s_out + y * f->s_h + x * f->s_w] : 0;
+    }
+}
+
+static void pack_matrix(Job *job, const Tensor *t, void *to)
+{
+    int64_t k = t->size[t->rank - 2], n = t->size[t->rank - 1], sk = t->stride[t->rank - 2], sn = t->stride[t->rank - 1];
+    if (t->dtype == DT_f32)
+        aotk_pack_f32_host(to, elements_of(job, t), k, n, sk, sn);
+    else
+        aotk_pack_16_host(to, elements_of(job, t), n, k, 1, 1, sn, sk, 0, 0);
+}
+
+static void pack_conv(Job *job, const Tensor *t, int64_t groups, char *to)
+{
+    const Filters f = filters(t);
+    const char *from = elements_of(job, t);
+    int64_t share = f.out / groups, size = dtype_info[t->dtype].bytes, count = aotk_packed_size(f.h * f.w * f.in, share);
+    for (int64_t g = 0; g < groups; g++) {
+        void *panels = to + g * count * size;
+        const void *filter = from + g * share * f.s_out * size;
+        if (t->dtype == DT_f32)
+            aotk_pack_conv_f32_host(panels, filter, share, f.in, f.h, f.w, f.s_out, f.s_in, f.s_h, f.s_w);
+        else
+            aotk_pack_16_host(panels, filter, share, f.in, f.h, f.w, f.s_out, f.s_in, f.s_h, f.s_w);
+    }
+}
+
+void *packing_apply(Job *job, const Packing *p, size_t *bytes)
+{
+    Tensor t = p->view;
+    if (p->kind == PACK_PLAIN)
+        return tensor_dense(job, &t, bytes);
+    *bytes = packing_bytes(p);
+    void *to = job_big(job, *bytes);
+    if (p->kind == PACK_MATRIX) {
+        pack_matrix(job, &t, to);
+    } else if (p->kind == PACK_CONV) {
+        pack_conv(job, &t, p->n, to);
+    } else {
+        const float *from = floats_of(job, &t);
+        const Filters f = filters(&t);
+        if (p->kind == PACK_DEPTHWISE)
+            pack_depthwise(to, from, &f);
+        else
+            aotk_pack_winograd_f32_host(to, from, p->n, f.out, f.in, f.s_out, f.s_in, f.s_h, f.s_w);
+    }
+    return to;
+}
+
+Sym packing_key(Job *job, const Packing *p)
+{
+    const Tensor *root = p->root;
+    Text t;
+    if (!root->replaceable && !root->recipe)
+        return NULL;
+    text_init(&t, job);
+    text_add(&t, "%s %s %s %" PRId64 " %" PRId64, root->recipe ? "made" : "given",
+             root->recipe ? root->recipe->keys[root->result] : root->name, pack_names[p->kind], p->n,
+             p->view.offset - root->offset);
+    for (int i = 0; i < p->view.rank; i++)
+        text_add(&t, " %" PRId64 "*%" PRId64, p->view.size[i], p->view.stride[i]);
+    return sym(job, t.at);
+}
+
+const char *packing_fault(const Packing *p, int64_t count)
+{
+    const Tensor *t = &p->view;
+    int64_t last = t->offset, step, most = INT64_MAX / 64, all = 1;
+    for (int i = 0; i < t->rank; i++) {
+        if (t->size[i] < 1 || t->stride[i] < 0 || !mul_i64(t->size[i] - 1, t->stride[i], &step) ||
+            !add_i64(last, step, &last) || !mul_i64(all, t->size[i], &all) || all > most / 256)
+            return "has sizes out of range";
+    }
+    if (t->offset < 0 || last >= count)
+        return "reaches out of its weight";
+    if (p->kind == PACK_PLAIN)
+        return NULL;
+    if (t->dtype != DT_f32 && t->dtype != DT_f16 && t->dtype != DT_bf16)
+        return "packs what is no float";
+    if (p->kind == PACK_MATRIX)
+        return t->rank < 2 ? "has too few dimensions" : NULL;
+    if (t->rank < 3 || t->rank > 4)
+        return "is no filter";
+    if (p->kind == PACK_CONV)
+        return p->n < 1 || t->size[0] % p->n ? "has a wrong number of groups" : NULL;
+    bool tile = (p->n == 2 || p->n == 4) && t->rank == 4 && t->size[2] == 3 && t->size[3] == 3;
+    return p->kind == PACK_WINOGRAD && !tile ? "has a tile that is not known" : NULL;
+}
