@@ -36,7 +36,7 @@ static const Case cases[] = {
     CASE("}}.", 1, "more or less than one value"),
     CASE("(}.", 1, "more or less than one value"),
     CASE("}.}", 1, "more or less than one value"),
-    CASE("0.", 1, "opcode 0x30"),
+    CASE("0.", 1, "empty stack"),
     CASE("I1\n.", 1, "opcode 0x49"),
     CASE("\x80\x06}.", 1, "protocol above 5"),
     CASE("t.", 1, "without its mark"),
