@@ -72,20 +72,14 @@ void choose_joins(Lower *l, Graph *g)
     }
 }
 
-static Buffer *buffer_of(Lower *l, Value *v)
-{
-    Join *j = &l->join[v->id];
-    if (!j->buffer)
-        j->buffer = j->whole ? join_buffer(l, v) : buffer_new(l, v, BUFFER_WORK, true, l->halo[v->id]);
-    return j->buffer;
-}
-
 Buffer *join_buffer(Lower *l, Value *v)
 {
     Join *j = &l->join[v->id];
     if (j->buffer || !j->whole)
         return j->buffer;
-    Buffer *whole = buffer_of(l, j->whole), *b = j->buffer = job_alloc(l->job, sizeof *b);
+    Buffer *whole = join_buffer(l, j->whole), *b = j->buffer = job_alloc(l->job, sizeof *b);
+    if (!whole)
+        whole = l->join[j->whole->id].buffer = buffer_new(l, j->whole, BUFFER_WORK, true, l->halo[j->whole->id]);
     *b = *whole;
     b->name = v->name;
     b->kind = BUFFER_PART;

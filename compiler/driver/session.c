@@ -120,7 +120,6 @@ const char *numbered(Job *job, const char *folder, const char *prefix, uint64_t 
     return job_printf(job, "%s/%s%03" PRIu64 ".npy", folder, prefix, number);
 }
 
-/* Removes a folder with the files in it. */
 void remove_folder(void *handle)
 {
     const char *path = handle;
@@ -131,6 +130,11 @@ void remove_folder(void *handle)
     if (dir)
         closedir(dir);
     rmdir(path);
+}
+
+void remove_private_folder(void *handle)
+{
+    remove_folder(handle);
     free(handle);
 }
 
@@ -146,7 +150,7 @@ char *private_folder(Job *job)
         free(path);
         fail(job, EXIT_RESOURCE, "%s: cannot be created; %s", text, strerror(error));
     }
-    job_defer(job, remove_folder, path);
+    job_defer(job, remove_private_folder, path);
     return path;
 }
 
@@ -219,7 +223,7 @@ Runner *runner_open(Job *job, const Request *request)
     r->open_seconds = seconds_now() - start;
     if (r->folder) { /* it is mapped: nothing is left behind, however the process ends */
         job_undefer(job, r->folder);
-        remove_folder(r->folder);
+        remove_private_folder(r->folder);
     }
     r->model = aot_file_model(r->open_file);
     r->method = aot_session_method(r->session);

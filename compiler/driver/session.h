@@ -51,9 +51,11 @@ typedef struct Runner {
 /* Compiles if need be, opens, makes the session.  All is closed when the job ends. */
 Runner *runner_open(Job *job, const Request *request);
 
-/* A folder of our own for a model.so, under $TMPDIR; it goes when the job ends, or by remove_folder (undefer it then). */
+/* A folder of our own for a model.so, under $TMPDIR; it goes when the job ends, or by
+ * remove_private_folder (undefer it then). */
 char *private_folder(Job *job);
-void remove_folder(void *folder);
+void remove_private_folder(void *folder);
+void remove_folder(void *path); /* one with nothing but files in it */
 
 /* Whether the file begins as an ELF file does.  EXIT_INPUT when it cannot be read. */
 bool is_artifact(Job *job, const char *path);

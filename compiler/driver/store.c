@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* aotc store: add, list, show, verify, get.  What a store is: store.h. */
 #include "store.h"
+#include "session.h"
 #include "driver.h"
 #include "../archive/zip.h"
 #include <errno.h>
@@ -44,7 +45,7 @@ static void lock_store(Job *job, const char *store)
     Names names = store_folder(job, store);
     for (size_t i = 0; i < names.n; i++)
         if (!strncmp(names.at[i], unfinished, strlen(unfinished)))
-            store_remove((void *)(uintptr_t)store_child(job, store, names.at[i]));
+            remove_folder((void *)(uintptr_t)store_child(job, store, names.at[i]));
 }
 
 /* Puts a file that was written into the list. */
@@ -155,7 +156,7 @@ static void store_add(Job *job, const Words *w)
     lock_store(job, w->store);
     char *folder = job_printf(job, "%s/%s%08x", w->store, unfinished, randombytes_random());
     make_folder(job, folder);
-    job_defer(job, store_remove, folder);
+    job_defer(job, remove_folder, folder);
     Item item = fill_folder(job, w, folder);
     sync_folder(job, folder);
     make_folder(job, store_child(job, w->store, item.name));

@@ -42,7 +42,6 @@ typedef VEC(const char *) Names;
 const char *store_child(Job *job, const char *folder, const char *name); /* FOLDER/NAME */
 Names store_folder(Job *job, const char *path); /* what is in it, in order; nothing when there is none */
 bool is_store_folder(const char *path);         /* a folder, and no link to one */
-void store_remove(void *path);                  /* a folder with the files in it */
 /* Opens a regular file; within a store it must be no link. The job closes it. */
 int *store_open(Job *job, const char *path, bool inside);
 /* Hashes a file, and writes to `to`, unless NULL, what it has hashed. */

@@ -104,18 +104,6 @@ bool is_store_folder(const char *path)
     return !lstat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-void store_remove(void *handle)
-{
-    const char *path = handle;
-    DIR *dir = opendir(path);
-    for (struct dirent *e; dir && (e = readdir(dir));)
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-            unlinkat(dirfd(dir), e->d_name, 0);
-    if (dir)
-        closedir(dir);
-    rmdir(path);
-}
-
 static int by_version(const void *a, const void *b)
 {
     const Item *x = a, *y = b;

@@ -127,7 +127,7 @@ static Runner *open_sample(Job *job, const Trial *t, int way)
     compile_link(job, &c, &own, request->file);
     Runner *r = runner_open(job, request);
     job_undefer(job, folder);
-    remove_folder(folder);
+    remove_private_folder(folder);
     runner_inputs(r, request);
     return r;
 }
