@@ -461,10 +461,10 @@ AOT_GLUE aot_status aot_check_room(aot_call *call, const aot_port *const *output
 AOT_GLUE void aot_parallel(const aot_call *call, i64 worth, void (*body)(void *args, int64_t task, int64_t worker),
                                     void *args)
 {
-    i64 tasks = 1;
-    if (call->host && call->host->parallel_for)
-        tasks = worth < aot_threads(call) ? worth : aot_threads(call);
-    if (tasks < 1)
+    i64 tasks = aot_threads(call);
+    if (worth < tasks)
+        tasks = worth;
+    if (tasks < 1 || !call->host || !call->host->parallel_for)
         tasks = 1;
     *(i64 *)args = tasks;
     if (tasks > 1)

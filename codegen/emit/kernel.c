@@ -424,9 +424,9 @@ static void call_statement(Emit *e, const Stmt *s)
             text_add(e->out, "%s", f->text);
         } else if (f->buffer) {
             text_add(e->out, "%s", buffer_name(e, f->buffer));
-            if (f->buffer->task && e->k->splits) {
+            if (f->buffer->scratch && e->k->splits) {
                 bool one = f->buffer->elements->op == IDX_CONST || f->buffer->elements->op == IDX_SYM;
-                text_add(e->out, one ? " + task * " : " + task * (");
+                text_add(e->out, one ? " + worker * " : " + worker * (");
                 index_text(e, f->buffer->elements);
                 text_add(e->out, one ? "" : ")");
             }
@@ -598,7 +598,7 @@ static void see_block(Symbols *c, const Block *b)
             const Field *f = &s->fields.at[i];
             if (f->idx)
                 idx_symbols(f->idx, see_symbol, c);
-            if (f->buffer && f->buffer->task)
+            if (f->buffer && f->buffer->scratch)
                 idx_symbols(f->buffer->elements, see_symbol, c);
         }
         see_block(c, &s->body);
@@ -703,6 +703,15 @@ static void as_argument(Emit *e, bool *first, const char *type, const char *name
     parameter(e, first, job_printf(e->job, "a->%s", name));
 }
 
+/* Whether a worker of the kernel has scratch memory of its own. */
+static bool has_scratch(const Kernel *k)
+{
+    for (size_t i = 0; i < k->writes.n; i++)
+        if (k->writes.at[i]->scratch)
+            return true;
+    return false;
+}
+
 /* For a kernel that threads share: its arguments as a struct, and the function that does one task of it. */
 static void task_function(Emit *e, int n)
 {
@@ -712,10 +721,10 @@ static void task_function(Emit *e, int n)
     each_argument(e, &first, as_member);
     text_add(e->out,
              "} %s_args;\n\nstatic void %s_task(void *args, int64_t task, int64_t worker)\n{\n"
-             "    const %s_args *a = args;\n    (void)worker;\n    %s(",
-             name, name, name, name);
+             "    const %s_args *a = args;\n%s    %s(",
+             name, name, name, has_scratch(e->k) ? "" : "    (void)worker;\n", name);
     each_argument(e, &first, as_argument);
-    text_add(e->out, ", task, a->tasks);\n}\n\n");
+    text_add(e->out, ", task, a->tasks%s);\n}\n\n", has_scratch(e->k) ? ", worker" : "");
 }
 
 /* The user's functions that the block calls. */
@@ -738,7 +747,7 @@ static void function(Emit *e, const char *name)
         parameter(e, &first, "aot_call *call");
     each_argument(e, &first, as_parameter);
     if (k->splits)
-        parameter(e, &first, "i64 task, i64 tasks");
+        parameter(e, &first, has_scratch(k) ? "i64 task, i64 tasks, i64 worker" : "i64 task, i64 tasks");
     text_add(e->out, ")\n{\n");
     /* names of buffers and symbols are taken */
     for (int w = 0; w < 2; w++)

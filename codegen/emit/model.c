@@ -75,9 +75,9 @@ static void plan_table(Emit *e)
     text_add(e->out, " *\n * Work memory: ");
     idx_print(e->out, p->workspace);
     text_add(e->out, " bytes");
-    if (!idx_is(p->task_bytes, 0)) {
+    if (!idx_is(p->scratch_bytes, 0)) {
         text_add(e->out, ", and ");
-        idx_print(e->out, p->task_bytes);
+        idx_print(e->out, p->scratch_bytes);
         text_add(e->out, " of scratch for every further thread");
     }
     text_add(e->out, ".  A buffer lives from its first to its last step:\n");
@@ -373,7 +373,7 @@ static void bind(Emit *e)
     for (size_t i = 0; i < g->symbols.n; i++)
         if (g->symbols.at[i]->most)
             idx_symbols(g->symbols.at[i]->most, see_unbound, e);
-    idx_symbols(e->p->workspace, see_unbound, e); /* and so of task_bytes */
+    idx_symbols(e->p->workspace, see_unbound, e); /* and so of scratch_bytes */
     for (size_t i = 0; i < g->guards.n; i++) {
         idx_symbols(g->guards.at[i].a, see_unbound, e);
         idx_symbols(g->guards.at[i].b, see_unbound, e);
@@ -388,9 +388,9 @@ static void bind(Emit *e)
     text_add(e->out, "    need->work = (u64)(");
     idx(e, e->p->workspace);
     text_add(e->out, ");\n");
-    if (!idx_is(e->p->task_bytes, 0)) {
+    if (!idx_is(e->p->scratch_bytes, 0)) {
         text_add(e->out, "    need->work += (u64)(");
-        idx(e, e->p->task_bytes);
+        idx(e, e->p->scratch_bytes);
         text_add(e->out, ") * (u64)(aot_threads(call) - 1); /* scratch */\n");
     }
     for (size_t i = 0; i < g->symbols.n; i++)

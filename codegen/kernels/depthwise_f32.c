@@ -3,13 +3,15 @@
  *
  * A vector of channels of AOTK_PIXELS neighbouring output pixels stays in registers while the filter
  * is walked: each weight vector that is loaded meets all of them, and no shuffle is needed. The loads
- * of x bound it, one for each multiply-add, and they come out of the L1 cache kw times of kw + 1.
+ * of x bound it, one for each multiply-add. They come out of the L1 cache, because a column of tiles
+ * is walked down a block of rows: neighbouring pixels lie too far apart for the processor to fetch
+ * them ahead by itself.
  * Channels past the last whole vector are done by a vector that ends with them, or one by one where
  * there are fewer than a vector holds.
  */
 #include "vec.h"
 
-enum { AOTK_PIXELS = 8 };
+enum { AOTK_PIXELS = 8, AOTK_BLOCK_LINES = 256, AOTK_BLOCK_FLOATS = 192 << 10 };
 
 /* Where one tile works: its first output pixel and channel. */
 typedef struct aotk_spot {
@@ -17,45 +19,107 @@ typedef struct aotk_spot {
     float *y;
 } aotk_spot;
 
-AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s, int pixels) {
+/* The sums of `pixels` pixels go through the activation and to y. */
+AOTK_NOINLINE void aotk_depthwise_act(const aotk_depthwise *p, float *y, float *row, int pixels)
+{
+    aotk_act_row(row, pixels * AOTK_VL, p->act);
+    for (int i = 0; i < pixels; i++)
+        aotk_store(y + i * p->y_w, aotk_load(row + i * AOTK_VL));
+}
+
+/* `kw` columns of the filter, `stride` of x between two pixels in steps of one column; 0: as p says. Where they are
+ * constants each vector of x is loaded once for all the pixels that see it. */
+AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s, int pixels, int kw, int stride)
+{
     aotk_vf acc[AOTK_PIXELS];
-    const float *w = s->w;
-    aotk_i64 step = p->x_w;
+    const float *w = s->w, *line = s->x;
     AOTK_UNROLL
-    for (int i = 0; i < pixels; i++) acc[i] = s->bias ? aotk_load(s->bias) : aotk_splat(0.0f);
+    for (int i = 0; i < pixels; i++)
+        acc[i] = s->bias ? aotk_load(s->bias) : aotk_splat(0.0f);
     if (s->residual) {
         AOTK_UNROLL
-        for (int i = 0; i < pixels; i++) acc[i] += aotk_load(s->residual + i * p->r_w);
+        for (int i = 0; i < pixels; i++)
+            acc[i] += aotk_load(s->residual + i * p->r_w);
     }
-    for (aotk_i64 ky = 0; ky < p->kh; ky++) {
-        const float *x = s->x + ky * p->tap_h;
-        for (aotk_i64 kx = 0; kx < p->kw; kx++, x += p->tap_w, w += p->ldw) {
-            aotk_vf weight = aotk_load(w);
+    for (aotk_i64 ky = 0; ky < p->kh; ky++, line += p->tap_h) {
+        const float *x = line;
+        if (kw) {
+            aotk_vf weight[7];
             AOTK_UNROLL
-            for (int i = 0; i < pixels; i++) acc[i] += aotk_load(x + i * step) * weight;
+            for (int k = 0; k < kw; k++, w += p->ldw)
+                weight[k] = aotk_load(w);
+            AOTK_UNROLL
+            for (int at = 0; at < (pixels - 1) * stride + kw; at++, x += p->tap_w) {
+                aotk_vf here = aotk_load(x);
+                AOTK_UNROLL
+                for (int i = 0; i < pixels; i++)
+                    if (at >= i * stride && at - i * stride < kw)
+                        acc[i] += here * weight[at - i * stride];
+            }
+        } else {
+            for (aotk_i64 kx = 0; kx < p->kw; kx++, x += p->tap_w, w += p->ldw) {
+                aotk_vf weight = aotk_load(w);
+                AOTK_UNROLL
+                for (int i = 0; i < pixels; i++)
+                    acc[i] += aotk_load(x + i * p->x_w) * weight;
+            }
         }
     }
     if (aotk_act_clamps(p->act)) {
         float lo = aotk_act_lo(p->act, p->lo), hi = aotk_act_hi(p->act, p->hi);
         AOTK_UNROLL
-        for (int i = 0; i < pixels; i++) acc[i] = aotk_clamp(acc[i], lo, hi);
+        for (int i = 0; i < pixels; i++)
+            acc[i] = aotk_clamp(acc[i], lo, hi);
     }
-    if (p->act > AOTK_ACT_CLAMP) {
-        AOTK_ALIGNED float row[AOTK_PIXELS * AOTK_VL];
-        AOTK_UNROLL
-        for (int i = 0; i < pixels; i++) aotk_store(row + i * AOTK_VL, acc[i]);
-        aotk_act_row(row, pixels * AOTK_VL, p->act);
-        AOTK_UNROLL
-        for (int i = 0; i < pixels; i++) acc[i] = aotk_load(row + i * AOTK_VL);
-    }
+    AOTK_ALIGNED float row[AOTK_PIXELS * AOTK_VL];
+    int act = p->act > AOTK_ACT_CLAMP;
+    float *to = act ? row : s->y;
+    aotk_i64 step = act ? AOTK_VL : p->y_w;
     AOTK_UNROLL
-    for (int i = 0; i < pixels; i++) aotk_store(s->y + i * p->y_w, acc[i]);
+    for (int i = 0; i < pixels; i++)
+        aotk_store(to + i * step, acc[i]);
+    if (act)
+        aotk_depthwise_act(p, s->y, row, pixels);
+}
+
+#define AOTK_DEPTHWISE_TILE(pixels, kw, stride)                                                                        \
+    AOTK_NOINLINE void aotk_depthwise_##pixels##_##kw##_##stride(const aotk_depthwise *p, const aotk_spot *s)          \
+    {                                                                                                                  \
+        aotk_depthwise_tile(p, s, pixels, kw, stride);                                                                 \
+    }
+#define AOTK_DEPTHWISE_WIDE(X, kw, stride) X(5, kw, stride) X(6, kw, stride) X(7, kw, stride) X(8, kw, stride)
+#define AOTK_DEPTHWISE_TILES(X)                                                                                        \
+    X(1, 0, 0)                                                                                                         \
+    X(2, 0, 0) X(3, 0, 0) X(4, 0, 0) AOTK_DEPTHWISE_WIDE(X, 0, 0) AOTK_DEPTHWISE_WIDE(X, 3, 1)                         \
+        AOTK_DEPTHWISE_WIDE(X, 3, 2) AOTK_DEPTHWISE_WIDE(X, 5, 1) AOTK_DEPTHWISE_WIDE(X, 5, 2)                         \
+            AOTK_DEPTHWISE_WIDE(X, 7, 1)
+AOTK_DEPTHWISE_TILES(AOTK_DEPTHWISE_TILE)
+
+#define AOTK_DEPTHWISE_KIND(pixels, kw, stride) (((kw)*4 + (stride)) * 16 + (pixels))
+#define AOTK_DEPTHWISE_CASE(pixels, kw, stride)                                                                        \
+    case AOTK_DEPTHWISE_KIND(pixels, kw, stride): aotk_depthwise_##pixels##_##kw##_##stride(p, s); break;
+
+/* How a tile is done: AOTK_DEPTHWISE_KIND of 0 pixels. */
+AOTK_INLINE int aotk_depthwise_kind(const aotk_depthwise *p)
+{
+    int stride = p->x_w == p->tap_w ? 1 : p->x_w == 2 * p->tap_w ? 2 : 0;
+    int known = stride && (p->kw == 3 || p->kw == 5 || (p->kw == 7 && stride == 1));
+    return known ? AOTK_DEPTHWISE_KIND(0, (int)p->kw, stride) : 0;
+}
+
+AOTK_INLINE void aotk_depthwise_any(const aotk_depthwise *p, const aotk_spot *s, int kind, int pixels)
+{
+    switch (pixels > 4 ? kind + pixels : pixels) {
+        AOTK_DEPTHWISE_TILES(AOTK_DEPTHWISE_CASE) default : break;
+    }
 }
 
 /* One pixel of one channel. */
-AOTK_INLINE void aotk_depthwise_single(const aotk_depthwise *p, const aotk_spot *s) {
+AOTK_INLINE void aotk_depthwise_single(const aotk_depthwise *p, const aotk_spot *s)
+{
     AOTK_ALIGNED float acc[AOTK_VL];
-    for (int i = 0; i < AOTK_VL; i++) acc[i] = 0.0f;
+    for (int i = 0; i < AOTK_VL; i++)
+        acc[i] = 0.0f;
     acc[0] = (s->bias ? *s->bias : 0.0f) + (s->residual ? *s->residual : 0.0f);
     for (aotk_i64 ky = 0; ky < p->kh; ky++)
         for (aotk_i64 kx = 0; kx < p->kw; kx++)
@@ -64,55 +128,69 @@ AOTK_INLINE void aotk_depthwise_single(const aotk_depthwise *p, const aotk_spot 
         float lo = aotk_act_lo(p->act, p->lo), hi = aotk_act_hi(p->act, p->hi);
         acc[0] = acc[0] < lo ? lo : acc[0] > hi ? hi : acc[0];
     }
-    if (p->act > AOTK_ACT_CLAMP) aotk_act_row(acc, AOTK_VL, p->act);
+    if (p->act > AOTK_ACT_CLAMP)
+        aotk_act_row(acc, AOTK_VL, p->act);
     *s->y = acc[0];
 }
 
-/* Channel `at` of pixel `ox` of the row that `row` begins. */
-AOTK_INLINE aotk_spot aotk_spot_at(const aotk_depthwise *p, const aotk_spot *row, aotk_i64 ox, aotk_i64 at) {
+/* Channel `at` of pixel `ox` of row `oy` of image `b`. */
+AOTK_INLINE aotk_spot aotk_spot_at(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 ox, aotk_i64 at)
+{
     aotk_spot s;
-    s.x = row->x + (ox * p->x_w + at);
+    s.x = p->x + (b * p->x_n + oy * p->x_h + ox * p->x_w + at);
     s.w = p->w + at;
     s.bias = p->bias ? p->bias + at : 0;
-    s.residual = row->residual ? row->residual + (ox * p->r_w + at) : 0;
-    s.y = row->y + (ox * p->y_w + at);
+    s.residual = p->residual ? p->residual + (b * p->r_n + oy * p->r_h + ox * p->r_w + at) : 0;
+    s.y = p->y + (b * p->y_n + oy * p->y_h + ox * p->y_w + at);
     return s;
 }
 
-AOTK_NOINLINE void aotk_depthwise_row(const aotk_depthwise *p, const aotk_spot *row) {
-    for (aotk_i64 c = 0; c < p->c; c += AOTK_VL) {
-        aotk_i64 at = c + AOTK_VL <= p->c ? c : p->c - AOTK_VL, ox = 0;
-        if (at < 0) break;
-        for (; ox + AOTK_PIXELS <= p->ow; ox += AOTK_PIXELS) {
-            aotk_spot s = aotk_spot_at(p, row, ox, at);
-            aotk_depthwise_tile(p, &s, AOTK_PIXELS);
-        }
-        for (; ox + 2 <= p->ow; ox += 2) {
-            aotk_spot s = aotk_spot_at(p, row, ox, at);
-            aotk_depthwise_tile(p, &s, 2);
-        }
-        for (; ox < p->ow; ox++) {
-            aotk_spot s = aotk_spot_at(p, row, ox, at);
-            aotk_depthwise_tile(p, &s, 1);
+/* Rows [oy, end) of image b. A row of pixels is cut into tiles of two neighbouring sizes: a small rest would wait for
+ * its few sums. */
+AOTK_NOINLINE void aotk_depthwise_rows(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 end)
+{
+    aotk_i64 tiles = (p->ow + AOTK_PIXELS - 1) / AOTK_PIXELS;
+    int kind = aotk_depthwise_kind(p);
+    for (aotk_i64 c = 0; c < p->c && p->c >= AOTK_VL; c += AOTK_VL) {
+        aotk_i64 at = c + AOTK_VL <= p->c ? c : p->c - AOTK_VL;
+        for (aotk_i64 i = 0; i < tiles; i++) {
+            aotk_i64 ox = p->ow * i / tiles;
+            int pixels = (int)(p->ow * (i + 1) / tiles - ox);
+            for (aotk_i64 y = oy; y < end; y++) {
+                aotk_spot s = aotk_spot_at(p, b, y, ox, at);
+                aotk_depthwise_any(p, &s, kind, pixels);
+            }
         }
     }
     for (aotk_i64 c = 0; p->c < AOTK_VL && c < p->c; c++) {
-        for (aotk_i64 ox = 0; ox < p->ow; ox++) {
-            aotk_spot s = aotk_spot_at(p, row, ox, c);
-            aotk_depthwise_single(p, &s);
+        for (aotk_i64 y = oy; y < end; y++) {
+            for (aotk_i64 ox = 0; ox < p->ow; ox++) {
+                aotk_spot s = aotk_spot_at(p, b, y, ox, c);
+                aotk_depthwise_single(p, &s);
+            }
         }
     }
 }
 
-AOTK_API void AOTK_NAME(aotk_depthwise_f32)(const aotk_depthwise *p) {
-    aotk_i64 rows = p->n * p->oh;
-    aotk_i64 begin = rows * p->task / p->tasks, end = rows * (p->task + 1) / p->tasks;
-    for (aotk_i64 i = begin; i < end; i++) {
-        aotk_i64 b = i / p->oh, oy = i % p->oh;
-        aotk_spot row = { 0, 0, 0, 0, 0 };
-        row.x = p->x + (b * p->x_n + oy * p->x_h);
-        row.y = p->y + (b * p->y_n + oy * p->y_h);
-        row.residual = p->residual ? p->residual + (b * p->r_n + oy * p->r_h) : 0;
-        aotk_depthwise_row(p, &row);
+/* Rows of output that are done together, a vector of channels after the other: what a tile's column reads of them stays
+ * in the L1 cache, where kh rows use it, and the rows with all their channels in the L2 cache. */
+AOTK_INLINE aotk_i64 aotk_depthwise_block(const aotk_depthwise *p)
+{
+    aotk_i64 across = p->tap_w > 0 ? p->x_w / p->tap_w : 1, down = p->tap_h > 0 ? p->x_h / p->tap_h : 1;
+    aotk_i64 lines = AOTK_PIXELS * across + p->kw, floats = p->ow * (p->x_w < 0 ? -p->x_w : p->x_w);
+    aotk_i64 rows = AOTK_BLOCK_LINES / lines, most = AOTK_BLOCK_FLOATS / (floats + 1);
+    rows = (rows - p->kh) / (down > 0 ? down : 1);
+    return rows < 1 || most < 1 ? 1 : rows < most ? rows : most;
+}
+
+AOTK_API void AOTK_NAME(aotk_depthwise_f32)(const aotk_depthwise *p)
+{
+    aotk_i64 all = p->n * p->oh, end = all * (p->task + 1) / p->tasks, block = aotk_depthwise_block(p);
+    for (aotk_i64 i = all * p->task / p->tasks; i < end;) {
+        aotk_i64 b = i / p->oh, oy = i % p->oh, rows = end - i < block ? end - i : block;
+        if (rows > p->oh - oy)
+            rows = p->oh - oy;
+        aotk_depthwise_rows(p, b, oy, oy + rows);
+        i += rows;
     }
 }

@@ -143,7 +143,7 @@ static Buffer *scratch(Attention *a, const Idx *keys, const Idx *e, const Idx *e
         floats = idx_add(job, floats, idx_mul(job, keys, width));
     Value v = { .name = sym_printf(job, "%s_scratch", a->n->out[0]->name), .type = { DT_f32, 1, { floats } } };
     Buffer *b = buffer_new(a->m->l, &v, BUFFER_WORK, false, 0);
-    b->task = true;
+    b->scratch = true;
     return b;
 }
 

@@ -188,7 +188,7 @@ static void winograd_call(Make *m, const Conv *c, int64_t tile)
     block = all < 1 ? 1 : all < block ? all : block;
     Buffer *work = scratch(m->l, job_printf(m->job, "%s_work", c->n->out[0]->name),
                            k(m, aotk_winograd_work(tile, c->cin, block)));
-    work->task = true;
+    work->scratch = true;
     Stmt *s = image_call(m, c, "aotk_winograd_f32", "aotk_winograd", one_pixel);
     pointer(m, s, "u", packed, k(m, 0));
     pointer(m, s, "work", work, k(m, 0));
@@ -338,7 +338,7 @@ static Band open_bands(Make *m, const Conv *point, const Conv *depth)
     int64_t bands = most < 1 ? oh : (oh + most - 1) / most, rows = (oh + bands - 1) / bands;
     bands = (oh + rows - 1) / rows;
     b.work = scratch(m->l, job_printf(job, "%s_rows", between->name), k(m, ((rows - 1) * depth->stride[0] + reach) * b.line));
-    b.work->task = true;
+    b.work->scratch = true;
     const Idx *u = open_apart(m, "u", idx_mulk(job, depth->out->dim[0], bands * panels));
     const Idx *band = idx_div(job, u, k(m, panels));
     b.column = idx_mulk(job, idx_mod(job, u, k(m, panels)), nr);

@@ -26,7 +26,7 @@ typedef struct Buffer {
     bool channels_last;
     uint32_t port;               /* INPUT, OUTPUT: number of the port */
     uint64_t weight;             /* CONST, STATE: byte offset in the weights segment, in the state block */
-    bool task;                   /* WORK: scratch of a kernel; each task has its own, side by side from `at` on */
+    bool scratch;                /* WORK: of a kernel; each worker has its own, side by side from `at` on */
     int first, last;             /* WORK: schedule positions of the first write and the last access */
     const Idx *at;               /* WORK: byte offset in the workspace, by plan_memory */
     const Idx *bytes;
@@ -181,7 +181,7 @@ typedef struct Program {
     int positions;
     VEC(Kernel *) kernels;
     const Idx *workspace;     /* bytes on one thread, by plan_memory */
-    const Idx *task_bytes;    /* its end: the scratch of one task; every further thread needs as much again */
+    const Idx *scratch_bytes; /* its end: the scratch of one thread; every further thread needs as much again */
     Weights *weights;
 } Program;
 

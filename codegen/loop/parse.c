@@ -153,11 +153,11 @@ static void state(Parser *t)
     *vec_push(s->job, &t->p->states) = b;
 }
 
-static void work(Parser *t, bool task)
+static void work(Parser *t, bool scratch)
 {
     Lex *s = &t->s;
     Buffer *b = new_buffer(t, BUFFER_WORK);
-    b->task = task;
+    b->scratch = scratch;
     layout(t, b);
     if (lex_take(s, "steps")) {
         Steps *steps = vec_push(s->job, &t->steps);
@@ -796,7 +796,7 @@ static void head_line(Parser *t)
         state(t);
     else if (lex_take(s, "workspace")) {
         t->p->workspace = lex_idx(s);
-        t->p->task_bytes = lex_take(s, "scratch") ? lex_idx(s) : idx_const(s->job, 0);
+        t->p->scratch_bytes = lex_take(s, "scratch") ? lex_idx(s) : idx_const(s->job, 0);
     }
     else
         lex_fault(s, "sym, guard, input, output, const, state, work, scratch, part, workspace, kernel, size, if, loop, while or end");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Offsets of the work buffers in one workspace, by lifetime.
  *
- * Takes a program with lifetimes; leaves Buffer.at, Program.workspace and task_bytes.  The least that any plan needs is
+ * Takes a program with lifetimes; leaves Buffer.at, Program.workspace and scratch_bytes.  The least that any plan needs is
  * the largest sum of buffers that live at once.  Buffers are placed one after the other where they fit first or best
  * (Pisarchyk and Lee, arXiv:2001.03288), in several orders, and the arrangement that comes nearest to the least is kept.
  * Sizes that are no constants are looked at for a few values of their symbols.  What is kept of an arrangement is who
@@ -301,7 +301,7 @@ void plan_memory(Program *p)
     m.all = job_array(p->job, p->works.n + 1, sizeof *m.all);
     for (size_t i = 0; i < p->works.n; i++) {
         Buffer *b = p->works.at[i];
-        const Idx *room = b->first >= 0 && !b->task ? buffer_room(p->job, b) : NULL;
+        const Idx *room = b->first >= 0 && !b->scratch ? buffer_room(p->job, b) : NULL;
         if (!room)
             continue;
         Place *x = m.all[m.n] = job_alloc(p->job, sizeof *x);
@@ -316,18 +316,18 @@ void plan_memory(Program *p)
     if (m.n)
         arrange(&m);
     offsets(&m);
-    p->task_bytes = idx_const(p->job, 0);
+    p->scratch_bytes = idx_const(p->job, 0);
     size_t kept = 0; /* buffers nobody uses are gone */
     for (size_t i = 0; i < p->works.n; i++) {
         Buffer *b = p->works.at[i];
         if (b->first < 0)
             continue;
         p->works.at[kept++] = b;
-        if (b->task) {
+        if (b->scratch) {
             b->at = p->workspace;
-            p->task_bytes = idx_max(p->job, p->task_bytes, idx_ceil_to(p->job, buffer_room(p->job, b), ALIGNMENT));
+            p->scratch_bytes = idx_max(p->job, p->scratch_bytes, idx_ceil_to(p->job, buffer_room(p->job, b), ALIGNMENT));
         }
     }
     p->works.n = kept;
-    p->workspace = idx_add(p->job, p->workspace, p->task_bytes);
+    p->workspace = idx_add(p->job, p->workspace, p->scratch_bytes);
 }

@@ -166,7 +166,7 @@ static void print_layout(Text *out, Job *job, const Buffer *b)
 
 static void print_buffer(Text *out, Job *job, const Buffer *b)
 {
-    text_add(out, b->kind == BUFFER_CONST ? "  const " : b->kind == BUFFER_STATE ? "  state " : b->task ? "  scratch " : "  work ");
+    text_add(out, b->kind == BUFFER_CONST ? "  const " : b->kind == BUFFER_STATE ? "  state " : b->scratch ? "  scratch " : "  work ");
     word_name(out, b->name);
     text_add(out, ":");
     print_layout(out, job, b);
@@ -343,9 +343,9 @@ void program_print(Text *out, const Program *p)
     if (p->workspace) {
         text_add(out, "  workspace ");
         idx_print(out, p->workspace);
-        if (!idx_is(p->task_bytes, 0)) {
+        if (!idx_is(p->scratch_bytes, 0)) {
             text_add(out, " scratch ");
-            idx_print(out, p->task_bytes);
+            idx_print(out, p->scratch_bytes);
         }
         text_add(out, "\n");
     }

@@ -134,7 +134,7 @@ static void touch(Traffic *t, const Buffer *b, const Idx *times)
 {
     Job *job = t->work.job;
     size_t i = 0;
-    if (b->task)
+    if (b->scratch)
         return;
     while (i < t->buffers.n && t->buffers.at[i].buffer != b)
         i++;

@@ -36,16 +36,16 @@ static int64_t rounded(int64_t n)
 static void check_plan(Job *job, const Program *p, int64_t value, bool close)
 {
     Sizes sizes = { job, value };
-    int64_t least = 0, whole = number(&sizes, p->workspace) - number(&sizes, p->task_bytes);
+    int64_t least = 0, whole = number(&sizes, p->workspace) - number(&sizes, p->scratch_bytes);
     for (size_t i = 0; i < p->works.n; i++) {
         const Buffer *x = p->works.at[i];
-        if (!x->at || x->task)
+        if (!x->at || x->scratch)
             continue;
         int64_t at = number(&sizes, x->at), end = at + number(&sizes, buffer_room(job, x)), live = 0;
         CHECK(at % ALIGNMENT == 0 && end <= whole);
         for (size_t k = 0; k < p->works.n; k++) {
             const Buffer *y = p->works.at[k];
-            if (!y->at || y->task || y->first > x->last || x->first > y->last)
+            if (!y->at || y->scratch || y->first > x->last || x->first > y->last)
                 continue;
             int64_t other = number(&sizes, y->at), room = number(&sizes, buffer_room(job, y));
             CHECK(x == y || end <= other || other + room <= at);

@@ -33,12 +33,12 @@ static void g__k0_x__task(void *args, int64_t task, int64_t worker)
  * writes a_: f32[b, 48, 24, 20] channels last
  * writes a_work: f32[191808] */
 static void g__k1_a_(const f32 *AOT_RESTRICT x_nhwc, const f32 *AOT_RESTRICT w_packed, f32 *AOT_RESTRICT a_,
-    f32 *AOT_RESTRICT a_work, i64 b, i64 task, i64 tasks)
+    f32 *AOT_RESTRICT a_work, i64 b, i64 task, i64 tasks, i64 worker)
 {
     AOTK_NAME_AT(aotk_winograd_f32)(&(aotk_winograd){
         .x = x_nhwc, .y = a_ + 1104, .n = b, .oh = 24, .ow = 20, .x_n = 36608, .x_h = 1408, .x_w = 64,
-        .y_n = 27456, .y_h = 1056, .y_w = 48, .task = task, .tasks = tasks, .u = w_packed, .work = a_work + task * 191808, .cin = 64,
-        .cout = 48, .tile = 4, .block = 37
+        .y_n = 27456, .y_h = 1056, .y_w = 48, .task = task, .tasks = tasks, .u = w_packed, .work = a_work + worker * 191808,
+        .cin = 64, .cout = 48, .tile = 4, .block = 37
     });
     AOTK_NAME_AT(aotk_zero_halo_f32)(&(aotk_halo){
         .x = a_, .n = b, .h = 24, .w = 20, .c = 48, .top = 1, .bottom = 1, .left = 1, .right = 1,
@@ -58,8 +58,7 @@ typedef struct g__k1_a__args {
 static void g__k1_a__task(void *args, int64_t task, int64_t worker)
 {
     const g__k1_a__args *a = args;
-    (void)worker;
-    g__k1_a_(a->x_nhwc, a->w_packed, a->a_, a->a_work, a->b, task, a->tasks);
+    g__k1_a_(a->x_nhwc, a->w_packed, a->a_, a->a_work, a->b, task, a->tasks, worker);
 }
 
 /* k2: conv f32[b, 48, 24, 20] x f32[64, 48, 3, 3]
@@ -68,11 +67,11 @@ static void g__k1_a__task(void *args, int64_t task, int64_t worker)
  * writes c_: f32[b, 64, 24, 20] channels last
  * writes c_work: f32[193536] */
 static void g__k2_c_(const f32 *AOT_RESTRICT a_, const f32 *AOT_RESTRICT v_packed, f32 *AOT_RESTRICT c_,
-    f32 *AOT_RESTRICT c_work, i64 b, i64 task, i64 tasks)
+    f32 *AOT_RESTRICT c_work, i64 b, i64 task, i64 tasks, i64 worker)
 {
     AOTK_NAME_AT(aotk_winograd_f32)(&(aotk_winograd){
         .x = a_, .y = c_, .n = b, .oh = 24, .ow = 20, .x_n = 27456, .x_h = 1056, .x_w = 48, .y_n = 30720,
-        .y_h = 1280, .y_w = 64, .task = task, .tasks = tasks, .u = v_packed, .work = c_work + task * 193536, .cin = 48, .cout = 64,
+        .y_h = 1280, .y_w = 64, .task = task, .tasks = tasks, .u = v_packed, .work = c_work + worker * 193536, .cin = 48, .cout = 64,
         .tile = 4, .block = 42
     });
 }
@@ -89,8 +88,7 @@ typedef struct g__k2_c__args {
 static void g__k2_c__task(void *args, int64_t task, int64_t worker)
 {
     const g__k2_c__args *a = args;
-    (void)worker;
-    g__k2_c_(a->a_, a->v_packed, a->c_, a->c_work, a->b, task, a->tasks);
+    g__k2_c_(a->a_, a->v_packed, a->c_, a->c_work, a->b, task, a->tasks, worker);
 }
 
 /* k3: c
