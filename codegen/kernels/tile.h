@@ -62,13 +62,16 @@ AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV]
     }
 }
 
-/* Bias and residual. */
+/* Bias and residual. The rows of c are fetched ahead, as a store waits for its line. */
 AOTK_INLINE void aotk_tile_start(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr,
                                  int nv) {
     AOTK_UNROLL
     for (int i = 0; i < mr; i++) {
         AOTK_UNROLL
-        for (int j = 0; j < nv; j++) acc[i][j] = aotk_load(t->bias + j * AOTK_VL);
+        for (int j = 0; j < nv; j++) {
+            acc[i][j] = aotk_load(t->bias + j * AOTK_VL);
+            AOTK_PREFETCH(t->c[i] + j * AOTK_VL);
+        }
     }
     if (t->residual) {
         AOTK_UNROLL
