@@ -11,7 +11,7 @@
  */
 #include "vec.h"
 
-enum { AOTK_PIXELS = 8, AOTK_BLOCK_LINES = 256, AOTK_BLOCK_FLOATS = 192 << 10 };
+enum { AOTK_PIXELS = 8, AOTK_BLOCK_LINES = 256, AOTK_BLOCK_FLOATS = 192 << 10, AOTK_IMAGE_FLOATS = 256 << 10 };
 
 /* Where one tile works: its first output pixel and channel. */
 typedef struct aotk_spot {
@@ -146,19 +146,22 @@ AOTK_INLINE aotk_spot aotk_spot_at(const aotk_depthwise *p, aotk_i64 b, aotk_i64
 }
 
 /* Rows [oy, end) of image b. A row of pixels is cut into tiles of two neighbouring sizes: a small rest would wait for
- * its few sums. */
-AOTK_NOINLINE void aotk_depthwise_rows(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 end)
-{
+ * its few sums. An image that the L2 cache holds is done a vector of channels after the other, and all of that vector
+ * stays in the L1 cache; a larger one with all channels at once, as a stream that the processor can fetch ahead. */
+AOTK_NOINLINE void aotk_depthwise_rows(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 end) {
     aotk_i64 tiles = (p->ow + AOTK_PIXELS - 1) / AOTK_PIXELS;
+    aotk_i64 chunk = p->oh * p->x_h > AOTK_IMAGE_FLOATS ? p->c : AOTK_VL;
     int kind = aotk_depthwise_kind(p);
-    for (aotk_i64 c = 0; c < p->c && p->c >= AOTK_VL; c += AOTK_VL) {
-        aotk_i64 at = c + AOTK_VL <= p->c ? c : p->c - AOTK_VL;
+    for (aotk_i64 from = 0; from < p->c && p->c >= AOTK_VL; from += chunk) {
         for (aotk_i64 i = 0; i < tiles; i++) {
             aotk_i64 ox = p->ow * i / tiles;
             int pixels = (int)(p->ow * (i + 1) / tiles - ox);
             for (aotk_i64 y = oy; y < end; y++) {
-                aotk_spot s = aotk_spot_at(p, b, y, ox, at);
-                aotk_depthwise_any(p, &s, kind, pixels);
+                for (aotk_i64 c = from; c < from + chunk; c += AOTK_VL) {
+                    aotk_i64 at = c + AOTK_VL <= p->c ? c : p->c - AOTK_VL;
+                    aotk_spot s = aotk_spot_at(p, b, y, ox, at);
+                    aotk_depthwise_any(p, &s, kind, pixels);
+                }
             }
         }
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How near aotk_igemm_f32 comes to the machine: GFLOP/s and percent of the measured FMA peak.
+/* How near the contractions come to the machine: GFLOP/s and percent of the measured FMA peak.
  *
  *   bench_igemm [level [word]]     level _v4, _v3, _generic, _strict; only shapes whose name has
  *   the word
@@ -223,6 +223,36 @@ static void bench_winograd(const level *l, const conv *s, const char *word) {
     }
 }
 
+static const conv depthwise[] = { /* cin and n are one number */
+    {112, 32, 32, 3, 1}, {56, 144, 144, 3, 1}, {28, 240, 240, 5, 1}, {14, 480, 480, 3, 1},
+    {14, 672, 672, 5, 1}, {7, 1152, 1152, 5, 1}, {14, 384, 384, 7, 1}, {28, 192, 192, 3, 2},
+};
+
+static void bench_depthwise(const level *l, const conv *s, int act, const char *word) {
+    char name[80];
+    snprintf(name, sizeof name, "depthwise %lld^2 %lld %lldx%lld s%lld%s", s->out, s->n, s->kernel, s->kernel, s->stride,
+             act == AOTK_ACT_SILU ? " silu" : "");
+    if (word && !strstr(name, word)) return;
+    aotk_i64 w = (s->out - 1) * s->stride + s->kernel;
+    float *x = buffer(w * w * s->n, 0), *f = buffer(s->kernel * s->kernel * s->n, 0), *y = buffer(s->out * s->out * s->n, 0);
+    fill_unit(x, w * w * s->n);
+    fill_unit(f, s->kernel * s->kernel * s->n);
+    aotk_depthwise p = {.x = x, .w = f, .bias = x, .y = y, .n = 1, .oh = s->out, .ow = s->out, .c = s->n,
+                        .x_h = s->stride * w * s->n, .x_w = s->stride * s->n, .y_h = s->out * s->n, .y_w = s->n,
+                        .kh = s->kernel, .kw = s->kernel, .tap_h = w * s->n, .tap_w = s->n, .ldw = s->n, .act = act, .tasks = 1};
+    double best = 1e9, top = 1e9, stop = now() + 0.25, flops = 2.0 * (double)(s->out * s->out * s->n * s->kernel * s->kernel);
+    for (int n = 0; n < 5 || now() < stop; n++) {
+        double t = peak_time(l, flops);
+        if (t < top) top = t;
+        t = now();
+        l->depthwise(&p);
+        t = now() - t;
+        if (t < best) best = t;
+    }
+    report(name, (speed){best, 100 * top / best}, flops, 0);
+    free(x), free(f), free(y);
+}
+
 static void bench_pack(const level *l) {
     aotk_i64 k = 4096, n = 6400;
     float *src = buffer(k * n, 0), *dst = buffer(k * n, 0);
@@ -317,6 +347,10 @@ int main(int argc, char **argv) {
             if (convs[s].kernel != 3 || convs[s].stride != 1) continue;
             bench_conv(l, &convs[s], 12, word);
             bench_winograd(l, &convs[s], word);
+        }
+        for (size_t s = 0; s < sizeof depthwise / sizeof *depthwise; s++) {
+            bench_depthwise(l, &depthwise[s], AOTK_ACT_NONE, word);
+            bench_depthwise(l, &depthwise[s], AOTK_ACT_SILU, word);
         }
         if (!word || strstr("pack", word)) bench_pack(l);
     }
