@@ -101,17 +101,6 @@ AOTK_NOINLINE void aotk_inner_run(const aotk_inner *whole, aotk_i64 rows, aotk_i
     }
 }
 
-/* e^x for x <= 0, within 2 ulp down to e^-87, 0 below; NaN stays. */
-AOTK_INLINE aotk_vf aotk_exp_down(aotk_vf x)
-{
-    aotk_vf y = aotk_at_least(x, aotk_splat(-87.3f));
-    aotk_vf t = y * 1.44269504f + 12583039.0f; /* 1.5 * 2^23 + 127: the low bits are the exponent's */
-    aotk_vf n = t - 12583039.0f;
-    aotk_vf p = aotk_exp_rest(y, n);
-    p = p * aotk_from_bits(aotk_bits(t) << 23);
-    return aotk_from_bits(aotk_bits(p) & ~aotk_less(x, aotk_splat(-87.3f)));
-}
-
 /* ------------------------------------------------------------------------------------- one block */
 
 /* A thread's scratch memory and the queries it works on now. */

@@ -5,8 +5,8 @@
  * comparisons; what it lacks (minimum, selection, a cast of the bits that also works for a lone
  * float) are the few functions below, so that AOTK_VL == 1 compiles the same bodies as strict C11.
  * No vector is ever wider than the machine's: GCC would take it apart through memory, 45 times
- * slower. The functions have no branches, no tables and no slow path, which is why they run at 4 to
- * 7 floats a nanosecond with 16 lanes.
+ * slower. The functions have no branches, no tables and no slow path, which is why they run at
+ * several floats a nanosecond with 16 lanes. tests/kernels/test_vec.c holds them to their bounds.
  */
 #ifndef AOTK_VEC_H
 #define AOTK_VEC_H
@@ -181,91 +181,84 @@ AOTK_INLINE aotk_vf aotk_clamp(aotk_vf x, float lo, float hi) {
     return aotk_at_most(aotk_at_least(x, aotk_splat(lo)), aotk_splat(hi));
 }
 
-/* e^(x - n ln 2) for |x - n ln 2| <= ln 2 / 2. */
-AOTK_INLINE aotk_vf aotk_exp_rest(aotk_vf x, aotk_vf n) {
-    aotk_vf r = x - n * 0.693145752f;
-    r = r - n * 1.42860677e-6f;
+/* e^r - 1 for |r| <= ln 2 / 2. */
+AOTK_INLINE aotk_vf aotk_exp_rest(aotk_vf r) {
     aotk_vf p = r * 1.37805939e-3f + 8.37312452e-3f;
     p = p * r + 4.16695364e-2f;
     p = p * r + 1.66664720e-1f;
     p = p * r + 4.99999851e-1f;
-    return p * r * r + r + 1.0f;
+    return p * r * r + r;
 }
 
-/* p * 2^n for whole n from -150 to 129, of which t = n + 1.5 * 2^23. Without the instruction in two factors, whose
- * exponents fit. */
-#if AOTK_VL == 16
-AOTK_INLINE aotk_vf aotk_scaled(aotk_vf p, aotk_vf n, aotk_vf t) {
-    (void)t;
-    return __builtin_ia32_scalefps512_mask(p, n, p, (unsigned short)-1, 4);
-}
-#else
-AOTK_INLINE aotk_vf aotk_scaled(aotk_vf p, aotk_vf n, aotk_vf t) {
-    (void)n;
-    aotk_vw e = aotk_bits(t) - 0x4b400000u + 256u; /* n + 256 > 0: halving is a plain shift */
-    aotk_vw half = e >> 1;
-    return p * aotk_from_bits((half - 1u) << 23) * aotk_from_bits((e - half - 1u) << 23);
-}
-#endif
-
-/* e^x within 1 ulp, denormals included; 0, inf and NaN where they belong. x = n ln 2 + r, a
- * polynomial in r, times 2^n. Adding 1.5 * 2^23 rounds to an integer that then stands in the low
- * bits. */
-AOTK_INLINE aotk_vf aotk_exp(aotk_vf x) {
-    x = aotk_clamp(x, -104.0f, 89.0f);
-    aotk_vf t = x * 1.44269504f + 12582912.0f;
-    aotk_vf n = t - 12582912.0f;
-    return aotk_scaled(aotk_exp_rest(x, n), n, t);
+/* e^x for x <= 0, within 1 ulp; 0 where that is less than the smallest normal number. x = n ln 2 + r; adding
+ * 1.5 * 2^23 rounds to a whole number that then stands in the low bits, with 127 more the exponent of 2^n. */
+AOTK_INLINE aotk_vf aotk_exp_down(aotk_vf x) {
+    aotk_vf y = aotk_at_least(x, aotk_splat(-88.02f)); /* from there on the exponent's bits are 0 */
+    aotk_vf t = y * 1.44269504f + 12583039.0f, n = t - 12583039.0f;
+    aotk_vf r = y - n * 0.693145752f;
+    r = r - n * 1.42860677e-6f;
+    aotk_vf power = aotk_from_bits(aotk_bits(t) << 23);
+    return aotk_exp_rest(r) * power + power;
 }
 
+/* x / (1 + e^-v) for v from -93.5, where it is 0, to 20. With v = n ln 2 - r it is x 2^n / (2^n + 1 + (e^r - 1)), a sum
+ * that loses nothing at either end. 2^n may be less than the smallest normal number where x 2^n is not, so denominator
+ * and 2^n are both 256 times as large. */
+AOTK_INLINE aotk_vf aotk_gate(aotk_vf x, aotk_vf v) {
+    aotk_vf t = v * 1.44269504f + 12583047.0f, n = t - 12583047.0f;
+    aotk_vf r = n * 0.693145752f - v;
+    r = r + n * 1.42860677e-6f;
+    aotk_vf power = aotk_from_bits(aotk_bits(t) << 23);
+    return x / ((aotk_exp_rest(r) * 256.0f + power) + 256.0f) * power;
+}
+
+/* Within 2 ulp; 0 where that is less than the smallest normal number. At -inf x times 0 is NaN, as in PyTorch. */
 AOTK_INLINE aotk_vf aotk_sigmoid(aotk_vf x) {
-    return 1.0f / (1.0f + aotk_exp(-x));
+    return aotk_gate(aotk_splat(1.0f), aotk_clamp(x, -93.5f, 20.0f));
 }
 
 AOTK_INLINE aotk_vf aotk_silu(aotk_vf x) {
-    return x / (1.0f + aotk_exp(-x));
+    return aotk_gate(x, aotk_clamp(x, -93.5f, 20.0f));
 }
 
-/* tanh by a rational function, within 10 ulp; like erf below it saturates at exactly +-1. */
-AOTK_INLINE aotk_vf aotk_tanh(aotk_vf x) {
-    x = aotk_clamp(x, -10.3f, 10.3f);
-    aotk_vf z = x * x;
-    aotk_vf p = z * -2.76076847742355e-16f + 2.00018790482477e-13f;
-    p = p * z + -8.60467152213735e-11f;
-    p = p * z + 5.12229709037114e-08f;
-    p = p * z + 1.48572235717979e-05f;
-    p = p * z + 6.37261928875436e-04f;
-    p = p * z + 4.89352455891786e-03f;
-    aotk_vf q = z * 1.19825839466702e-06f + 1.18534705686654e-04f;
-    q = q * z + 2.26843463243900e-03f;
-    q = q * z + 4.89352518554385e-03f;
-    return aotk_clamp(x * p / q, -1.0f, 1.0f);
-}
-
-/* erf by a rational function, within 6 ulp. At +-4.1 the quotient exceeds 1 by several ulp, so that
- * the last clamp gives exactly +-1 from there on and GELU's tail is exactly 0. */
-AOTK_INLINE aotk_vf aotk_erf(aotk_vf x) {
-    x = aotk_clamp(x, -4.1f, 4.1f);
-    aotk_vf z = x * x;
-    aotk_vf p = z * -2.72614225801306e-10f + 2.77068142495902e-08f;
-    p = p * z + -2.10102402082508e-06f;
-    p = p * z + -5.69250639462346e-05f;
-    p = p * z + -7.34990630326855e-04f;
-    p = p * z + -2.95459980854025e-03f;
-    p = p * z + -1.60960333262415e-02f;
-    aotk_vf q = z * -1.45660718464996e-05f + -2.13374055278905e-04f;
-    q = q * z + -1.68282697438203e-03f;
-    q = q * z + -7.37332916720468e-03f;
-    q = q * z + -1.42647390514189e-02f;
-    return aotk_clamp(x * p / q, -1.0f, 1.0f);
-}
-
-AOTK_INLINE aotk_vf aotk_gelu_erf(aotk_vf x) {
-    return 0.5f * x * (1.0f + aotk_erf(x * 0.70710678f));
-}
-
+/* x / 2 (1 + tanh(v / 2)) = x / (1 + e^-v), v = sqrt(8 / pi) (x + 0.044715 x^3); so 1 + tanh never cancels. */
 AOTK_INLINE aotk_vf aotk_gelu_tanh(aotk_vf x) {
-    return 0.5f * x * (1.0f + aotk_tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+    return aotk_gate(x, aotk_clamp(x * (x * x * 0.0713548163f + 1.59576912f), -93.5f, 20.0f));
+}
+
+/* tanh and erf are odd rational functions, a multiple of x of which stands alone: that part has no error, and little is
+ * left of the quotient's where it is nearly all. Where the arguments are clamped the sum exceeds 1 by several ulp, so that
+ * the last clamp gives exactly +-1 from there on. */
+
+/* Within 4 ulp. */
+AOTK_INLINE aotk_vf aotk_tanh(aotk_vf x) {
+    x = aotk_clamp(x, -9.6f, 9.6f);
+    aotk_vf z = x * x;
+    aotk_vf p = z * -8.39942160e-8f + -2.04707267e-5f;
+    p = p * z + 2.61917943e-4f;
+    p = p * z + 7.54319578e-2f;
+    p = p * z + 0.875f;
+    aotk_vf q = z * 7.79028028e-7f + 3.28853261e-4f;
+    q = q * z + 2.58844085e-2f;
+    q = q * z + 0.467160195f;
+    q = q * z + 1.0f;
+    return aotk_clamp(x * 0.125f + x * p / q, -1.0f, 1.0f);
+}
+
+/* x / 2 (1 + erf(x / sqrt 2)). Where the sum cancels, for x < 0, the error is that of 4 ulp of erf. */
+AOTK_INLINE aotk_vf aotk_gelu_erf(aotk_vf x) {
+    aotk_vf half = x * 0.5f, y = aotk_clamp(x, -5.9f, 5.9f), z = y * y;
+    aotk_vf p = z * -1.76768140e-7f + -1.12943519e-6f;
+    p = p * z + -1.67353755e-5f;
+    p = p * z + 3.98062589e-3f;
+    p = p * z + 2.05350127e-2f;
+    p = p * z + 0.611200094f;
+    aotk_vf q = z * 1.18134176e-6f + 7.30546526e-5f;
+    q = q * z + 1.88183947e-3f;
+    q = q * z + 2.86567509e-2f;
+    q = q * z + 0.251797438f;
+    q = q * z + 1.0013361f;
+    return aotk_clamp(y * 0.1875f + y * p / q, -1.0f, 1.0f) * half + half;
 }
 
 /* -------------------------------------------------------------------- numbers of sixteen bits */
