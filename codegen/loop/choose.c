@@ -91,9 +91,18 @@ static Type result_type(Job *job, const Node *n, const Type *in)
 {
     const Type *w = &n->in[1]->type;
     Type t = *in;
-    for (int i = 2; i < t.rank && n->op == OP_conv; i++)
-        t.dim[i] = idx_const(job, conv_size(n, i, number(in->dim[i])));
-    t.dim[n->op == OP_conv ? 1 : t.rank - 1] = w->dim[n->op == OP_conv ? 0 : w->rank - 1];
+    if (n->op == OP_conv) {
+        for (int i = 2; i < t.rank; i++)
+            t.dim[i] = idx_const(job, conv_size(n, i, number(in->dim[i])));
+        t.dim[1] = w->dim[0];
+        return t;
+    }
+    t.rank = n->out[0]->type.rank;
+    for (int i = 0; i < t.rank; i++) {
+        int at = i - (t.rank - in->rank), own = i - (t.rank - w->rank);
+        bool repeats = at < 0 || (own >= 0 && i < t.rank - 2 && idx_is(in->dim[at], 1));
+        t.dim[i] = repeats || i == t.rank - 1 ? w->dim[own] : in->dim[at];
+    }
     return t;
 }
 

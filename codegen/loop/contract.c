@@ -3,6 +3,7 @@
  * aotk_igemm_f32 and aotk_pool_f32 (codegen/kernels/aotk.h). */
 #include "../kernels/aotk.h"
 #include "lower.h"
+#include "packing.h"
 #include <string.h>
 
 static void field(Make *m, Stmt *s, const char *name, const Idx *v)
@@ -486,9 +487,10 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     const Type *t = &n->out[0]->type;
     int rank = t->rank;
     Tensor constant;
-    bool packed = contract_packs(n, &constant), batched = false;
-    for (int i = 0; i < w->type.rank - 2; i++)
-        batched |= !idx_is(w->type.dim[i], 1);
+    int64_t step[MAX_RANK];
+    bool packed = contract_packs(n, &constant);
+    if (packed)
+        packed_steps(&constant, step);
     Affine a = value_memory(l, x, x->type.rank - 1), b = { 0 }, r = { 0 };
     if (!packed)
         b = value_memory(l, w, -1);
@@ -498,15 +500,17 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
         value_memory(l, bias, 0);
     Make *m = make_kernel(l, n->out[0]->name, &n->origin);
     m->k->about = sym_printf(job, "matmul %s x %s", type_text(job, &x->type), type_text(job, &w->type));
-    const Idx *a_at = a.offset, *b_at = b.offset, *c_at = out->offset, *r_at = r.offset;
+    const Idx *a_at = a.offset, *b_at = packed ? k(m, 0) : b.offset, *c_at = out->offset, *r_at = r.offset;
     Rows rows = { 0 };
     int loops = 0;
     const Idx *batches = k(m, 1), *batch = k(m, 0); /* those that the loops run over, and the number of one */
     for (int i = 0; i < rank - 1; i++) {
         const Idx *sa = i == rank - 2 ? a.stride[x->type.rank - 2] : batch_stride(m, x, &a, i, rank);
-        const Idx *sb = i == rank - 2 || packed ? k(m, 0) : batch_stride(m, w, &b, i, rank);
-        bool row = idx_is(sb, 0) && (i == rank - 2 || !batched);
-        if (row) {
+        int own = i - (rank - w->type.rank); /* the weight's axis */
+        const Idx *sb = i == rank - 2   ? k(m, 0)
+                        : !packed       ? batch_stride(m, w, &b, i, rank)
+                                        : k(m, own < 0 ? 0 : step[own]);
+        if (idx_is(sb, 0)) {
             add_rows(job, &rows, t->dim[i], sa, out->stride[i], res ? r.stride[i] : NULL);
             continue;
         }
@@ -523,7 +527,7 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
             r_at = idx_add(job, r_at, idx_mul(job, at, r.stride[i]));
     }
     const Idx *floats = packed ? k(m, 0) : packed_floats(m, w->type.dim[w->type.rank - 2], t->dim[rank - 1]);
-    const Idx *b_packed = idx_mul(job, batch, floats);
+    const Idx *b_packed = packed ? b_at : idx_mul(job, batch, floats);
     Buffer *panel = packed ? pack_matmul(l, w)
                            : scratch(l, job_printf(job, "%s_packed", n->out[0]->name), idx_mul(job, batches, floats));
     if (!packed)

@@ -77,11 +77,23 @@ static Filters filters(const Tensor *t)
                       .s_h = image ? t->stride[2] : 0, .s_w = t->stride[t->rank - 1] };
 }
 
+int64_t packed_steps(const Tensor *t, int64_t *step)
+{
+    int64_t all = aotk_packed_size(t->size[t->rank - 2], t->size[t->rank - 1]);
+    for (int i = t->rank - 2; i-- > 0;) {
+        bool repeats = t->size[i] == 1 || t->stride[i] == 0;
+        step[i] = repeats ? 0 : all;
+        all *= repeats ? 1 : t->size[i];
+    }
+    return all;
+}
+
 static int64_t packed_count(const Packing *p)
 {
     const Tensor *t = &p->view;
+    int64_t step[MAX_RANK];
     if (p->kind == PACK_MATRIX)
-        return aotk_packed_size(t->size[t->rank - 2], t->size[t->rank - 1]);
+        return packed_steps(t, step);
     Filters f = filters(t);
     return p->kind == PACK_CONV        ? p->n * aotk_packed_size(f.h * f.w * f.in, f.out / p->n)
            : p->kind == PACK_DEPTHWISE ? f.h * f.w * f.row
@@ -106,13 +118,22 @@ static void pack_depthwise(float *to, const float *from, const Filters *f)
     }
 }
 
-static void pack_matrix(Job *job, const Tensor *t, void *to)
+static void pack_matrices(Job *job, const Tensor *t, char *to)
 {
     int64_t k = t->size[t->rank - 2], n = t->size[t->rank - 1], sk = t->stride[t->rank - 2], sn = t->stride[t->rank - 1];
-    if (t->dtype == DT_f32)
-        aotk_pack_f32_host(to, elements_of(job, t), k, n, sk, sn);
-    else
-        aotk_pack_16_host(to, elements_of(job, t), n, k, 1, 1, sn, sk, 0, 0);
+    int64_t step[MAX_RANK], one = aotk_packed_size(k, n), all = packed_steps(t, step), size = dtype_info[t->dtype].bytes;
+    const char *from = elements_of(job, t);
+    for (int64_t at = 0; at < all; at += one) {
+        int64_t place = 0;
+        for (int i = 0; i < t->rank - 2; i++)
+            place += step[i] ? at / step[i] % t->size[i] * t->stride[i] : 0;
+        void *panels = to + at * size;
+        const void *matrix = from + place * size;
+        if (t->dtype == DT_f32)
+            aotk_pack_f32_host(panels, matrix, k, n, sk, sn);
+        else
+            aotk_pack_16_host(panels, matrix, n, k, 1, 1, sn, sk, 0, 0);
+    }
 }
 
 static void pack_conv(Job *job, const Tensor *t, int64_t groups, char *to)
@@ -138,7 +159,7 @@ void *packing_apply(Job *job, const Packing *p, size_t *bytes)
     *bytes = packing_bytes(p);
     void *to = job_big(job, *bytes);
     if (p->kind == PACK_MATRIX) {
-        pack_matrix(job, &t, to);
+        pack_matrices(job, &t, to);
     } else if (p->kind == PACK_CONV) {
         pack_conv(job, &t, p->n, to);
     } else {

@@ -7,7 +7,7 @@
 
 typedef enum PackKind {
     PACK_PLAIN,     /* row-major */
-    PACK_MATRIX,    /* panels of the right-hand side of a matmul */
+    PACK_MATRIX,    /* panels of the right-hand side of a matmul, one matrix of a batch behind the other */
     PACK_CONV,      /* panels of a convolution, one group behind the other */
     PACK_DEPTHWISE, /* taps by channels, in whole vectors */
     PACK_WINOGRAD,  /* transformed 3x3 filters */
@@ -26,6 +26,9 @@ typedef struct Packing {
 Packing packing_of(const Value *v, PackKind kind, int64_t n);
 /* What the packed elements are: weights of f16 and bf16 stay so in panels, other kernels read floats. */
 DType packed_dtype(const Packing *p);
+/* Elements from one packed matrix to the next along each leading axis of PACK_MATRIX, 0 where they repeat; returns how
+ * many there are in all. */
+int64_t packed_steps(const Tensor *view, int64_t *step);
 /* Channels of PACK_DEPTHWISE in whole vectors: what one tap takes. */
 int64_t packed_row(int64_t channels);
 /* The packed bytes: a big block of the job; and how many they are. */

@@ -251,10 +251,11 @@ bool contract_packs(const Node *n, Tensor *weight)
 {
     if ((n->op != OP_matmul && n->op != OP_conv) || !contract_is_tiled(n) || !const_view(n->in[1], weight))
         return false;
+    int64_t matrices = 1;
     for (int i = 0; n->op == OP_matmul && i < weight->rank - 2; i++)
-        if (weight->size[i] != 1)
-            return false;
-    return true;
+        matrices *= weight->stride[i] ? weight->size[i] : 1;
+    /* panels are 16 columns wide or more: many matrices shall take twice the memory at most */
+    return matrices == 1 || (matrices > 1 && weight->size[weight->rank - 1] >= 8);
 }
 
 bool conv_is_depthwise(const Node *n)

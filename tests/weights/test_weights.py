@@ -162,7 +162,7 @@ class Swap(Weights):
             for name, entry in config.items():
                 meta = entry["tensor_meta"]
                 shape = [x["as_int"] for x in meta["sizes"]]
-                kind, size = {7: ("F32", 4), 5: ("I64", 8)}[meta["dtype"]]
+                kind, size = {7: ("F32", 4), 5: ("I64", 8), 13: ("BF16", 2)}[meta["dtype"]]
                 count = size
                 for x in shape:
                     count *= x
@@ -208,6 +208,7 @@ class Swap(Weights):
         for old, new in ((b'"to":', b'"to":9'), (b'"room":', b'"room":1'), (b'"graph":0', b'"graph":7'),
                          (b'"result":0', b'"result":-'), (b'"pack":"conv"', b'"pack":"wino"'), (b'"offset":0', b'"offset":9'),
                          (b'"n":1', b'"n":0'), (b'"n":4', b'"n":3'), (b'"stride":[288', b'"stride":[999'),
+                         (b'"stride":[32,8,1]', b'"stride":[99,8,1]'), (b'"stride":[32,8,1]', b'"stride":[0,8,1]'),
                          (b'add(', b'sub(q'), (b'"shape":[32,', b'"shape":[-2,'), (b'input p_', b'input q_'),
                          (b'{"format":1', b'{"format":2')):
             with self.subTest(old):
