@@ -7,6 +7,7 @@
 The fixtures beside this file are written by make_weights.py. Standard library only.
 """
 import argparse
+import base64
 import ctypes
 import json
 import re
@@ -20,6 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ARGS = None
+UNSIGNED = 10  # AOT_ESIGNATURE
 
 
 def aotc(*words, status=0):
@@ -356,6 +358,48 @@ class File(Weights):
         self.assertIn("not there", aotc("inspect", a))
         self.assertIn("--weights=c/d.weights", aotc(HERE / "a.pt2", "--weights=c/d.weights", status=2))
         aotc(HERE / "a.pt2", "--weights=file", "--emit=c", "-o", self.dir / "x.c", status=2)
+
+    def test_signed(self):
+        a = self.compile("a.so", "--weights=file")
+        weights, signature = self.dir / "a.weights", self.dir / "a.weights.sig"
+        expected, keys = self.result(self.open(path=a)), []
+        for name in "one", "two":
+            aotc("keygen", self.dir / name)
+            pem = (self.dir / f"{name}.pub").read_text().splitlines()
+            keys.append(base64.b64decode("".join(pem[1:-1]))[-32:])
+        opens = lambda status=0, key=keys[0], **more: self.open(status, path=a, public_key=key, **more)
+        sign = lambda file, key="one": aotc("sign", file, "--key", self.dir / key)
+        self.assertIn("a.so.sig", opens(UNSIGNED))
+        sign(a)
+        self.assertIn("a.weights.sig", opens(UNSIGNED))  # all of it must be signed
+        sign(weights, "two")
+        self.assertIn("a.weights", opens(UNSIGNED))
+        sign(weights)
+        self.assertEqual(self.result(opens()), expected)
+        self.assertIn("a.so", opens(UNSIGNED, keys[1]))
+
+        good, file = weights.read_bytes(), opens()
+        for at in 4096 + 100, len(good) - 1, 70:  # elements, the last one, the header
+            weights.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])
+            self.assertIn("a.weights", opens(UNSIGNED))
+        self.assertEqual(self.result(file), expected)  # it has a copy
+        weights.write_bytes(good)
+        mark = signature.read_bytes()
+        for bad in mark[:-1], mark + b"x", bytes(64), mark[32:] + mark[:32]:
+            signature.write_bytes(bad)
+            opens(UNSIGNED)
+        signature.write_bytes(mark)
+        self.assertEqual(self.result(opens()), expected)
+
+        aotc("weights", "swap", a, HERE / "b.pt")  # other weights want another signature
+        opens(UNSIGNED)
+        sign(weights)
+        self.assertEqual(self.result(opens()), self.result(self.open(path=a)))
+        other = self.dir / "old.weights"
+        other.write_bytes(good)
+        self.assertIn("old.weights.sig", opens(UNSIGNED, weights=other))
+        signature.with_name("old.weights.sig").write_bytes(mark)
+        self.assertEqual(self.result(opens(weights=other)), expected)
 
     def test_a_host_that_maps_nothing_is_told(self):
         a = self.open(path=self.compile("a.so", "--weights=file"))
