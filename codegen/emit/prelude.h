@@ -959,22 +959,23 @@ AOT_INLINE f32 aot_erfc_f32(f32 x) { return (f32)aot_erfc_f64((f64)x); }
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
-/* Accurate for negative x, too, where 1 + tanh or 1 + erf would cancel; at -inf the limit, -0. */
-#define AOT_SIGMOID(T, LEAST)                                                                      \
-    AOT_INLINE T aot_sigmoid_##T(T x)                                                              \
-    {                                                                                              \
-        T e = aot_exp_##T(-aot_abs_##T(x));                                                        \
-        return (x < 0 ? e : 1) / (1 + e);                                                          \
-    }                                                                                              \
-    /* x / (1 + e^-(v + lo)) for v >= 0 or, if x < 0, x / (1 + e^(v + lo)). */                     \
+/* gate: x / (1 + e^-(v + lo)) for tiny lo.  With v = n ln 2 - r that is x 2^n / (2^n + 1 + (e^r - 1)), whose sum loses
+ * nothing at either end; at -inf the limit, -0. */
+#define AOT_SIGMOID(T, U, LEAST, MOST, LN2_HIGH, LN2_LOW, ROUND)                                   \
     AOT_INLINE T aot_gate_##T(T x, T v, T lo)                                                      \
     {                                                                                              \
-        T e = aot_expx_##T(-v, -lo, 1), xe = aot_expx_##T(-v, -lo, aot_least_##T(x, LEAST));       \
-        return (x < 0 ? xe : x) / (1 + e);                                                         \
+        T c = aot_most_##T(aot_least_##T(v, LEAST), MOST);                                         \
+        T t = c * (T)1.4426950408889634 + ROUND, n = t - ROUND;                                    \
+        T r = n * LN2_HIGH - c + n * LN2_LOW - lo, e = r * r * aot_expq_##T(r) + r;                \
+        U whole = aot_bits_##T(t) - aot_bits_##T(ROUND);                                           \
+        T p = aot_least_##T(x, LEAST) / (aot_scale_##T(1, whole) + e + 1);                         \
+        return aot_scale_##T(p, whole);                                                            \
     }                                                                                              \
-    AOT_INLINE T aot_silu_##T(T x) { return aot_gate_##T(x, aot_abs_##T(x), 0); }
-AOT_SIGMOID(f32, -110.0f)
-AOT_SIGMOID(f64, -760.0)
+    AOT_INLINE T aot_sigmoid_##T(T x) { return aot_gate_##T(1, x, 0); }                            \
+    AOT_INLINE T aot_silu_##T(T x) { return aot_gate_##T(x, x, 0); }
+AOT_SIGMOID(f32, u32, -110.0f, 20.0f, 0.693145752f, 1.42860682e-6f, 12582912.0f)
+AOT_SIGMOID(f64, u64, -760.0, 40.0, 0.69314718036912382, 1.9082149292705878e-10,
+            6755399441055744.0)
 
 /* x Phi(x), where Phi(-a) e^(a^2 / 2) (1 + 0.8 a) is a polynomial in (a - 4) / (a + 4). */
 AOT_INLINE f32 aot_gelu_f32(f32 x)
@@ -1004,8 +1005,7 @@ AOT_INLINE f64 aot_gelu_f64(f64 x)
 /* x / 2 (1 + tanh(v / 2)) = x / (1 + e^-v), v = sqrt(8 / pi) (x + 0.044715 x^3). */
 AOT_INLINE f32 aot_gelu_tanh_f32(f32 x)
 {
-    f32 a = aot_abs_f32(x);
-    f64 c = (f64)aot_most_f32(a, 20.0f);
+    f64 c = (f64)aot_most_f32(aot_least_f32(x, -20.0f), 20.0f);
     f64 v = c * (c * c * 0.071354816272600248 + 1.5957691216057308);
     f32 h = (f32)v;
     return aot_gate_f32(x, h, (f32)(v - (f64)h));
@@ -1013,7 +1013,7 @@ AOT_INLINE f32 aot_gelu_tanh_f32(f32 x)
 
 AOT_INLINE f64 aot_gelu_tanh_f64(f64 x)
 {
-    f64 a = aot_abs_f64(x), c = aot_most_f64(a, 40.0), zl, tl, vl;
+    f64 c = aot_most_f64(aot_least_f64(x, -40.0), 40.0), zl, tl, vl;
     f64 z = aot_mul2_f64(c, 0.0, c, 0.0, &zl);
     f64 t = aot_mul2_f64(z, zl, 0.071354816272600248, -6.1751499181553155e-19, &tl);
     f64 s = t + 1.5957691216057308, b = s - t; /* s + tl is the sum, exactly */
