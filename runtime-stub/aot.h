@@ -180,7 +180,16 @@ typedef struct aot_host {
     /* A profile: kernel number, 1 on entry and 0 on leaving, by the thread that called run.
      * The names are in the metadata. NULL costs one branch a kernel. */
     void (*event)(void *ctx, int64_t kernel, int64_t enter);
+
+    /* AOT_TILES and its like, ORed: what the process may use of its processor because it has asked the
+     * system, which a model cannot. Changes speed, and the last bits of results. */
+    uint64_t features;
 } aot_host;
+enum {
+    /* The processor has AMX-TILE and AMX-BF16, and all threads that run the model may use them (Linux:
+     * arch_prctl(ARCH_REQ_XCOMP_PERM, 18), once per process). */
+    AOT_TILES = 1
+};
 
 /* One dimension of a port. */
 typedef struct aot_dim {
@@ -327,6 +336,8 @@ typedef struct aot_model {
     /* Writes the first values of all of the state; one block serves all methods.
      * segments as in aot_call. NULL if state_bytes is 0. */
     void (*init_state)(void *state, const void *const *segments);
+    /* Those of aot_host.features that make a difference. */
+    uint64_t features;
 } aot_model;
 
 /* The one exported symbol. (In C and objects that aotc emits it is called NAME_entry, so that two
@@ -539,6 +550,12 @@ AOT_EXPORT void aot_session_use_pool(aot_session *session, aot_pool *pool);
 /* A profile: from now on every run calls event(ctx, kernel, enter) as aot_host.event says; NULL ends it. */
 AOT_EXPORT void aot_session_watch(aot_session *session,
                                   void (*event)(void *ctx, int64_t kernel, int64_t enter), void *ctx);
+
+/* What aot_host.features may say, for hosts that fill it themselves: those of `wanted`, which is
+ * aot_model.features, that the processor has and the system grants. It is asked once per process, and
+ * only if they are wanted: threads that use AOT_TILES have signal frames 8 KB larger. A session of
+ * libaotrt asks by itself. */
+AOT_EXPORT uint64_t aot_ask_features(uint64_t wanted);
 
 /* "shape out of range or guard violated", ...; never NULL. */
 AOT_EXPORT const char *aot_status_text(aot_status status);

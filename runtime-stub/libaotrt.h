@@ -9,6 +9,7 @@
  *   ports.c       flat questions about a session: names, types, shapes
  *   pool.c        the thread pool
  *   processors.c  how many threads make sense
+ *   features.c    what the system must be asked for before it is used
  *   text.c        status texts, formatted errors
  */
 #ifndef LIBAOTRT_H
@@ -69,6 +70,12 @@ const void *const *aotrt_file_segments(const aot_file *file);
 
 /* Memory aligned to 64 bytes, for free(); NULL when there is none or bytes is absurd. */
 void *aotrt_alloc(uint64_t bytes);
+
+/* aot_model.features; 0 of a model from before there were any. */
+static inline uint64_t aotrt_features(const aot_model *model)
+{
+    return model->struct_size >= offsetof(aot_model, features) + sizeof model->features ? model->features : 0;
+}
 
 /* Affinity and cgroup quota, at least 1. */
 int64_t aotrt_processors(void);

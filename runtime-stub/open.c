@@ -109,7 +109,7 @@ static aot_status ask_model(aot_file *file, Entry *entry, const char *path, cons
         return explain_refusal(path, isa, status, error);
     if (model->struct_size < offsetof(aot_model, reserved) || model->abi != AOT_ABI)
         return explain_refusal(path, isa, AOT_EABI, error);
-    if (model->struct_size < sizeof *model || !model->methods || !model->method_count)
+    if (model->struct_size < offsetof(aot_model, features) || !model->methods || !model->method_count)
         return aotrt_fail(error, AOT_EDATA, "%s: its table is incomplete", path);
     file->model = model;
     return AOT_OK;

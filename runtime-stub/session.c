@@ -294,6 +294,7 @@ static int prepare_call(aot_session *session)
     call->error = session->error;
     call->error_bytes = sizeof session->error;
     session->host = (aot_host){ .struct_size = sizeof session->host, .ctx = session, .grow = grow };
+    session->host.features = aot_ask_features(aotrt_features(aot_file_model(session->file)));
     return 1;
 }
 

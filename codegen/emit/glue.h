@@ -75,6 +75,14 @@ static AOT_UNUSED i64 aot_threads(const aot_call *call)
     return call->threads > 1024 ? 1024 : call->threads > 1 ? (i64)call->threads : 1;
 }
 
+/* Whether the host says that kernels may use the tiles of AMX. */
+static AOT_UNUSED int aot_tiles(const aot_call *call)
+{
+    const aot_host *host = call->host;
+    return host && host->struct_size >= (u64)((const char *)(&host->features + 1) - (const char *)host) &&
+           (host->features & AOT_TILES);
+}
+
 /* Where task `task` of `tasks` begins in 0..n. */
 static AOT_UNUSED i64 aot_part(i64 n, i64 task, i64 tasks)
 {

@@ -600,6 +600,8 @@ static void kernel_call(Emit *e, const Item *item, int depth)
             wrapped(e, g->symbols.at[i]->sym, first, depth);
             first = false;
         }
+    if (k->tiles)
+        wrapped(e, "aot_tiles(call)", first, depth);
     text_add(e->out, "%s)); /* step %d */\n", k->splits ? " }" : "", item->position);
     if (k->checks)
         text_add(e->out, "%*sif (status != AOT_OK)\n%*sreturn status;\n", 4 * depth, "", 4 * depth + 4, "");
@@ -867,6 +869,15 @@ static bool calls_special(const Artifact *a)
     return found;
 }
 
+static bool asks_tiles(const Artifact *a)
+{
+    bool found = false;
+    for (size_t i = 0; i < a->program_count; i++)
+        for (size_t n = 0; n < a->programs[i]->kernels.n; n++)
+            found |= a->programs[i]->kernels.at[n]->tiles;
+    return found;
+}
+
 static void segment(Text *out, const Artifact *a)
 {
     text_add(out, "static const aot_segment aot_segment0 = { sizeof(aot_segment), %" PRIu64 "ULL%s, ", a->weights->bytes,
@@ -899,7 +910,7 @@ void emit_model(Text *out, const Artifact *a)
         init_state(out, a);
     text_add(out, "AOT_TABLE const aot_model AOT_MODEL = {\n    sizeof(aot_model), AOT_ABI, 0, ");
     emit_string(out, a->name);
-    text_add(out, ", AOT_ISA, AOT_METADATA,\n    %zu, %d, %" PRIu64 ", aot_methods, %s, %s\n};\n", a->program_count,
+    text_add(out, ", AOT_ISA, AOT_METADATA,\n    %zu, %d, %" PRIu64 ", aot_methods, %s, %s, %s\n};\n", a->program_count,
              a->weights->bytes ? 1 : 0, a->weights->state_bytes, a->weights->bytes ? "aot_segments" : "0",
-             a->weights->state_bytes ? "aot_init_state" : "0");
+             a->weights->state_bytes ? "aot_init_state" : "0", asks_tiles(a) ? "AOT_TILES" : "0");
 }

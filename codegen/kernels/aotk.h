@@ -80,7 +80,8 @@ static inline AOTK_UNUSED aotk_i64 aotk_packed_size(aotk_i64 k, aotk_i64 n) {
  * aotk_pack_conv_f32(dst, src, n, cin, kh, kw, s_n, s_c, s_h, s_w): packs the convolution weight
  * w[j][c][y][x] = src[j * s_n + c * s_c + y * s_h + x * s_w], its K axis in the order (y, x, c).
  *
- * aotk_pack_16, with the arguments of aotk_pack_conv_f32: the same for elements of 16 bits. For the compiler itself. */
+ * aotk_pack_16, with the arguments of aotk_pack_conv_f32: the same for elements of 16 bits; `pairs`: as
+ * AOTK_STORED_BF16_PAIRS has them. For the compiler itself. */
 
 /* -------------------------------------------------------- aotk_igemm_f32: GEMM and convolution */
 
@@ -98,8 +99,17 @@ enum {
     AOTK_ROUND_BF16 = 32
 };
 
-/* How the elements of packed weights are stored; sums are of floats. */
-enum { AOTK_STORED_F32, AOTK_STORED_F16, AOTK_STORED_BF16 };
+/* How the elements of packed weights are stored; sums are of floats. PAIRS: bf16, the steps of k two by two, [k / 2][NR][2],
+ * as instructions that multiply pairs read them; `seg` is a multiple of AOTK_PAIRS_STEP then. */
+enum { AOTK_STORED_F32, AOTK_STORED_F16, AOTK_STORED_BF16, AOTK_STORED_BF16_PAIRS };
+enum { AOTK_PAIRS_STEP = 32 };
+
+/* Floats of aotk_igemm.work for m rows of k values. */
+enum { AOTK_TILED_ROWS = 256, AOTK_TILED_DEPTH = 1536 };
+static inline AOTK_UNUSED aotk_i64 aotk_igemm_work(aotk_i64 m, aotk_i64 k) {
+    aotk_i64 rows = m < AOTK_TILED_ROWS ? (m + 15) / 16 * 16 : AOTK_TILED_ROWS;
+    return rows * (k < AOTK_TILED_DEPTH ? k : AOTK_TILED_DEPTH) / 2;
+}
 
 /* c[m][j] = act(bias[j] + sum over k of a[m, k] * b[k][j] + residual[m][j])
  *
@@ -118,7 +128,11 @@ enum { AOTK_STORED_F32, AOTK_STORED_F16, AOTK_STORED_BF16 };
  * residual. The residual may be c itself. Sums begin with bias + residual and run over k in
  * ascending order, one rounding per step where the machine has FMA; only M = 1 uses several partial
  * sums. C may hold sums during the call. Strides may be 0 or negative, but rows of C must not
- * overlap. A call takes up to 36 KiB of stack where b has 16 bits. */
+ * overlap. A call takes up to 36 KiB of stack where b has 16 bits.
+ *
+ * With `tiles`, every element of a is a bf16 number, which the caller knows, the processor has AMX-BF16 and
+ * the thread may use its tiles. Then, if b is stored in PAIRS, the level is v4 and M > 1, they multiply: values
+ * too small for a normal float count as 0, and sums run over k in pairs. */
 typedef struct aotk_igemm {
     const float *a;
     const void *b;                         /* packed, 64-byte aligned */
@@ -136,6 +150,8 @@ typedef struct aotk_igemm {
     int act;
     int b_stored;                          /* AOTK_STORED_..., of b */
     aotk_i64 depth;                        /* K beyond one and a half of this is cut, 0: 1024; of floats */
+    float *work;                           /* with `tiles`: of this task, aotk_igemm_work floats, 64-byte aligned */
+    int tiles;
     aotk_i64 task, tasks;
 } aotk_igemm;
 
@@ -341,7 +357,7 @@ typedef struct aotk_routine {
                                            aotk_i64 sk, aotk_i64 sn);                              \
     void AOTK_PASTE(aotk_pack_16, suffix)(aotk_u16 *dst, const aotk_u16 *src, aotk_i64 n,          \
                                           aotk_i64 cin, aotk_i64 kh, aotk_i64 kw, aotk_i64 s_n,    \
-                                          aotk_i64 s_c, aotk_i64 s_h, aotk_i64 s_w);               \
+                                          aotk_i64 s_c, aotk_i64 s_h, aotk_i64 s_w, int pairs);    \
     void AOTK_PASTE(aotk_pack_conv_f32, suffix)(float *dst, const float *src, aotk_i64 n,          \
                                                 aotk_i64 cin, aotk_i64 kh, aotk_i64 kw,            \
                                                 aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_h,          \

@@ -20,34 +20,46 @@
  *
  * Weights may be stored as f16 or bf16: half the bytes where the speed is that of memory. M = 1
  * widens them in registers. Otherwise a piece of a panel is widened into a buffer on the stack that
- * stays in the L1 cache for all rows, K being cut into shorter pieces.
+ * stays in the L1 cache for all rows, K being cut into shorter pieces. Or nothing is widened: amx.h.
  *
  * A tail of n narrower than a part is computed in a temporary, with the same code.
  */
-#include "tile.h"
+#include "amx.h"
 
-enum { AOTK_KC = 1024 };    /* K beyond one and a half of this is cut into pieces */
-enum { AOTK_KC_16 = 96 };   /* the same for weights of 16 bits */
-
-/* Bytes of a stored weight, and a vector of them from the i-th on. */
+/* Bytes of a stored weight, how many steps of k lie together, and a vector from column i on: of step `s` of those. */
 AOTK_INLINE aotk_i64 aotk_stored_bytes(int stored) {
     return stored == AOTK_STORED_F32 ? 4 : 2;
 }
 
-AOTK_INLINE aotk_vf aotk_load_stored(const void *b, aotk_i64 i, int stored) {
+AOTK_INLINE int aotk_stored_steps(int stored) {
+    return stored == AOTK_STORED_BF16_PAIRS ? 2 : 1;
+}
+
+AOTK_INLINE aotk_vf aotk_load_stored(const void *b, aotk_i64 i, int stored, int s) {
+    const aotk_u16 *h = (const aotk_u16 *)b;
     if (stored == AOTK_STORED_F32) return aotk_load((const float *)b + i);
-    const aotk_u16 *h = (const aotk_u16 *)b + i;
-    return stored == AOTK_STORED_F16 ? aotk_load_f16(h) : aotk_load_bf16(h);
+    if (stored == AOTK_STORED_BF16_PAIRS) return aotk_load_pairs(h + 2 * i, s);
+    return stored == AOTK_STORED_F16 ? aotk_load_f16(h + i) : aotk_load_bf16(h + i);
 }
 
 /* ------------------------------------------------------------------------------ one row: M = 1 */
 
 #if AOTK_VL > 1
-/* `ku` steps of k at a time into sums of their own, nv vectors wide. */
+/* The steps of k that lie together at b. */
+AOTK_INLINE void aotk_row_steps(aotk_vf *acc, const float *a, const char *b, int nv, int stored) {
+    AOTK_UNROLL
+    for (int s = 0; s < aotk_stored_steps(stored); s++) {
+        AOTK_UNROLL
+        for (int j = 0; j < nv; j++) acc[j] += a[s] * aotk_load_stored(b, j * AOTK_VL, stored, s);
+    }
+}
+
+/* `ku` times those at once into sums of their own, nv vectors wide. */
 AOTK_INLINE void aotk_row_run(const aotk_tile *t, const void *panel, int nv, int ku, int stored) {
     aotk_vf acc[8][8];
     const char *b = panel;
-    aotk_i64 bytes = aotk_stored_bytes(stored), ldb = t->ldb * bytes;
+    int steps = aotk_stored_steps(stored);
+    aotk_i64 ldb = t->ldb * aotk_stored_bytes(stored) * steps;
     AOTK_UNROLL
     for (int u = 0; u < ku; u++) {
         AOTK_UNROLL
@@ -56,18 +68,11 @@ AOTK_INLINE void aotk_row_run(const aotk_tile *t, const void *panel, int nv, int
     for (aotk_i64 tap = 0; tap < t->taps_h * t->taps_w; tap++) {
         const float *a = t->a[0] + tap / t->taps_w * t->tap_h + tap % t->taps_w * t->tap_w;
         aotk_i64 k = 0;
-        for (; k + ku <= t->seg; k += ku) {
+        for (; k + ku * steps <= t->seg; k += ku * steps) {
             AOTK_UNROLL
-            for (int u = 0; u < ku; u++) {
-                AOTK_UNROLL
-                for (int j = 0; j < nv; j++) acc[u][j] += a[k + u] * aotk_load_stored(b, j * AOTK_VL, stored);
-                b += ldb;
-            }
+            for (int u = 0; u < ku; u++, b += ldb) aotk_row_steps(acc[u], a + k + u * steps, b, nv, stored);
         }
-        for (; k < t->seg; k++, b += ldb) {
-            AOTK_UNROLL
-            for (int j = 0; j < nv; j++) acc[0][j] += a[k] * aotk_load_stored(b, j * AOTK_VL, stored);
-        }
+        for (; k < t->seg; k += steps, b += ldb) aotk_row_steps(acc[0], a + k, b, nv, stored);
     }
     AOTK_UNROLL
     for (int j = 0; j < nv; j++) {
@@ -89,6 +94,9 @@ AOTK_INLINE void aotk_row_run(const aotk_tile *t, const void *panel, int nv, int
     }                                                                                              \
     AOTK_NOINLINE void aotk_row_##nv##_bf16(const aotk_tile *t, const void *panel) {               \
         aotk_row_run(t, panel, nv, ku, AOTK_STORED_BF16);                                          \
+    }                                                                                              \
+    AOTK_NOINLINE void aotk_row_##nv##_pairs(const aotk_tile *t, const void *panel) {              \
+        aotk_row_run(t, panel, nv, ku, AOTK_STORED_BF16_PAIRS);                                    \
     }
 #if AOTK_VL == 16
 #define AOTK_ROWS(X) X(1, 8) X(2, 6) X(3, 4) X(4, 4)
@@ -102,7 +110,8 @@ AOTK_ROWS(AOTK_ROW)
 #define AOTK_ROW_CASE(nv, ku)                                                                      \
     case nv * 4 + AOTK_STORED_F32: aotk_row_##nv##_f32(t, b); break;                               \
     case nv * 4 + AOTK_STORED_F16: aotk_row_##nv##_f16(t, b); break;                               \
-    case nv * 4 + AOTK_STORED_BF16: aotk_row_##nv##_bf16(t, b); break;
+    case nv * 4 + AOTK_STORED_BF16: aotk_row_##nv##_bf16(t, b); break;                             \
+    case nv * 4 + AOTK_STORED_BF16_PAIRS: aotk_row_##nv##_pairs(t, b); break;
 
 AOTK_INLINE void aotk_row_any(const aotk_tile *t, const void *b, int nv, int stored) {
     switch (nv * 4 + stored) { AOTK_ROWS(AOTK_ROW_CASE) default: break; }
@@ -128,113 +137,6 @@ AOTK_INLINE int aotk_row_vectors(aotk_i64 width) {
 }
 #endif
 
-/* ------------------------------------------------------------------------------- walk over rows */
-
-/* A row's place in a, c and the residual; stepping to the next row carries into i1 and i0. */
-typedef struct aotk_cursor {
-    aotk_i64 i1, i2;
-    const float *a, *r;
-    float *c;
-} aotk_cursor;
-
-AOTK_INLINE aotk_cursor aotk_cursor_at(const aotk_igemm *p, aotk_i64 m) {
-    aotk_i64 i2 = m % p->m2, i1 = m / p->m2 % p->m1, i0 = m / p->m2 / p->m1;
-    aotk_cursor w;
-    w.i1 = i1;
-    w.i2 = i2;
-    w.a = p->a + (i0 * p->a0 + i1 * p->a1 + i2 * p->a2);
-    w.c = p->c + (i0 * p->c0 + i1 * p->c1 + i2 * p->c2);
-    w.r = p->residual ? p->residual + (i0 * p->r0 + i1 * p->r1 + i2 * p->r2) : p->a;
-    return w;
-}
-
-AOTK_INLINE void aotk_cursor_step(const aotk_igemm *p, aotk_cursor *w) {
-    aotk_i64 a = p->a2, c = p->c2, r = p->r2;
-    if (++w->i2 == p->m2) {
-        w->i2 = 0;
-        a += p->a1 - p->m2 * p->a2;
-        c += p->c1 - p->m2 * p->c2;
-        r += p->r1 - p->m2 * p->r2;
-        if (++w->i1 == p->m1) {
-            w->i1 = 0;
-            a += p->a0 - p->m1 * p->a1;
-            c += p->c0 - p->m1 * p->c1;
-            r += p->r0 - p->m1 * p->r1;
-        }
-    }
-    w->a += a;
-    w->c += c;
-    if (p->residual) w->r += r;
-}
-
-/* Points the tile at mr rows from the cursor on, columns from col on, and steps behind them. */
-AOTK_INLINE void aotk_cursor_rows(const aotk_igemm *p, aotk_cursor *w, aotk_tile *t, int mr,
-                                  aotk_i64 col) {
-    const float *a = w->a, *r = w->r + col;
-    float *c = w->c + col;
-    if (w->i2 + mr < p->m2) { /* within one line of rows */
-        aotk_i64 r2 = p->residual ? p->r2 : 0;
-        for (int q = 0; q < mr; q++, a += p->a2, c += p->c2, r += r2) {
-            t->a[q] = a;
-            t->c[q] = c;
-            t->r[q] = r;
-        }
-        w->i2 += mr;
-        w->a = a;
-        w->c = c - col;
-        w->r = r - col;
-        return;
-    }
-    for (int q = 0; q < mr; q++) {
-        t->a[q] = w->a;
-        t->c[q] = w->c + col;
-        t->r[q] = w->r + col;
-        aotk_cursor_step(p, w);
-    }
-}
-
-/* --------------------------------------------------------------------------------- depth blocks */
-
-/* A piece of K: taps and segments from the k-th value on, at `offset` in each row of a. */
-typedef struct aotk_depth {
-    aotk_i64 k, offset, taps_h, taps_w, seg, length;
-} aotk_depth;
-
-/* How weights are widened: into a buffer, a piece of a panel at a time, unless they are streamed. */
-AOTK_INLINE int aotk_widens(const aotk_igemm *p) {
-    return p->b_stored != AOTK_STORED_F32 && (AOTK_VL == 1 || p->m0 * p->m1 * p->m2 > 1);
-}
-
-/* The piece of at most about AOTK_KC values that begins at k, cut at the coarsest level that allows
- * it: lines of taps, else taps, else within a segment. It depends on the shape alone, so sums do
- * not depend on tasks. */
-AOTK_INLINE aotk_depth aotk_depth_at(const aotk_igemm *p, aotk_i64 k) {
-    aotk_i64 line = p->taps_w * p->seg, all = p->taps_h * line, kc = p->depth ? p->depth : AOTK_KC;
-    if (aotk_widens(p)) kc = AOTK_KC_16;
-    aotk_depth d = {k, 0, p->taps_h, p->taps_w, p->seg, all};
-    if (all <= kc + kc / 2) return d;
-    aotk_i64 y = k / line, x = k % line / p->seg, inside = k % p->seg;
-    d.offset = y * p->tap_h + x * p->tap_w + inside;
-    d.taps_h = kc / line < p->taps_h - y ? kc / line : p->taps_h - y;
-    if (d.taps_h == 0) {
-        d.taps_h = 1;
-        d.taps_w = kc / p->seg < p->taps_w - x ? kc / p->seg : p->taps_w - x;
-        if (d.taps_w == 0) {
-            aotk_i64 pieces = (p->seg + kc - 1) / kc;
-            aotk_i64 length = (p->seg + pieces - 1) / pieces;
-            d.taps_w = 1;
-            d.seg = length < p->seg - inside ? length : p->seg - inside;
-        }
-    }
-    d.length = d.taps_h * d.taps_w * d.seg;
-    return d;
-}
-
-/* Floats of a that a row adds to those of its neighbour: rows of a convolution overlap. */
-AOTK_INLINE aotk_i64 aotk_fresh(const aotk_igemm *p, const aotk_depth *d) {
-    return p->a2 > 0 && p->a2 < d->length ? p->a2 : d->length;
-}
-
 /* ----------------------------------------------------------------------------------- the driver */
 
 /* Columns [col, col + width) of C, `valid` of them real: one part of a panel. */
@@ -245,14 +147,6 @@ typedef struct aotk_part {
     int stored;
     int act;        /* of this pass over the part */
 } aotk_part;
-
-/* Copies w of 64 columns between two rows: whole vectors, the last of which ends with them. */
-AOTK_INLINE void aotk_copy_columns(float *to, const float *from, aotk_i64 w) {
-    aotk_i64 j = 0;
-    for (; j + AOTK_VL < w; j += AOTK_VL) aotk_store(to + j, aotk_load(from + j));
-    if (w >= AOTK_VL) aotk_store(to + w - AOTK_VL, aotk_load(from + w - AOTK_VL));
-    else for (; j < w; j++) to[j] = from[j];
-}
 
 AOTK_INLINE void aotk_tile_call(const aotk_tile *t, const aotk_part *part, int mr) {
     if (part->single) aotk_row_any(t, part->b, part->nv, part->stored);
@@ -308,12 +202,21 @@ AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_par
     }
 }
 
-/* n weights as floats, n a multiple of AOTK_VL. */
-AOTK_INLINE void aotk_widen(float *to, const void *from, aotk_i64 n, int stored) {
-    if (stored == AOTK_STORED_F16) {
-        for (aotk_i64 i = 0; i < n; i += AOTK_VL) aotk_store(to + i, aotk_load_stored(from, i, AOTK_STORED_F16));
-    } else {
-        for (aotk_i64 i = 0; i < n; i += AOTK_VL) aotk_store(to + i, aotk_load_stored(from, i, AOTK_STORED_BF16));
+/* `rows` of `ld` floats, the latter a multiple of AOTK_VL. */
+AOTK_INLINE void aotk_widen_rows(float *to, const aotk_u16 *from, aotk_i64 rows, aotk_i64 ld, int stored) {
+    int steps = aotk_stored_steps(stored);
+    for (aotk_i64 i = 0; i < rows * ld; i += ld * steps) {
+        for (aotk_i64 j = 0; j < ld; j += AOTK_VL) {
+            for (int s = 0; s < steps; s++) aotk_store(to + i + s * ld + j, aotk_load_stored(from + i, j, stored, s));
+        }
+    }
+}
+
+AOTK_INLINE void aotk_widen(float *to, const void *from, aotk_i64 rows, aotk_i64 ld, int stored) {
+    switch (stored) {
+    case AOTK_STORED_F16: aotk_widen_rows(to, from, rows, ld, AOTK_STORED_F16); break;
+    case AOTK_STORED_BF16: aotk_widen_rows(to, from, rows, ld, AOTK_STORED_BF16); break;
+    default: aotk_widen_rows(to, from, rows, ld, AOTK_STORED_BF16_PAIRS); break;
     }
 }
 
@@ -334,13 +237,13 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     t->clamp = aotk_act_clamps(part.act);
     part.stored = p->b_stored;
     const char *b = (const char *)p->b + (col * k + d->k * t->ldb) * bytes;
-    if (wide) aotk_widen(wide, b, d->length * t->ldb, part.stored);
+    if (wide) aotk_widen(wide, b, d->length, t->ldb, part.stored);
     part.nv = part.single ? aotk_row_vectors(t->ldb) : aotk_part_vectors(t->ldb);
     part.width = part.nv * AOTK_VL;
     for (aotk_i64 at = 0; at < valid; at += part.width) {
         part.col = col + at;
         part.valid = valid - at < part.width ? valid - at : part.width;
-        part.b = b + at * bytes;
+        part.b = b + at * bytes * aotk_stored_steps(part.stored);
         t->b = wide ? wide + at : (const float *)part.b;
         t->next = fetch_a ? (const float *)0 : (const float *)(b + (k * t->ldb + at * d->length) * bytes);
         t->bias = bias;
@@ -421,6 +324,12 @@ AOTK_API void AOTK_NAME(aotk_igemm_f32)(const aotk_igemm *p) {
     t.hi = aotk_act_hi(p->act, p->hi);
     aotk_i64 begin = m * row / cuts, end = m * (row + 1) / cuts;
     aotk_i64 first = panels * column / by, last = panels * (column + 1) / by;
+#if AOTK_AMX
+    if (aotk_tiled(p)) {
+        aotk_igemm_tiled(p, begin, end, first, last);
+        return;
+    }
+#endif
     if (aotk_widens(p)) aotk_igemm_widened(p, &t, begin, end, first, last);
     else aotk_igemm_part(p, &t, begin, end, first, last, (float *)0);
 }

@@ -3,7 +3,7 @@
 #include "aotk.h"
 
 AOTK_API void AOTK_NAME(aotk_pack_16)(aotk_u16 *dst, const aotk_u16 *src, aotk_i64 n, aotk_i64 cin, aotk_i64 kh,
-                                      aotk_i64 kw, aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_h, aotk_i64 s_w) {
+                                      aotk_i64 kw, aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_h, aotk_i64 s_w, int pairs) {
     enum { BLOCK = 16 }; /* of k, so that lines of a transposed source are used whole */
     aotk_i64 nr = aotk_panel_nr(n), k = kh * kw * cin;
     for (aotk_i64 col = 0; col < n; col += nr) {
@@ -14,7 +14,10 @@ AOTK_API void AOTK_NAME(aotk_pack_16)(aotk_u16 *dst, const aotk_u16 *src, aotk_i
             for (aotk_i64 c0 = 0; c0 < cin; c0 += BLOCK) {
                 aotk_i64 c1 = c0 + BLOCK < cin ? c0 + BLOCK : cin;
                 for (aotk_i64 j = 0; j < width; j++) {
-                    for (aotk_i64 c = c0; c < c1; c++) to[c * width + j] = j < valid ? from[j * s_n + c * s_c] : 0;
+                    for (aotk_i64 c = c0; c < c1; c++) {
+                        aotk_i64 at = pairs ? (c / 2 * width + j) * 2 + c % 2 : c * width + j;
+                        to[at] = j < valid ? from[j * s_n + c * s_c] : 0;
+                    }
                 }
             }
         }

@@ -287,6 +287,16 @@ AOTK_INLINE aotk_vf aotk_load_bf16(const aotk_u16 *p) {
     return aotk_from_bits(aotk_load_words(p) << 16);
 }
 
+/* AOTK_VL pairs of bf16: their first elements, or their second ones. */
+AOTK_INLINE aotk_vf aotk_load_pairs(const aotk_u16 *p, int second) {
+#if AOTK_VL > 1
+    aotk_vw w = aotk_bits(*(const aotk_vfu *)p);
+    return aotk_from_bits(second ? w & 0xffff0000u : w << 16);
+#else
+    return aotk_from_bits((aotk_vw)p[second] << 16);
+#endif
+}
+
 #if AOTK_VL == 16
 AOTK_INLINE aotk_vf aotk_load_f16(const aotk_u16 *p) {
     return __builtin_ia32_vcvtph2ps512_mask((aotk_vh)*(const aotk_vhu *)p, (aotk_vf){0}, (unsigned short)-1, 4);

@@ -80,18 +80,46 @@ static Buffer *conv_input(Lower *l, Value *x, int64_t pad)
     return b;
 }
 
-static const char *stored_text(DType d)
+static void text_field(Make *m, Stmt *s, const char *name, const char *text)
 {
-    return d == DT_f16 ? "AOTK_STORED_F16" : d == DT_bf16 ? "AOTK_STORED_BF16" : NULL;
+    *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, name), .text = sym(m->job, text) };
 }
 
-/* The packed weights of a call; what is not f32 is said. */
-static void weights_field(Make *m, Stmt *s, Buffer *b, const Idx *offset)
+/* Whether every element of an f32 is one that a bf16 can be: such products multiply in tiles where there are some. */
+static bool holds_bf16(const Value *v, int depth)
 {
+    if (v->type.dtype == DT_bf16)
+        return true;
+    if (v->kind != VALUE_NODE || depth == 0)
+        return false;
+    const Node *n = v->def;
+    switch (n->op) {
+    case OP_cast: return n->in[0]->type.dtype == DT_bf16;
+    case OP_matmul: case OP_conv: return !strcmp(node_text(n, "round"), "bf16");
+    case OP_reshape: case OP_permute: case OP_expand: case OP_slice: case OP_window: case OP_relu: case OP_neg:
+        return holds_bf16(n->in[0], depth - 1);
+    default: return false;
+    }
+}
+
+/* The packed weights of n in its call, and how they are stored if not as f32; `rows` of k values are multiplied. */
+static void weights_field(Make *m, Stmt *s, const Node *n, Buffer *b, const Idx *offset, const Idx *rows, const Idx *depth)
+{
+    enum { MOST_VIEWS = 8 };
     pointer(m, s, "b", b, offset);
-    const char *stored = stored_text(b->dtype);
-    if (stored)
-        *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, "b_stored"), .text = sym(m->job, stored) };
+    if (b->dtype != DT_f16 && b->dtype != DT_bf16)
+        return;
+    bool pairs = contract_pairs(n);
+    text_field(m, s, "b_stored", b->dtype == DT_f16 ? "AOTK_STORED_F16" : pairs ? "AOTK_STORED_BF16_PAIRS" : "AOTK_STORED_BF16");
+    if (!pairs || !rows || idx_is(rows, 1) || !holds_bf16(n->in[0], MOST_VIEWS))
+        return;
+    /* as aotk_igemm_work has it */
+    const Idx *high = idx_min(m->job, idx_ceil_to(m->job, rows, 16), k(m, AOTK_TILED_ROWS));
+    const Idx *floats = idx_div(m->job, idx_mul(m->job, high, idx_min(m->job, depth, k(m, AOTK_TILED_DEPTH))), k(m, 2));
+    Buffer *work = scratch(m->l, job_printf(m->job, "%s_tiles", n->out[0]->name), floats);
+    work->scratch = true;
+    pointer(m, s, "work", work, k(m, 0));
+    text_field(m, s, "tiles", "tiles");
 }
 
 /* Where sums start anew, if that was measured to be better elsewhere than by default. */
@@ -210,7 +238,8 @@ static void conv_call(Make *m, const Conv *c, const Way *way)
     s->var = sym(job, "aotk_igemm_f32");
     s->text = sym(job, "aotk_igemm");
     pointer(m, s, "a", c->x, idx_add(job, c->corner, idx_mulk(job, g, c->cin)));
-    weights_field(m, s, packed, idx_mulk(job, g, aotk_packed_size(depth, share)));
+    const Idx *rows = idx_mul(job, c->out->dim[0], idx_mul(job, c->flat ? k(m, 1) : c->out->dim[2], c->out->dim[c->out->rank - 1]));
+    weights_field(m, s, c->n, packed, idx_mulk(job, g, aotk_packed_size(depth, share)), rows, k(m, depth));
     pointer(m, s, "c", c->out, idx_add(job, c->out->offset, first));
     field(m, s, "m0", c->out->dim[0]);
     field(m, s, "m1", c->flat ? k(m, 1) : c->out->dim[2]);
@@ -407,7 +436,7 @@ static void lower_pair(Lower *l, Conv *point, Conv *depth)
                                     { "a2", x->stride[3] }, { "c1", line }, { "c2", pixel }, { "n", b.width },
                                     { "taps_h", one }, { "taps_w", one }, { "seg", k(m, all) }, { NULL, NULL } });
     pointer(m, s, "a", x, band_at(m, &b, x->offset, x->stride, b.first));
-    weights_field(m, s, packed, idx_mulk(job, b.column, all));
+    weights_field(m, s, point->n, packed, idx_mulk(job, b.column, all), NULL, NULL);
     epilogue(m, s, point->n, b.column);
     field(m, s, "tasks", one);
 
@@ -528,7 +557,7 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     }
     const Idx *floats = packed ? k(m, 0) : packed_floats(m, w->type.dim[w->type.rank - 2], t->dim[rank - 1]);
     const Idx *b_packed = packed ? b_at : idx_mul(job, batch, floats);
-    Buffer *panel = packed ? pack_matmul(l, w)
+    Buffer *panel = packed ? pack_matmul(l, n)
                            : scratch(l, job_printf(job, "%s_packed", n->out[0]->name), idx_mul(job, batches, floats));
     if (!packed)
         pack_call(m, panel, b_packed, w, &b, b_at);
@@ -545,7 +574,10 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     s->var = sym(job, "aotk_igemm_f32");
     s->text = sym(job, "aotk_igemm");
     pointer(m, s, "a", a.buffer, a_at);
-    weights_field(m, s, panel, b_packed);
+    const Idx *all = k(m, 1);
+    for (int i = first; i < rows.n; i++)
+        all = idx_mul(job, all, rows.size[i]);
+    weights_field(m, s, n, panel, b_packed, all, w->type.dim[w->type.rank - 2]);
     pointer(m, s, "c", out, c_at);
     if (res)
         pointer(m, s, "residual", r.buffer, r_at);

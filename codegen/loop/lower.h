@@ -114,7 +114,8 @@ Buffer *put_in_place(Lower *l, Graph *g, const Node *n); /* the operand's, if no
 Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth); /* *depth: K of one group */
 Buffer *pack_winograd(Lower *l, Node *n, int64_t tile);
 Buffer *pack_depthwise(Lower *l, Node *n, int64_t *row);              /* *row: floats from tap to tap */
-Buffer *pack_matmul(Lower *l, Value *w);                             /* contract_packs */
+Buffer *pack_matmul(Lower *l, Node *n);                              /* contract_packs */
+bool contract_pairs(const Node *n);                                  /* the elements are packed in pairs along K */
 /* choose.c */
 Way contract_way(Lower *l, Node *n); /* as was measured, else as the cost model says */
 /* attention.c */

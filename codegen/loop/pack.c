@@ -9,7 +9,8 @@ static Buffer *packed_weight(Lower *l, const Value *v, PackKind kind, int64_t n)
     size_t bytes;
     *p = packing_of(v, kind, n);
     void *data = packing_apply(l->job, p, &bytes);
-    const char *name = kind == PACK_MATRIX && p->root->name ? p->root->name : v->name;
+    bool matrix = kind == PACK_MATRIX || kind == PACK_PAIRS;
+    const char *name = matrix && p->root->name ? p->root->name : v->name;
     Buffer *b = job_alloc(l->job, sizeof *b);
     *b = (Buffer){ .name = sym_printf(l->job, "%s_packed", name), .kind = BUFFER_CONST, .dtype = packed_dtype(p), .rank = 1,
                    .first = -1, .last = -1 };
@@ -22,6 +23,12 @@ static Buffer *packed_weight(Lower *l, const Value *v, PackKind kind, int64_t n)
     return b;
 }
 
+bool contract_pairs(const Node *n)
+{
+    Tensor t;
+    return contract_packs(n, &t) && packs_pairs(t.dtype, t.size[n->op == OP_conv ? 1 : t.rank - 2]);
+}
+
 Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth)
 {
     const Type *t = &n->in[1]->type;
@@ -31,7 +38,7 @@ Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth)
         idx_is_const(t->dim[i], &size);
         *depth *= size;
     }
-    return packed_weight(l, n->in[1], PACK_CONV, groups);
+    return packed_weight(l, n->in[1], contract_pairs(n) ? PACK_CONV_PAIRS : PACK_CONV, groups);
 }
 
 Buffer *pack_winograd(Lower *l, Node *n, int64_t tile)
@@ -47,7 +54,7 @@ Buffer *pack_depthwise(Lower *l, Node *n, int64_t *row)
     return packed_weight(l, n->in[1], PACK_DEPTHWISE, 0);
 }
 
-Buffer *pack_matmul(Lower *l, Value *w)
+Buffer *pack_matmul(Lower *l, Node *n)
 {
-    return packed_weight(l, w, PACK_MATRIX, 0);
+    return packed_weight(l, n->in[1], contract_pairs(n) ? PACK_PAIRS : PACK_MATRIX, 0);
 }

@@ -8,7 +8,7 @@
 /* The host's own packing functions (codegen/kernels/pack*.c, built with the suffix _host). */
 AOTK_DECLARE(_host)
 
-const char *const pack_names[PACK_COUNT] = { "plain", "matrix", "conv", "depthwise", "winograd" };
+const char *const pack_names[PACK_COUNT] = { "plain", "matrix", "conv", "depthwise", "winograd", "pairs", "conv_pairs" };
 
 Packing packing_of(const Value *v, PackKind kind, int64_t n)
 {
@@ -53,6 +53,21 @@ static const float *floats_of(Job *job, Tensor *t)
     return to;
 }
 
+bool packs_pairs(DType dtype, int64_t depth)
+{
+    return dtype == DT_bf16 && depth % AOTK_PAIRS_STEP == 0;
+}
+
+static bool is_matrix(PackKind kind)
+{
+    return kind == PACK_MATRIX || kind == PACK_PAIRS;
+}
+
+static bool is_conv(PackKind kind)
+{
+    return kind == PACK_CONV || kind == PACK_CONV_PAIRS;
+}
+
 DType packed_dtype(const Packing *p)
 {
     return p->kind == PACK_DEPTHWISE || p->kind == PACK_WINOGRAD ? DT_f32 : p->view.dtype;
@@ -92,10 +107,10 @@ static int64_t packed_count(const Packing *p)
 {
     const Tensor *t = &p->view;
     int64_t step[MAX_RANK];
-    if (p->kind == PACK_MATRIX)
+    if (is_matrix(p->kind))
         return packed_steps(t, step);
     Filters f = filters(t);
-    return p->kind == PACK_CONV        ? p->n * aotk_packed_size(f.h * f.w * f.in, f.out / p->n)
+    return is_conv(p->kind)            ? p->n * aotk_packed_size(f.h * f.w * f.in, f.out / p->n)
            : p->kind == PACK_DEPTHWISE ? f.h * f.w * f.row
                                        : (p->n + 2) * (p->n + 2) * f.in * f.out;
 }
@@ -118,7 +133,7 @@ static void pack_depthwise(float *to, const float *from, const Filters *f)
     }
 }
 
-static void pack_matrices(Job *job, const Tensor *t, char *to)
+static void pack_matrices(Job *job, const Tensor *t, bool pairs, char *to)
 {
     int64_t k = t->size[t->rank - 2], n = t->size[t->rank - 1], sk = t->stride[t->rank - 2], sn = t->stride[t->rank - 1];
     int64_t step[MAX_RANK], one = aotk_packed_size(k, n), all = packed_steps(t, step), size = dtype_info[t->dtype].bytes;
@@ -132,11 +147,11 @@ static void pack_matrices(Job *job, const Tensor *t, char *to)
         if (t->dtype == DT_f32)
             aotk_pack_f32_host(panels, matrix, k, n, sk, sn);
         else
-            aotk_pack_16_host(panels, matrix, n, k, 1, 1, sn, sk, 0, 0);
+            aotk_pack_16_host(panels, matrix, n, k, 1, 1, sn, sk, 0, 0, pairs);
     }
 }
 
-static void pack_conv(Job *job, const Tensor *t, int64_t groups, char *to)
+static void pack_conv(Job *job, const Tensor *t, int64_t groups, bool pairs, char *to)
 {
     const Filters f = filters(t);
     const char *from = elements_of(job, t);
@@ -147,7 +162,7 @@ static void pack_conv(Job *job, const Tensor *t, int64_t groups, char *to)
         if (t->dtype == DT_f32)
             aotk_pack_conv_f32_host(panels, filter, share, f.in, f.h, f.w, f.s_out, f.s_in, f.s_h, f.s_w);
         else
-            aotk_pack_16_host(panels, filter, share, f.in, f.h, f.w, f.s_out, f.s_in, f.s_h, f.s_w);
+            aotk_pack_16_host(panels, filter, share, f.in, f.h, f.w, f.s_out, f.s_in, f.s_h, f.s_w, pairs);
     }
 }
 
@@ -158,10 +173,10 @@ void *packing_apply(Job *job, const Packing *p, size_t *bytes)
         return tensor_dense(job, &t, bytes);
     *bytes = packing_bytes(p);
     void *to = job_big(job, *bytes);
-    if (p->kind == PACK_MATRIX) {
-        pack_matrices(job, &t, to);
-    } else if (p->kind == PACK_CONV) {
-        pack_conv(job, &t, p->n, to);
+    if (is_matrix(p->kind)) {
+        pack_matrices(job, &t, p->kind == PACK_PAIRS, to);
+    } else if (is_conv(p->kind)) {
+        pack_conv(job, &t, p->n, p->kind == PACK_CONV_PAIRS, to);
     } else {
         const float *from = floats_of(job, &t);
         const Filters f = filters(&t);
@@ -203,11 +218,14 @@ const char *packing_fault(const Packing *p, int64_t count)
         return NULL;
     if (t->dtype != DT_f32 && t->dtype != DT_f16 && t->dtype != DT_bf16)
         return "packs what is no float";
-    if (p->kind == PACK_MATRIX)
-        return t->rank < 2 ? "has too few dimensions" : NULL;
-    if (t->rank < 3 || t->rank > 4)
-        return "is no filter";
-    if (p->kind == PACK_CONV)
+    bool pairs = p->kind == PACK_PAIRS || p->kind == PACK_CONV_PAIRS;
+    if (is_matrix(p->kind) ? t->rank < 2 : t->rank < 3 || t->rank > 4)
+        return is_matrix(p->kind) ? "has too few dimensions" : "is no filter";
+    if (pairs && !packs_pairs(t->dtype, t->size[is_matrix(p->kind) ? t->rank - 2 : 1]))
+        return "has pairs of what cannot be paired";
+    if (is_matrix(p->kind))
+        return NULL;
+    if (is_conv(p->kind))
         return p->n < 1 || t->size[0] % p->n ? "has a wrong number of groups" : NULL;
     bool tile = (p->n == 2 || p->n == 4) && t->rank == 4 && t->size[2] == 3 && t->size[3] == 3;
     return p->kind == PACK_WINOGRAD && !tile ? "has a tile that is not known" : NULL;

@@ -11,19 +11,23 @@ typedef enum PackKind {
     PACK_CONV,      /* panels of a convolution, one group behind the other */
     PACK_DEPTHWISE, /* taps by channels, in whole vectors */
     PACK_WINOGRAD,  /* transformed 3x3 filters */
+    PACK_PAIRS,     /* as MATRIX, of bf16 in pairs along K */
+    PACK_CONV_PAIRS,
     PACK_COUNT
 } PackKind;
 extern const char *const pack_names[PACK_COUNT]; /* "plain", ... */
 
 typedef struct Packing {
     PackKind kind;
-    int64_t n;          /* CONV: groups; WINOGRAD: edge of the tile */
+    int64_t n;          /* CONV...: groups; WINOGRAD: edge of the tile */
     Tensor view;        /* the elements, in the storage of the root */
     const Tensor *root; /* the constant that they are a view of */
 } Packing;
 
 /* The view of a constant that `v` is (const_view holds). */
 Packing packing_of(const Value *v, PackKind kind, int64_t n);
+/* Whether the panels of a weight of `depth` values of K that lie together are in pairs: AOTK_STORED_BF16_PAIRS. */
+bool packs_pairs(DType dtype, int64_t depth);
 /* What the packed elements are: weights of f16 and bf16 stay so in panels, other kernels read floats. */
 DType packed_dtype(const Packing *p);
 /* Elements from one packed matrix to the next along each leading axis of PACK_MATRIX, 0 where they repeat; returns how

@@ -17,7 +17,8 @@ a time; load it once per thread, the constants are shared. An artifact may also 
     model.state[:] = saved                      # the state block as bytes
 
 threads > 1 needs the thread pool of libaotrt.so: $AOTRT_LIBRARY, or beside this file, or in the
-build folder of the project. Without it a warning is given and the model runs on one thread.
+build folder of the project. Without it a warning is given and the model runs on one thread. A model of
+bfloat16 weights runs without it, but not in the tiles of AMX.
 
     python aotc_model.py model.so in0.npy ... [--expect out0.npy ...] [--threads N]
 """
@@ -90,7 +91,7 @@ Tensor = layout("DLTensor", ("data", address), ("device_type", i32), ("device_id
                 ("ndim", i32), ("dtype", DataType), ("shape", address), ("strides", address),
                 ("byte_offset", u64))
 Host = layout("aot_host", SIZE, ("ctx", address), ("parallel_for", BODY_LOOP), ("grow", GROW),
-              ("event", address))
+              ("event", address), ("features", u64))
 Dim = layout("aot_dim", ("lo", i64), ("hi", i64), ("symbol", text_t), ("unknown", u64))
 Port = layout("aot_port", SIZE, ("name", text_t), ("dtype", DataType), ("ndim", i32),
               ("dims", ctypes.POINTER(Dim)), ("fixed_strides", ctypes.POINTER(i64)),
@@ -111,7 +112,8 @@ ModelTable = layout("aot_model", SIZE, ("abi", ctypes.c_uint32), ("reserved", ct
                     ("name", text_t), ("isa", text_t), ("metadata", text_t),
                     ("method_count", u64), ("segment_count", u64), ("state_bytes", u64),
                     ("methods", ctypes.POINTER(ctypes.POINTER(MethodTable))),
-                    ("segments", ctypes.POINTER(ctypes.POINTER(Segment))), ("init_state", address))
+                    ("segments", ctypes.POINTER(ctypes.POINTER(Segment))), ("init_state", address),
+                    ("features", u64))
 
 NUMPY = {(0, 8): "int8", (0, 16): "int16", (0, 32): "int32", (0, 64): "int64", (1, 8): "uint8",
          (1, 16): "uint16", (1, 32): "uint32", (1, 64): "uint64", (2, 16): "float16",
@@ -287,6 +289,16 @@ def load_pool(threads: int):
     return None, None, 1
 
 
+def ask_features(table) -> int:
+    """aot_host.features: what the model wants of the processor and the system grants; libaotrt asks for it."""
+    wanted = table.features if table.struct_size >= ctypes.sizeof(ModelTable) else 0
+    library = find_library() if wanted else None
+    if library is None or not hasattr(library, "aot_ask_features"):
+        return 0
+    library.aot_ask_features.restype, library.aot_ask_features.argtypes = u64, [u64]
+    return library.aot_ask_features(wanted)
+
+
 def placed(size: int):
     """(bytes at a multiple of 64, their address)"""
     raw = np.empty(size + 64, np.uint8)
@@ -393,7 +405,7 @@ class Method:
         self._error = ctypes.create_string_buffer(512)
         self._grow = GROW(self._grown)
         self._scratch: list = []
-        self._host = Host(ctypes.sizeof(Host), model._pool, model._loop, self._grow, None)
+        self._host = Host(ctypes.sizeof(Host), model._pool, model._loop, self._grow, None, model._features)
         self._workspace = aligned(0)
         call = self._call = Call(struct_size=ctypes.sizeof(Call), threads=model.threads)
         call.inputs, call.outputs = (ctypes.addressof(t[0]) for t in self._tensors)
@@ -600,6 +612,7 @@ class Model:
     def _start(self, threads: int) -> None:
         table = self._table
         self._aotrt, self._pool, self.threads = load_pool(threads)
+        self._features = ask_features(table)
         self._loop = ctypes.cast(self._aotrt.aot_pool_parallel_for, address).value \
             if self.threads > 1 else None
         self.state = aligned(table.state_bytes)

@@ -157,7 +157,7 @@ static const aot_method copy = { sizeof copy, "copy", COUNT(copied), COUNT(copie
                                  0,           0,      copy_plan,     copy_run };
 static const aot_method *const methods[] = { &forward, &copy };
 static const aot_model model = { sizeof model,   AOT_ABI, 0, "ports", "baseline", METADATA,
-                                 COUNT(methods), 0,       0, methods, NULL,       NULL };
+                                 COUNT(methods), 0,       0, methods, NULL,       NULL, 0 };
 
 __attribute__((visibility("default"))) const aot_model *aot_entry(uint32_t host_abi, const char *isa,
                                                                   aot_status *status)

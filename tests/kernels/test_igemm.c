@@ -3,13 +3,16 @@
  *
  * Operands are small whole numbers, so every order of summation is exact and results are compared
  * bit by bit, together with every float around C. Only the transcendental activations get a
- * tolerance. Each case also runs with weights stored as f16 and bf16, its result rounded to the same.
+ * tolerance. Each case also runs with weights stored as f16 and bf16, its result rounded to the same; where
+ * the steps of k can be paired also so, and in the tiles of AMX where the processor has them.
  */
+#include "aot.h"
 #include "check.h"
 
 enum { ROOM = 1 << 20 };
 
-static float *a_room, *b_room, *c_room, *want_room, *plain, *bias_room, *res_room;
+static float *a_room, *b_room, *c_room, *want_room, *plain, *bias_room, *res_room, *work_room;
+static int tiles; /* there are some */
 static aotk_u16 *plain_16;
 
 static double act(double x, const aotk_igemm *p) {
@@ -58,9 +61,9 @@ static void compare(const level *l, const aotk_igemm *p, const float *want, cons
     for (aotk_i64 i = 0; i < size; i++) {
         if (same(want[i], got[i])) continue;
         if (fabsf(want[i] - got[i]) <= tolerance * (1 + fabsf(want[i]))) continue;
-        FAIL("igemm%s m %lldx%lldx%lld n %lld taps %lldx%lld seg %lld act %d stored %d task %lld/%lld: "
+        FAIL("igemm%s m %lldx%lldx%lld n %lld taps %lldx%lld seg %lld act %d stored %d tiles %d task %lld/%lld: "
              "[%lld] %g, not %g",
-             l->name, p->m0, p->m1, p->m2, p->n, p->taps_h, p->taps_w, p->seg, p->act, p->b_stored, p->task,
+             l->name, p->m0, p->m1, p->m2, p->n, p->taps_h, p->taps_w, p->seg, p->act, p->b_stored, p->tiles, p->task,
              p->tasks, i, (double)got[i], (double)want[i]);
         return;
     }
@@ -74,14 +77,15 @@ static void pack(const level *l, aotk_i64 k, aotk_i64 n, int stored) {
     }
     for (aotk_i64 i = 0; i < k * n; i++)
         plain_16[i] = stored == AOTK_STORED_F16 ? aotk_f32_to_f16(plain[i]) : aotk_f32_to_bf16(plain[i]);
-    aotk_pack_16_host((aotk_u16 *)b_room, plain_16, n, k, 1, 1, 1, n, 0, 0);
+    aotk_pack_16_host((aotk_u16 *)b_room, plain_16, n, k, 1, 1, 1, n, 0, 0, stored == AOTK_STORED_BF16_PAIRS);
 }
 
 static void check_stored(aotk_igemm *p, aotk_i64 c_size) {
     aotk_i64 k = p->taps_h * p->taps_w * p->seg, tasks = p->tasks;
     float *c = p->c;
     aotk_i64 offset = c - c_room, size = offset + c_size + 64;
-    if (size > ROOM || k * p->n > ROOM) abort();
+    aotk_i64 m = p->m0 * p->m1 * p->m2, work = aotk_igemm_work(m, k);
+    if (size > ROOM || k * p->n > ROOM || work + 64 > ROOM) abort();
     fill_canary(want_room, size);
     reference(p, want_room + offset);
     for (int i = 0; i < LEVELS; i++) {
@@ -90,22 +94,30 @@ static void check_stored(aotk_igemm *p, aotk_i64 c_size) {
         pack(l, k, p->n, p->b_stored);
         p->b = b_room;
         fill_canary(c_room, size);
+        fill_canary(work_room, work + 64);
         for (p->task = 0; p->task < tasks; p->task++) l->igemm(p);
         compare(l, p, want_room, c_room, size);
+        for (int j = 0; j < 64; j++) {
+            if (!same(work_room[work + j], canary)) FAIL("igemm%s m %lld k %lld writes behind its work", l->name, m, k);
+        }
     }
 }
 
 /* c_size: floats from p->c on that belong to C and its surroundings; 64 canaries lie before p->c.
  * */
 static void check(aotk_igemm *p, aotk_i64 c_size) {
-    static const int stored[] = {AOTK_STORED_F16, AOTK_STORED_BF16, AOTK_STORED_F32};
-    static const int rounds[] = {AOTK_ROUND_F16, AOTK_ROUND_BF16, 0};
+    static const int stored[] = {AOTK_STORED_BF16_PAIRS, AOTK_STORED_BF16_PAIRS, AOTK_STORED_F16, AOTK_STORED_BF16,
+                                 AOTK_STORED_F32};
+    static const int rounds[] = {AOTK_ROUND_BF16, AOTK_ROUND_BF16, AOTK_ROUND_F16, AOTK_ROUND_BF16, 0};
     int kind = p->act;
-    for (int i = 0; i < 3; i++) {
+    for (int i = p->seg % AOTK_PAIRS_STEP ? 2 : tiles ? 0 : 1; i < 5; i++) {
         p->b_stored = stored[i];
         p->act = kind | rounds[i];
+        p->tiles = i == 0;
+        p->work = work_room;
         check_stored(p, c_size);
     }
+    p->tiles = 0;
 }
 
 static aotk_igemm gemm(aotk_i64 m, aotk_i64 n, aotk_i64 k) {
@@ -144,6 +156,44 @@ static void test_shapes(void) {
     check(&none, 0);
 }
 
+/* Pairs of k: all numbers of rows and columns around the edges of tiles, K in one piece and in several. */
+static void test_pairs(void) {
+    static const aotk_i64 depths[] = {0, 32, 64, 96, 160, 768, 1536, 1568, 3104};
+    static const aotk_i64 rows[] = {1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 47, 49, 64, 70};
+    for (int i = 0; i < 14; i++) {
+        aotk_i64 m = rows[i];
+        for (aotk_i64 n = 1; n <= 140; n += n % 16 > 13 ? 1 : 5) {
+            aotk_igemm p = gemm(m, n, depths[(m + n) % 5]);
+            p.act = n % 3 ? AOTK_ACT_NONE : AOTK_ACT_CLAMP;
+            p.lo = -9;
+            p.hi = 30;
+            p.c += n % 2;
+            p.tasks = 1 + n % 3;
+            if (m % 2) p.bias = bias_room;
+            if (n % 4 == 0) p.residual = res_room, p.r2 = n;
+            check(&p, m * n);
+        }
+    }
+    for (int i = 0; i < 24; i++) {
+        aotk_igemm p = gemm(i % 3 ? random_in(1, 40) : random_in(250, 300), random_in(1, 150), depths[4 + i % 5]);
+        p.tasks = random_in(1, 4);
+        p.residual = res_room;
+        p.r2 = p.n;
+        check(&p, p.m2 * p.n);
+    }
+    for (int i = 0; i < 30; i++) { /* taps */
+        aotk_i64 kh = random_in(1, 3), kw = random_in(1, 3), seg = 32 * random_in(1, i % 5 ? 3 : 20), w = random_in(3, 9);
+        aotk_igemm p = gemm(w, random_in(1, 70), seg);
+        p.m0 = random_in(1, 2), p.m1 = random_in(1, 5);
+        p.a2 = seg, p.a1 = (w + 2) * seg, p.a0 = 7 * p.a1;
+        p.c1 = w * p.n, p.c0 = p.m1 * p.c1;
+        p.taps_h = kh, p.tap_h = p.a1, p.taps_w = kw, p.tap_w = seg;
+        p.bias = bias_room;
+        p.tasks = random_in(1, 3);
+        check(&p, p.m0 * p.c0);
+    }
+}
+
 /* Random convolutions: batches, strides, dilation, halos, padded pixels, residuals, tasks. */
 static void test_convolutions(void) {
     for (int round = 0; round < 400; round++) {
@@ -179,7 +229,7 @@ static void test_long_sums(void) {
                                        {1, 4, 1023}, {2, 3, 1600}};
     for (int i = 0; i < 40; i++) {
         const aotk_i64 *tap = taps[i % 10];
-        aotk_i64 k = tap[0] * tap[1] * tap[2], n = random_in(1, ROOM / k < 100 ? ROOM / k : 100);
+        aotk_i64 k = tap[0] * tap[1] * tap[2], n = random_in(1, ROOM / k < 112 ? ROOM / k / 16 * 16 : 100);
         aotk_igemm p = gemm(random_in(1, 11), n, k);
         p.taps_h = tap[0];
         p.taps_w = tap[1];
@@ -235,12 +285,13 @@ static void test_activation_values(void) {
 static void test_special_values(void) {
     for (int kind = AOTK_ACT_NONE; kind <= AOTK_ACT_TANH; kind++) {
         for (aotk_i64 n = 10; n <= 64; n += 54) {
-            aotk_igemm p = gemm(5, n, 4);
-            float *a = buffer(20, 0), keep = plain[0];
-            fill_whole(a, 20);
-            a[8] = NAN;
-            a[4] = 1e30f;
-            a[12] = -INFINITY;
+            enum { K = 32 };
+            aotk_igemm p = gemm(5, n, K);
+            float *a = buffer(5 * K, 0), keep = plain[0];
+            fill_whole(a, 5 * K);
+            a[2 * K] = NAN;
+            a[K] = 0x1p100f;
+            a[3 * K] = -INFINITY;
             for (aotk_i64 j = 0; j < n; j++) plain[j] = j % 2 ? 1.0f : -1.0f;
             p.a = a;
             p.act = kind;
@@ -294,7 +345,7 @@ static void test_every_half(void) {
         memcpy(&bias[i], &word, 4);
         if (i < 30) bias[i] = i % 2 ? edges[i / 2] : -edges[i / 2];
     }
-    aotk_pack_16_host(b, all, ALL, 1, 1, 1, 1, 0, 0, 0);
+    aotk_pack_16_host(b, all, ALL, 1, 1, 1, 1, 0, 0, 0, 0);
     for (int i = 0; i < 2 * 3 * LEVELS; i++) {
         const level *l = &levels[i % LEVELS];
         if (aotk_cpu_level() < l->needs) continue;
@@ -321,16 +372,19 @@ static void test_every_half(void) {
 
 /* The split into tasks changes no bit, also where sums round. */
 static void test_tasks(void) {
-    static const aotk_i64 sizes[][3] = {{1, 300, 257}, {3, 100, 99}, {50, 130, 64}, {97, 64, 333}};
+    static const aotk_i64 sizes[][3] = {{1, 300, 257}, {3, 100, 99}, {50, 130, 64}, {97, 64, 333}, {300, 200, 1600}};
     fill_unit(a_room, ROOM);
     fill_unit(plain, ROOM);
-    for (int s = 0; s < 4; s++) {
+    for (int s = 0; s < 5; s++) {
         aotk_igemm p = gemm(sizes[s][0], sizes[s][1], sizes[s][2]);
+        int pairs = p.seg % AOTK_PAIRS_STEP == 0;
+        p.tiles = tiles;
+        p.work = work_room;
         aotk_i64 size = p.m2 * p.n;
         for (int j = 0; j < 2 * LEVELS; j++) {
             int i = j / 2;
             if (aotk_cpu_level() < levels[i].needs) continue;
-            p.b_stored = j % 2 ? AOTK_STORED_F32 : AOTK_STORED_BF16;
+            p.b_stored = j % 2 ? AOTK_STORED_F32 : pairs ? AOTK_STORED_BF16_PAIRS : AOTK_STORED_BF16;
             pack(&levels[i], p.seg, p.n, p.b_stored);
             p.b = b_room;
             p.c = want_room;
@@ -364,7 +418,7 @@ static void test_pack(void) {
         }
         aotk_u16 *from = plain_16, *to = (aotk_u16 *)c_room;
         for (aotk_i64 i = 0; i < n * k; i++) from[i] = aotk_f32_to_bf16(a_room[i]);
-        aotk_pack_16_host(to, from, n, cin, kh, kw, k, kh * kw, kw, 1);
+        aotk_pack_16_host(to, from, n, cin, kh, kw, k, kh * kw, kw, 1, 0);
         for (aotk_i64 i = 0; i < size; i++) {
             if (aotk_bf16_to_f32(to[i]) == want_room[i]) continue;
             FAIL("pack_16 %lldx%lldx%lldx%lld", n, cin, kh, kw);
@@ -394,11 +448,15 @@ int main(void) {
     plain_16 = (aotk_u16 *)buffer(ROOM / 2, 0);
     bias_room = buffer(2048, 1);
     res_room = buffer(ROOM, 0);
+    work_room = buffer(ROOM, 0);
+    tiles = aot_ask_features(AOT_TILES) != 0;
+    if (!tiles) printf("igemm: no AMX here, its tiles are not tested\n");
     fill_whole(a_room, ROOM);
     fill_whole(plain, ROOM);
     fill_whole(bias_room, 2048);
     fill_whole(res_room, ROOM);
     test_shapes();
+    test_pairs();
     test_convolutions();
     test_long_sums();
     test_activations();

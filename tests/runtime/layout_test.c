@@ -21,14 +21,14 @@ SIZE(size_t, sizeof(void *));
 SIZE(DLDevice, 8);
 SIZE(DLDataType, 4);
 SIZE(DLTensor, 48);
-SIZE(aot_host, 40);
+SIZE(aot_host, 48);
 SIZE(aot_dim, 32);
 SIZE(aot_port, 56);
 SIZE(aot_segment, 96);
 SIZE(aot_weights_header, 128);
 SIZE(aot_call, 104);
 SIZE(aot_method, 88);
-SIZE(aot_model, 88);
+SIZE(aot_model, 96);
 
 PLACE(DLTensor, ndim, 16);
 PLACE(DLTensor, shape, 24);
@@ -36,6 +36,7 @@ PLACE(DLTensor, byte_offset, 40);
 PLACE(aot_host, parallel_for, 16);
 PLACE(aot_host, grow, 24);
 PLACE(aot_host, event, 32);
+PLACE(aot_host, features, 40);
 PLACE(aot_dim, symbol, 16);
 PLACE(aot_port, dtype, 16);
 PLACE(aot_port, ndim, 20);
@@ -71,6 +72,7 @@ PLACE(aot_model, metadata, 32);
 PLACE(aot_model, state_bytes, 56);
 PLACE(aot_model, methods, 64);
 PLACE(aot_model, init_state, 80);
+PLACE(aot_model, features, 88);
 
 _Static_assert(AOT_EDTYPE == 2 && AOT_ESHAPE == 3 && AOT_EDATA == 5 && AOT_ESPACE == 6
                && AOT_EHOST == 7 && AOT_EABI == 9 && AOT_ESIGNATURE == 10, "status codes");

@@ -381,7 +381,7 @@ enum { SEGMENT_COUNT = 0 };
 
 static const aot_model model = {
     sizeof model, ABI_VERSION, 0, VARIANT, "baseline", METADATA, COUNT(methods), SEGMENT_COUNT, 16,
-    methods, segments, init_state
+    methods, segments, init_state, 0
 };
 
 #ifndef NO_ENTRY

@@ -8,7 +8,7 @@
  * measured between those runs, because clocks and neighbours change, by as many multiply-adds as
  * the shape has, because a clock that a microsecond reaches does not last. Buffers stay warm as far as
  * the caches allow. M = 1 also shows GB/s of weights read. f16, bf16: weights are stored
- * so. "cold" uses a new copy of B in every
+ * so. "tiles": bf16, in the tiles of AMX, where the processor has them. "cold" uses a new copy of B in every
  * run, as the layers of a model do.
  */
 #ifndef _GNU_SOURCE
@@ -16,9 +16,10 @@
 #endif
 #include <time.h>
 
+#include "aot.h"
 #include "check.h"
 
-enum { COPIES = 24 };
+enum { COPIES = 24, TILES = AOTK_STORED_BF16_PAIRS + 1 };
 
 static double now(void) {
     struct timespec t;
@@ -110,15 +111,19 @@ static const product products[] = {
     {64, 64, 64, 1, 0},
 };
 
+/* stored: how the weights are, or TILES. */
 static void bench_product(const level *l, const product *s, int stored, const char *word) {
-    static const char *const types[] = {[AOTK_STORED_F32] = "", [AOTK_STORED_F16] = " f16", [AOTK_STORED_BF16] = " bf16"};
+    static const char *const types[] = {[AOTK_STORED_F32] = "", [AOTK_STORED_F16] = " f16", [AOTK_STORED_BF16] = " bf16",
+                                        [AOTK_STORED_BF16_PAIRS] = " bf16 pairs", [TILES] = " bf16 tiles"};
+    if (stored >= AOTK_STORED_BF16_PAIRS && s->k % AOTK_PAIRS_STEP) return;
+    if (stored == TILES && (l->needs < 4 || !aot_ask_features(AOT_TILES))) return;
     char name[80];
     snprintf(name, sizeof name, "gemm %lldx%lldx%lld%s%s%s", s->m, s->n, s->k,
              s->copies > 1 ? " cold" : "", s->act ? " gelu" : "", types[stored]);
     if (word && !strstr(name, word)) return;
     aotk_i64 b_size = (aotk_packed_size(s->k, s->n) * (stored ? 2 : 4) / 4 + 15) / 16 * 16;
     float *a = buffer(s->m * s->k, 0), *c = buffer(s->m * s->n, 0),
-          *b = buffer(b_size * s->copies, 0);
+          *b = buffer(b_size * s->copies, 0), *work = buffer(aotk_igemm_work(s->m, s->k), 0);
     fill_unit(a, s->m * s->k);
     fill_unit(b, b_size * s->copies);
     aotk_igemm p = {
@@ -135,14 +140,16 @@ static void bench_product(const level *l, const product *s, int stored, const ch
         .taps_h = 1,
         .taps_w = 1,
         .seg = s->k,
-        .act = s->act | (stored == AOTK_STORED_BF16 ? AOTK_ROUND_BF16 : stored ? AOTK_ROUND_F16 : 0),
-        .b_stored = stored,
+        .act = s->act | (stored == AOTK_STORED_F16 ? AOTK_ROUND_F16 : stored ? AOTK_ROUND_BF16 : 0),
+        .b_stored = stored == TILES ? AOTK_STORED_BF16_PAIRS : stored,
+        .work = work,
+        .tiles = stored == TILES,
         .tasks = 1,
     };
     double flops = 2.0 * (double)(s->m * s->n * s->k);
     report(name, measure(l, &p, b_size, s->copies, flops), flops,
            s->m <= 4 ? 4.0 * (double)b_size : 0);
-    free(a), free(b), free(c);
+    free(a), free(b), free(c), free(work);
 }
 
 typedef struct {
@@ -340,7 +347,7 @@ int main(int argc, char **argv) {
         }
         printf("level %s, FMA peak %.1f GFLOP/s for some microseconds\n", l->name, 1e-3 / least);
         for (size_t s = 0; s < sizeof products / sizeof *products; s++)
-            for (int stored = AOTK_STORED_F32; stored <= AOTK_STORED_BF16; stored++)
+            for (int stored = AOTK_STORED_F32; stored <= TILES; stored++)
                 bench_product(l, &products[s], stored, word);
         for (size_t s = 0; s < sizeof convs / sizeof *convs; s++) {
             bench_conv(l, &convs[s], 1, word);

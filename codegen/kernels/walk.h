@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* The walks of a product over its rows and over K, whatever multiplies: registers, or tiles of AMX. */
+#ifndef AOTK_WALK_H
+#define AOTK_WALK_H
+
+#include "tile.h"
+
+enum { AOTK_KC = 1024 };    /* K beyond one and a half of this is cut into pieces */
+enum { AOTK_KC_16 = 96 };   /* the same for weights of 16 bits */
+
+/* The tiles of AMX: assembly, so that the compiler need not know them, but its assembler must. */
+#if AOTK_VL == 16 && defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 12)
+#define AOTK_AMX 1
+#else
+#define AOTK_AMX 0
+#endif
+
+/* Whether they multiply. A single row is a stream over b, for which a row of tiles does too much. */
+AOTK_INLINE int aotk_tiled(const aotk_igemm *p) {
+    return AOTK_AMX && p->tiles && p->b_stored == AOTK_STORED_BF16_PAIRS && p->m0 * p->m1 * p->m2 > 1;
+}
+
+/* ------------------------------------------------------------------------------- walk over rows */
+
+/* A row's place in a, c and the residual; stepping to the next row carries into i1 and i0. */
+typedef struct aotk_cursor {
+    aotk_i64 i1, i2;
+    const float *a, *r;
+    float *c;
+} aotk_cursor;
+
+AOTK_INLINE aotk_cursor aotk_cursor_at(const aotk_igemm *p, aotk_i64 m) {
+    aotk_i64 i2 = m % p->m2, i1 = m / p->m2 % p->m1, i0 = m / p->m2 / p->m1;
+    aotk_cursor w;
+    w.i1 = i1;
+    w.i2 = i2;
+    w.a = p->a + (i0 * p->a0 + i1 * p->a1 + i2 * p->a2);
+    w.c = p->c + (i0 * p->c0 + i1 * p->c1 + i2 * p->c2);
+    w.r = p->residual ? p->residual + (i0 * p->r0 + i1 * p->r1 + i2 * p->r2) : p->a;
+    return w;
+}
+
+AOTK_INLINE void aotk_cursor_step(const aotk_igemm *p, aotk_cursor *w) {
+    aotk_i64 a = p->a2, c = p->c2, r = p->r2;
+    if (++w->i2 == p->m2) {
+        w->i2 = 0;
+        a += p->a1 - p->m2 * p->a2;
+        c += p->c1 - p->m2 * p->c2;
+        r += p->r1 - p->m2 * p->r2;
+        if (++w->i1 == p->m1) {
+            w->i1 = 0;
+            a += p->a0 - p->m1 * p->a1;
+            c += p->c0 - p->m1 * p->c1;
+            r += p->r0 - p->m1 * p->r1;
+        }
+    }
+    w->a += a;
+    w->c += c;
+    if (p->residual) w->r += r;
+}
+
+/* Points the tile at mr rows from the cursor on, columns from col on, and steps behind them. */
+AOTK_INLINE void aotk_cursor_rows(const aotk_igemm *p, aotk_cursor *w, aotk_tile *t, int mr,
+                                  aotk_i64 col) {
+    const float *a = w->a, *r = w->r + col;
+    float *c = w->c + col;
+    if (w->i2 + mr < p->m2) { /* within one line of rows */
+        aotk_i64 r2 = p->residual ? p->r2 : 0;
+        for (int q = 0; q < mr; q++, a += p->a2, c += p->c2, r += r2) {
+            t->a[q] = a;
+            t->c[q] = c;
+            t->r[q] = r;
+        }
+        w->i2 += mr;
+        w->a = a;
+        w->c = c - col;
+        w->r = r - col;
+        return;
+    }
+    for (int q = 0; q < mr; q++) {
+        t->a[q] = w->a;
+        t->c[q] = w->c + col;
+        t->r[q] = w->r + col;
+        aotk_cursor_step(p, w);
+    }
+}
+
+/* --------------------------------------------------------------------------------- depth blocks */
+
+/* A piece of K: taps and segments from the k-th value on, at `offset` in each row of a. */
+typedef struct aotk_depth {
+    aotk_i64 k, offset, taps_h, taps_w, seg, length;
+} aotk_depth;
+
+/* How weights are widened: into a buffer, a piece of a panel at a time, unless they are streamed. */
+AOTK_INLINE int aotk_widens(const aotk_igemm *p) {
+    return p->b_stored != AOTK_STORED_F32 && (AOTK_VL == 1 || p->m0 * p->m1 * p->m2 > 1) && !aotk_tiled(p);
+}
+
+/* About how long a piece of K is. */
+AOTK_INLINE aotk_i64 aotk_kc(const aotk_igemm *p) {
+    if (aotk_tiled(p)) return AOTK_TILED_DEPTH * 2 / 3;
+    if (aotk_widens(p)) return AOTK_KC_16;
+    return p->depth ? p->depth : AOTK_KC;
+}
+
+/* The piece of at most about AOTK_KC values that begins at k, cut at the coarsest level that allows
+ * it: lines of taps, else taps, else within a segment. It depends on the shape alone, so sums do
+ * not depend on tasks. */
+AOTK_INLINE aotk_depth aotk_depth_at(const aotk_igemm *p, aotk_i64 k) {
+    aotk_i64 line = p->taps_w * p->seg, all = p->taps_h * line, kc = aotk_kc(p);
+    aotk_depth d = {k, 0, p->taps_h, p->taps_w, p->seg, all};
+    if (all <= kc + kc / 2) return d;
+    aotk_i64 y = k / line, x = k % line / p->seg, inside = k % p->seg;
+    d.offset = y * p->tap_h + x * p->tap_w + inside;
+    d.taps_h = kc / line < p->taps_h - y ? kc / line : p->taps_h - y;
+    if (d.taps_h == 0) {
+        d.taps_h = 1;
+        d.taps_w = kc / p->seg < p->taps_w - x ? kc / p->seg : p->taps_w - x;
+        if (d.taps_w == 0) {
+            aotk_i64 pieces = (p->seg + kc - 1) / kc;
+            aotk_i64 length = (p->seg + pieces - 1) / pieces;
+            if (p->b_stored == AOTK_STORED_BF16_PAIRS) length = (length + AOTK_PAIRS_STEP - 1) / AOTK_PAIRS_STEP * AOTK_PAIRS_STEP;
+            d.taps_w = 1;
+            d.seg = length < p->seg - inside ? length : p->seg - inside;
+        }
+    }
+    d.length = d.taps_h * d.taps_w * d.seg;
+    return d;
+}
+
+/* Floats of a that a row adds to those of its neighbour: rows of a convolution overlap. */
+AOTK_INLINE aotk_i64 aotk_fresh(const aotk_igemm *p, const aotk_depth *d) {
+    return p->a2 > 0 && p->a2 < d->length ? p->a2 : d->length;
+}
+
+/* ---------------------------------------------------------------------------------------- columns */
+
+/* Copies w of 64 columns between two rows: whole vectors, the last of which ends with them. */
+AOTK_INLINE void aotk_copy_columns(float *to, const float *from, aotk_i64 w) {
+    aotk_i64 j = 0;
+    for (; j + AOTK_VL < w; j += AOTK_VL) aotk_store(to + j, aotk_load(from + j));
+    if (w >= AOTK_VL) aotk_store(to + w - AOTK_VL, aotk_load(from + w - AOTK_VL));
+    else for (; j < w; j++) to[j] = from[j];
+}
+
+#endif
