@@ -150,16 +150,17 @@ static void paste_kernels(const Files *f, Text *out)
     any = wanted[n];
     for (size_t i = 0; i < n; i++)
         any |= wanted[i];
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = n; i-- > 0;) { /* a header lies before those that include it */
         const char *name = embedded_sources[i].name;
         if (!strcmp(name, "aotk.h") || !strcmp(name, "vec.h"))
             wanted[i] = true;
         for (size_t k = i + 1; k < n && !strcmp(strrchr(name, '.'), ".h"); k++)
             wanted[i] |= wanted[k] && includes(&embedded_sources[k], name);
         dense |= wanted[i] && !strcmp(name, "dense.h");
-        if (!strcmp(name, "rt.c"))
-            any |= wanted[i] = dense || f->target->march; /* or for aotk_cpu_level */
     }
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(embedded_sources[i].name, "rt.c"))
+            any |= wanted[i] = dense || f->target->march; /* or for aotk_cpu_level */
     for (size_t i = 0; i < n && any; i++) {
         const char *dot = strrchr(embedded_sources[i].name, '.');
         bool heading = !strcmp(dot, ".h");
