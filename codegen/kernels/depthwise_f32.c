@@ -186,14 +186,31 @@ AOTK_INLINE aotk_i64 aotk_depthwise_block(const aotk_depthwise *p)
     return rows < 1 || most < 1 ? 1 : rows < most ? rows : most;
 }
 
-AOTK_API void AOTK_NAME(aotk_depthwise_f32)(const aotk_depthwise *p)
-{
-    aotk_i64 all = p->n * p->oh, end = all * (p->task + 1) / p->tasks, block = aotk_depthwise_block(p);
-    for (aotk_i64 i = all * p->task / p->tasks; i < end;) {
+/* The part of a task, [begin, end) of the rows of all images. */
+AOTK_NOINLINE void aotk_depthwise_part(const aotk_depthwise *p, aotk_i64 begin, aotk_i64 end) {
+    aotk_i64 block = aotk_depthwise_block(p);
+    for (aotk_i64 i = begin; i < end;) {
         aotk_i64 b = i / p->oh, oy = i % p->oh, rows = end - i < block ? end - i : block;
-        if (rows > p->oh - oy)
-            rows = p->oh - oy;
+        if (rows > p->oh - oy) rows = p->oh - oy;
         aotk_depthwise_rows(p, b, oy, oy + rows);
         i += rows;
     }
+}
+
+/* Tasks share the rows, or the vectors of channels where that divides the work better. */
+AOTK_API void AOTK_NAME(aotk_depthwise_f32)(const aotk_depthwise *p) {
+    aotk_i64 rows = p->n * p->oh, vectors = p->c / AOTK_VL, task = p->task, tasks = p->tasks;
+    if ((rows + tasks - 1) / tasks * vectors <= (vectors + tasks - 1) / tasks * rows) {
+        aotk_depthwise_part(p, rows * task / tasks, rows * (task + 1) / tasks);
+        return;
+    }
+    aotk_depthwise part = *p;
+    aotk_i64 from = vectors * task / tasks * AOTK_VL;
+    part.c = (task + 1 == tasks ? p->c : vectors * (task + 1) / tasks * AOTK_VL) - from;
+    part.x = p->x + from;
+    part.w = p->w + from;
+    part.bias = p->bias ? p->bias + from : 0;
+    part.residual = p->residual ? p->residual + from : 0;
+    part.y = p->y + from;
+    if (part.c > 0) aotk_depthwise_part(&part, 0, rows);
 }
