@@ -18,6 +18,8 @@ enum { AOTK_MR = 4, AOTK_NV = 4, AOTK_L2_FLOATS = 48 << 10 };
 enum { AOTK_MR = 2, AOTK_NV = 4, AOTK_L2_FLOATS = 16 << 10 };
 #endif
 
+enum { AOTK_LONG = 256 };
+
 /* What a tile needs: pointers to its rows, and the walk over K. */
 typedef struct aotk_tile {
     const float *a[AOTK_MR];
@@ -25,7 +27,7 @@ typedef struct aotk_tile {
     const float *r[AOTK_MR];
     const float *b, *bias;
     aotk_i64 ldb;                    /* width of the panel that the part belongs to */
-    const float *next;               /* prefetch: two lines from here, `step` floats further with every k */
+    const float *next;               /* prefetch: from here, `step` floats further with every k */
     aotk_i64 step;
     aotk_i64 taps_h, taps_w, tap_h, tap_w, seg;
     int residual, clamp;
@@ -37,7 +39,7 @@ typedef struct aotk_tile {
 /* acc[i][j] += a[i][k] * b[k][j] over all segments. */
 AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr, int nv) {
     const float *b = t->b, *next = t->next, *a[AOTK_MR];
-    aotk_i64 ldb = t->ldb, step = t->step, half = step / 2;
+    aotk_i64 ldb = t->ldb, step = t->step;
     AOTK_UNROLL
     for (int i = 0; i < mr; i++) a[i] = t->a[i];
     for (aotk_i64 y = 0; y < t->taps_h; y++) {
@@ -46,7 +48,6 @@ AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV]
             for (aotk_i64 end = k + t->seg; k < end; k++) {
                 aotk_vf row[AOTK_NV];
                 AOTK_PREFETCH(next);
-                AOTK_PREFETCH(next + half); /* few tiles have more than a line to fetch with every k */
                 next += step;
                 AOTK_UNROLL
                 for (int j = 0; j < nv; j++) row[j] = aotk_load(b + j * AOTK_VL);
@@ -62,15 +63,19 @@ AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV]
     }
 }
 
-/* Bias and residual. The rows of c are fetched ahead, as a store waits for its line. */
+/* Bias and residual. Where the sum takes long enough the rows of c are fetched ahead, as a store waits for its line. */
 AOTK_INLINE void aotk_tile_start(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr,
                                  int nv) {
     AOTK_UNROLL
     for (int i = 0; i < mr; i++) {
         AOTK_UNROLL
-        for (int j = 0; j < nv; j++) {
-            acc[i][j] = aotk_load(t->bias + j * AOTK_VL);
-            AOTK_PREFETCH(t->c[i] + j * AOTK_VL);
+        for (int j = 0; j < nv; j++) acc[i][j] = aotk_load(t->bias + j * AOTK_VL);
+    }
+    if (t->taps_h * t->taps_w * t->seg >= AOTK_LONG) {
+        AOTK_UNROLL
+        for (int i = 0; i < mr; i++) {
+            AOTK_UNROLL
+            for (int j = 0; j < nv; j++) AOTK_PREFETCH(t->c[i] + j * AOTK_VL);
         }
     }
     if (t->residual) {
