@@ -2,10 +2,10 @@
 /* Depthwise convolution of NHWC tensors: every channel by its own small filter.
  *
  * A vector of channels of AOTK_PIXELS neighbouring output pixels stays in registers while the filter
- * is walked: each weight vector that is loaded meets all of them, and no shuffle is needed. The loads
- * of x bound it, one for each multiply-add. They come out of the L1 cache, because a column of tiles
- * is walked down a block of rows: neighbouring pixels lie too far apart for the processor to fetch
- * them ahead by itself.
+ * is walked, and no shuffle is needed. For the usual filters and strides, which are constants of a
+ * tile, a pixel of x is loaded once for all the sums of a line that need it; for others once for each
+ * multiply-add. A column of tiles is walked down a block of rows, so that loads come out of the L1
+ * cache: neighbouring pixels lie too far apart for the processor to fetch them ahead by itself.
  * Channels past the last whole vector are done by a vector that ends with them, or one by one where
  * there are fewer than a vector holds.
  */
