@@ -20,106 +20,92 @@ typedef struct aotk_spot {
 } aotk_spot;
 
 /* The sums of `pixels` pixels go through the activation and to y. */
-AOTK_NOINLINE void aotk_depthwise_act(const aotk_depthwise *p, float *y, float *row, int pixels)
-{
+AOTK_NOINLINE void aotk_depthwise_act(const aotk_depthwise *p, float *y, float *row, int pixels) {
     aotk_act_row(row, pixels * AOTK_VL, p->act);
-    for (int i = 0; i < pixels; i++)
-        aotk_store(y + i * p->y_w, aotk_load(row + i * AOTK_VL));
+    for (int i = 0; i < pixels; i++) aotk_store(y + i * p->y_w, aotk_load(row + i * AOTK_VL));
 }
 
 /* `kw` columns of the filter, `stride` of x between two pixels in steps of one column; 0: as p says. Where they are
  * constants each vector of x is loaded once for all the pixels that see it. */
-AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s, int pixels, int kw, int stride)
-{
+AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s, int pixels, int kw, int stride) {
     aotk_vf acc[AOTK_PIXELS];
     const float *w = s->w, *line = s->x;
     AOTK_UNROLL
-    for (int i = 0; i < pixels; i++)
-        acc[i] = s->bias ? aotk_load(s->bias) : aotk_splat(0.0f);
+    for (int i = 0; i < pixels; i++) acc[i] = s->bias ? aotk_load(s->bias) : aotk_splat(0.0f);
     if (s->residual) {
         AOTK_UNROLL
-        for (int i = 0; i < pixels; i++)
-            acc[i] += aotk_load(s->residual + i * p->r_w);
+        for (int i = 0; i < pixels; i++) acc[i] += aotk_load(s->residual + i * p->r_w);
     }
     for (aotk_i64 ky = 0; ky < p->kh; ky++, line += p->tap_h) {
         const float *x = line;
         if (kw) {
             aotk_vf weight[7];
             AOTK_UNROLL
-            for (int k = 0; k < kw; k++, w += p->ldw)
-                weight[k] = aotk_load(w);
+            for (int k = 0; k < kw; k++, w += p->ldw) weight[k] = aotk_load(w);
             AOTK_UNROLL
             for (int at = 0; at < (pixels - 1) * stride + kw; at++, x += p->tap_w) {
                 aotk_vf here = aotk_load(x);
                 AOTK_UNROLL
                 for (int i = 0; i < pixels; i++)
-                    if (at >= i * stride && at - i * stride < kw)
-                        acc[i] += here * weight[at - i * stride];
+                    if (at >= i * stride && at - i * stride < kw) acc[i] += here * weight[at - i * stride];
             }
         } else {
             for (aotk_i64 kx = 0; kx < p->kw; kx++, x += p->tap_w, w += p->ldw) {
                 aotk_vf weight = aotk_load(w);
                 AOTK_UNROLL
-                for (int i = 0; i < pixels; i++)
-                    acc[i] += aotk_load(x + i * p->x_w) * weight;
+                for (int i = 0; i < pixels; i++) acc[i] += aotk_load(x + i * p->x_w) * weight;
             }
         }
     }
     if (aotk_act_clamps(p->act)) {
         float lo = aotk_act_lo(p->act, p->lo), hi = aotk_act_hi(p->act, p->hi);
         AOTK_UNROLL
-        for (int i = 0; i < pixels; i++)
-            acc[i] = aotk_clamp(acc[i], lo, hi);
+        for (int i = 0; i < pixels; i++) acc[i] = aotk_clamp(acc[i], lo, hi);
     }
     AOTK_ALIGNED float row[AOTK_PIXELS * AOTK_VL];
     int act = p->act > AOTK_ACT_CLAMP;
     float *to = act ? row : s->y;
     aotk_i64 step = act ? AOTK_VL : p->y_w;
     AOTK_UNROLL
-    for (int i = 0; i < pixels; i++)
-        aotk_store(to + i * step, acc[i]);
-    if (act)
-        aotk_depthwise_act(p, s->y, row, pixels);
+    for (int i = 0; i < pixels; i++) aotk_store(to + i * step, acc[i]);
+    if (act) aotk_depthwise_act(p, s->y, row, pixels);
 }
 
-#define AOTK_DEPTHWISE_TILE(pixels, kw, stride)                                                                        \
-    AOTK_NOINLINE void aotk_depthwise_##pixels##_##kw##_##stride(const aotk_depthwise *p, const aotk_spot *s)          \
-    {                                                                                                                  \
-        aotk_depthwise_tile(p, s, pixels, kw, stride);                                                                 \
+#define AOTK_DEPTHWISE_TILE(pixels, kw, stride)                                                    \
+    AOTK_NOINLINE void aotk_depthwise_##pixels##_##kw##_##stride(const aotk_depthwise *p,          \
+                                                                 const aotk_spot *s) {             \
+        aotk_depthwise_tile(p, s, pixels, kw, stride);                                             \
     }
-#define AOTK_DEPTHWISE_WIDE(X, kw, stride) X(5, kw, stride) X(6, kw, stride) X(7, kw, stride) X(8, kw, stride)
-#define AOTK_DEPTHWISE_TILES(X)                                                                                        \
-    X(1, 0, 0)                                                                                                         \
-    X(2, 0, 0) X(3, 0, 0) X(4, 0, 0) AOTK_DEPTHWISE_WIDE(X, 0, 0) AOTK_DEPTHWISE_WIDE(X, 3, 1)                         \
-        AOTK_DEPTHWISE_WIDE(X, 3, 2) AOTK_DEPTHWISE_WIDE(X, 5, 1) AOTK_DEPTHWISE_WIDE(X, 5, 2)                         \
-            AOTK_DEPTHWISE_WIDE(X, 7, 1)
+#define AOTK_DEPTHWISE_WIDE(X, kw, stride)                                                         \
+    X(5, kw, stride) X(6, kw, stride) X(7, kw, stride) X(8, kw, stride)
+#define AOTK_DEPTHWISE_TILES(X)                                                                    \
+    X(1, 0, 0) X(2, 0, 0) X(3, 0, 0) X(4, 0, 0) AOTK_DEPTHWISE_WIDE(X, 0, 0)                       \
+    AOTK_DEPTHWISE_WIDE(X, 3, 1) AOTK_DEPTHWISE_WIDE(X, 3, 2) AOTK_DEPTHWISE_WIDE(X, 5, 1)         \
+    AOTK_DEPTHWISE_WIDE(X, 5, 2) AOTK_DEPTHWISE_WIDE(X, 7, 1)
 AOTK_DEPTHWISE_TILES(AOTK_DEPTHWISE_TILE)
 
-#define AOTK_DEPTHWISE_KIND(pixels, kw, stride) (((kw)*4 + (stride)) * 16 + (pixels))
+#define AOTK_DEPTHWISE_KIND(pixels, kw, stride) (((kw) * 4 + (stride)) * 16 + (pixels))
 #define AOTK_DEPTHWISE_CASE(pixels, kw, stride)                                                                        \
     case AOTK_DEPTHWISE_KIND(pixels, kw, stride): aotk_depthwise_##pixels##_##kw##_##stride(p, s); break;
 
 /* How a tile is done: AOTK_DEPTHWISE_KIND of 0 pixels. */
-AOTK_INLINE int aotk_depthwise_kind(const aotk_depthwise *p)
-{
+AOTK_INLINE int aotk_depthwise_kind(const aotk_depthwise *p) {
     int stride = p->x_w == p->tap_w ? 1 : p->x_w == 2 * p->tap_w ? 2 : 0;
     int known = stride && (p->kw == 3 || p->kw == 5 || (p->kw == 7 && stride == 1));
     return known ? AOTK_DEPTHWISE_KIND(0, (int)p->kw, stride) : 0;
 }
 
-AOTK_INLINE void aotk_depthwise_any(const aotk_depthwise *p, const aotk_spot *s, int kind, int pixels)
-{
+AOTK_INLINE void aotk_depthwise_any(const aotk_depthwise *p, const aotk_spot *s, int kind, int pixels) {
     switch (pixels > 4 ? kind + pixels : pixels) {
-        AOTK_DEPTHWISE_TILES(AOTK_DEPTHWISE_CASE) default : break;
+        AOTK_DEPTHWISE_TILES(AOTK_DEPTHWISE_CASE)
+        default: break;
     }
 }
 
 /* One pixel of one channel. */
-AOTK_INLINE void aotk_depthwise_single(const aotk_depthwise *p, const aotk_spot *s)
-{
+AOTK_INLINE void aotk_depthwise_single(const aotk_depthwise *p, const aotk_spot *s) {
     AOTK_ALIGNED float acc[AOTK_VL];
-    for (int i = 0; i < AOTK_VL; i++)
-        acc[i] = 0.0f;
+    for (int i = 0; i < AOTK_VL; i++) acc[i] = 0.0f;
     acc[0] = (s->bias ? *s->bias : 0.0f) + (s->residual ? *s->residual : 0.0f);
     for (aotk_i64 ky = 0; ky < p->kh; ky++)
         for (aotk_i64 kx = 0; kx < p->kw; kx++)
@@ -128,14 +114,12 @@ AOTK_INLINE void aotk_depthwise_single(const aotk_depthwise *p, const aotk_spot 
         float lo = aotk_act_lo(p->act, p->lo), hi = aotk_act_hi(p->act, p->hi);
         acc[0] = acc[0] < lo ? lo : acc[0] > hi ? hi : acc[0];
     }
-    if (p->act > AOTK_ACT_CLAMP)
-        aotk_act_row(acc, AOTK_VL, p->act);
+    if (p->act > AOTK_ACT_CLAMP) aotk_act_row(acc, AOTK_VL, p->act);
     *s->y = acc[0];
 }
 
 /* Channel `at` of pixel `ox` of row `oy` of image `b`. */
-AOTK_INLINE aotk_spot aotk_spot_at(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 ox, aotk_i64 at)
-{
+AOTK_INLINE aotk_spot aotk_spot_at(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 ox, aotk_i64 at) {
     aotk_spot s;
     s.x = p->x + (b * p->x_n + oy * p->x_h + ox * p->x_w + at);
     s.w = p->w + at;
@@ -177,8 +161,7 @@ AOTK_NOINLINE void aotk_depthwise_rows(const aotk_depthwise *p, aotk_i64 b, aotk
 
 /* Rows of output that are done together, a vector of channels after the other: what a tile's column reads of them stays
  * in the L1 cache, where kh rows use it, and the rows with all their channels in the L2 cache. */
-AOTK_INLINE aotk_i64 aotk_depthwise_block(const aotk_depthwise *p)
-{
+AOTK_INLINE aotk_i64 aotk_depthwise_block(const aotk_depthwise *p) {
     aotk_i64 across = p->tap_w > 0 ? p->x_w / p->tap_w : 1, down = p->tap_h > 0 ? p->x_h / p->tap_h : 1;
     aotk_i64 lines = AOTK_PIXELS * across + p->kw, floats = p->ow * (p->x_w < 0 ? -p->x_w : p->x_w);
     aotk_i64 rows = AOTK_BLOCK_LINES / lines, most = AOTK_BLOCK_FLOATS / (floats + 1);
