@@ -230,22 +230,20 @@ static void init_state(Text *out, const Artifact *a)
     text_add(out, "}\n\n");
 }
 
-static bool calls_special(const Artifact *a)
-{
-    bool found = false;
-    for (size_t i = 0; i < a->program_count; i++)
-        for (size_t n = 0; n < a->programs[i]->kernels.n; n++)
-            found |= a->programs[i]->kernels.at[n]->special;
-    return found;
-}
+/* What kernels need beyond the prelude: functions of special.h, the tiles of AMX. */
+typedef struct Needs {
+    bool special, tiles;
+} Needs;
 
-static bool asks_tiles(const Artifact *a)
+static Needs kernel_needs(const Artifact *a)
 {
-    bool found = false;
+    Needs needs = { false, false };
     for (size_t i = 0; i < a->program_count; i++)
-        for (size_t n = 0; n < a->programs[i]->kernels.n; n++)
-            found |= a->programs[i]->kernels.at[n]->tiles;
-    return found;
+        for (size_t n = 0; n < a->programs[i]->kernels.n; n++) {
+            needs.special |= a->programs[i]->kernels.at[n]->special;
+            needs.tiles |= a->programs[i]->kernels.at[n]->tiles;
+        }
+    return needs;
 }
 
 static void segment(Text *out, const Artifact *a)
@@ -262,7 +260,8 @@ static void segment(Text *out, const Artifact *a)
 void emit_model(Text *out, const Artifact *a)
 {
     const char *const *names = method_names(a, c_name);
-    if (calls_special(a))
+    Needs needs = kernel_needs(a);
+    if (needs.special)
         emit_embedded(out, embed_special, embed_special_end);
     text_add(out, "/* Model ");
     emit_comment(out, a->name);
@@ -282,5 +281,5 @@ void emit_model(Text *out, const Artifact *a)
     emit_string(out, a->name);
     text_add(out, ", AOT_ISA, AOT_METADATA,\n    %zu, %d, %" PRIu64 ", aot_methods, %s, %s, %s\n};\n", a->program_count,
              a->weights->bytes ? 1 : 0, a->weights->state_bytes, a->weights->bytes ? "aot_segments" : "0",
-             a->weights->state_bytes ? "aot_init_state" : "0", asks_tiles(a) ? "AOT_TILES" : "0");
+             a->weights->state_bytes ? "aot_init_state" : "0", needs.tiles ? "AOT_TILES" : "0");
 }
