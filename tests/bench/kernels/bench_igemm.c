@@ -61,21 +61,53 @@ typedef struct {
     double seconds, percent;
 } speed;
 
+/* One call of a kernel, the n-th of a shape. */
+typedef void run(const level *l, void *call, int n);
+
 /* The least time over many runs, and its share of the best peak seen between those runs. */
-static speed measure(const level *l, aotk_igemm *p, aotk_i64 b_size, int copies, double flops) {
-    const float *b = p->b;
+static speed measure(const level *l, double flops, run *kernel, void *call) {
     double best = 1e9, top = 1e9, stop = now() + 0.25;
     for (int n = 0; n < 5 || now() < stop; n++) {
-        p->b = b + n % copies * b_size;
         double t = peak_time(l, flops);
         if (t < top) top = t;
         t = now();
-        l->igemm(p);
+        kernel(l, call, n);
         t = now() - t;
         if (t < best) best = t;
     }
-    p->b = b;
     return (speed){best, 100 * top / best};
+}
+
+/* Each run takes the next of `copies` packed weights, which lie `size` floats apart. */
+typedef struct {
+    aotk_igemm p;
+    aotk_i64 size;
+    int copies;
+} igemm_call;
+
+static void run_igemm(const level *l, void *call, int n) {
+    const igemm_call *c = call;
+    aotk_igemm p = c->p;
+    p.b = (const float *)p.b + n % c->copies * c->size;
+    l->igemm(&p);
+}
+
+typedef struct {
+    aotk_winograd p;
+    aotk_i64 size;
+    int copies;
+} winograd_call;
+
+static void run_winograd(const level *l, void *call, int n) {
+    const winograd_call *c = call;
+    aotk_winograd p = c->p;
+    p.u += n % c->copies * c->size;
+    l->winograd(&p);
+}
+
+static void run_depthwise(const level *l, void *call, int n) {
+    (void)n;
+    l->depthwise(call);
 }
 
 static void report(const char *name, speed s, double flops, double bytes) {
@@ -147,7 +179,7 @@ static void bench_product(const level *l, const product *s, int stored, const ch
         .tasks = 1,
     };
     double flops = 2.0 * (double)(s->m * s->n * s->k);
-    report(name, measure(l, &p, b_size, s->copies, flops), flops,
+    report(name, measure(l, flops, run_igemm, &(igemm_call){p, b_size, s->copies}), flops,
            s->m <= 4 ? 4.0 * (double)b_size : 0);
     free(a), free(b), free(c), free(work);
 }
@@ -195,7 +227,7 @@ static void bench_conv(const level *l, const conv *s, int copies, const char *wo
         .tasks = 1,
     };
     double flops = 2.0 * (double)(s->out * s->out * s->n * k);
-    report(name, measure(l, &p, b_size, copies, flops), flops, 0);
+    report(name, measure(l, flops, run_igemm, &(igemm_call){p, b_size, copies}), flops, 0);
     free(a), free(b), free(c);
 }
 
@@ -215,17 +247,8 @@ static void bench_winograd(const level *l, const conv *s, const char *word) {
                            .n = 1, .oh = s->out, .ow = s->out, .cin = s->cin, .cout = s->n, .x_h = w * s->cin, .x_w = s->cin,
                            .y_h = s->out * s->n, .y_w = s->n, .tile = tile, .act = AOTK_ACT_RELU, .tasks = 1};
         p.work = buffer(aotk_winograd_work(tile, s->cin, p.block), 0);
-        double best = 1e9, top = 1e9, stop = now() + 0.25, flops = 18.0 * (double)(s->out * s->out * s->n * s->cin);
-        for (int n = 0; n < 5 || now() < stop; n++) {
-            p.u = u + n % copies * u_size;
-            double t = peak_time(l, flops);
-            if (t < top) top = t;
-            t = now();
-            l->winograd(&p);
-            t = now() - t;
-            if (t < best) best = t;
-        }
-        report(name, (speed){best, 100 * top / best}, flops, 0);
+        double flops = 18.0 * (double)(s->out * s->out * s->n * s->cin);
+        report(name, measure(l, flops, run_winograd, &(winograd_call){p, u_size, copies}), flops, 0);
         free(x), free(u), free(y), free(p.work);
     }
 }
@@ -247,16 +270,8 @@ static void bench_depthwise(const level *l, const conv *s, int act, const char *
     aotk_depthwise p = {.x = x, .w = f, .bias = x, .y = y, .n = 1, .oh = s->out, .ow = s->out, .c = s->n,
                         .x_h = s->stride * w * s->n, .x_w = s->stride * s->n, .y_h = s->out * s->n, .y_w = s->n,
                         .kh = s->kernel, .kw = s->kernel, .tap_h = w * s->n, .tap_w = s->n, .ldw = s->n, .act = act, .tasks = 1};
-    double best = 1e9, top = 1e9, stop = now() + 0.25, flops = 2.0 * (double)(s->out * s->out * s->n * s->kernel * s->kernel);
-    for (int n = 0; n < 5 || now() < stop; n++) {
-        double t = peak_time(l, flops);
-        if (t < top) top = t;
-        t = now();
-        l->depthwise(&p);
-        t = now() - t;
-        if (t < best) best = t;
-    }
-    report(name, (speed){best, 100 * top / best}, flops, 0);
+    double flops = 2.0 * (double)(s->out * s->out * s->n * s->kernel * s->kernel);
+    report(name, measure(l, flops, run_depthwise, &p), flops, 0);
     free(x), free(f), free(y);
 }
 
