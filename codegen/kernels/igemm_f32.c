@@ -10,8 +10,9 @@
  *     nothing is copied or gathered (no im2col), and a tile may wrap around the edge of an image.
  *     MR <= 8, because rows 4 KiB apart share one set of the L1 cache, which has 8 to 12 ways.
  *   - B is packed, read in one stream, and while the tiles of one panel run, each step of k
- *     prefetches a line of the next panel: cold weights cost next to nothing. During the first
- *     panel of a large A it prefetches the rows of the next tile instead.
+ *     prefetches lines of the next panel: cold weights cost next to nothing. During the first
+ *     panel of a large A it prefetches the rows of the next tile instead. Two lines, as few tiles
+ *     (M <= 16) have more than one line of the next panel to fetch for each step.
  *   - Rows are taken in blocks that stay in the L2 cache for all panels, and a long K in pieces, C
  *     holding the sum in between.
  *   - M is cut into tiles of two neighbouring sizes, never into full tiles and a small rest.
@@ -278,7 +279,7 @@ AOTK_INLINE aotk_i64 aotk_row_cuts(const aotk_igemm *p, aotk_i64 m, aotk_i64 pan
 
 /* Rows whose part of a fits AOTK_L2_FLOATS. */
 AOTK_INLINE aotk_i64 aotk_block_rows(const aotk_igemm *p, const aotk_depth *d) {
-    aotk_i64 rows = AOTK_L2_FLOATS / (aotk_fresh(p, d) + 1);
+    aotk_i64 fresh = aotk_fresh(p, d), rows = fresh > 0 ? AOTK_L2_FLOATS / fresh : AOTK_L2_FLOATS;
     return rows < 96 ? 96 : rows;
 }
 

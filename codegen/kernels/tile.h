@@ -27,7 +27,7 @@ typedef struct aotk_tile {
     const float *r[AOTK_MR];
     const float *b, *bias;
     aotk_i64 ldb;                    /* width of the panel that the part belongs to */
-    const float *next;               /* prefetch: from here, `step` floats further with every k */
+    const float *next;               /* prefetch: two lines from here, `step` floats further with every k */
     aotk_i64 step;
     aotk_i64 taps_h, taps_w, tap_h, tap_w, seg;
     int residual, clamp;
@@ -48,6 +48,7 @@ AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV]
             for (aotk_i64 end = k + t->seg; k < end; k++) {
                 aotk_vf row[AOTK_NV];
                 AOTK_PREFETCH(next);
+                AOTK_PREFETCH(next + 16);
                 next += step;
                 AOTK_UNROLL
                 for (int j = 0; j < nv; j++) row[j] = aotk_load(b + j * AOTK_VL);

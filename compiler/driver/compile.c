@@ -153,6 +153,11 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
     for (size_t i = 0; i < import.dim_count; i++)
         if (!import.dims[i].used)
             fail(job, EXIT_USAGE, "--dim %s: the model has no such dynamic size", import.dims[i].name);
+    if (!graphs_only) { /* before anything is made of the weights: they and what is made need not be in memory together */
+        const ParameterList parameters = parameters_of(job, c);
+        c->weights_hash = parameters_hash(job, &parameters);
+        archive_unload(c->sources.at[0].archive);
+    }
     for (size_t i = 0; i < c->graphs.n; i++) {
         Graph **g = &c->graphs.at[i];
         if (import_is_stale(*g, &import)) /* another method writes what is a constant here */
@@ -175,11 +180,6 @@ void compile_front(Job *job, Compilation *c, const char *input, const CompileOpt
                     (seconds_now() - middle) * 1e3);
         dump_program(job, o, "plan_memory", p);
         *vec_push(job, &c->programs) = p;
-    }
-    if (!graphs_only) {
-        const ParameterList parameters = parameters_of(job, c);
-        c->weights_hash = parameters_hash(job, &parameters);
-        archive_unload(c->sources.at[0].archive);
     }
     c->artifact = (Artifact){ job, c->meta ? c->meta->name : artifact_name(job, input),
                               (const Program *const *)c->programs.at, c->programs.n, &c->weights, "", AOTC_VERSION,
