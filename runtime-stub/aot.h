@@ -181,14 +181,16 @@ typedef struct aot_host {
      * The names are in the metadata. NULL costs one branch a kernel. */
     void (*event)(void *ctx, int64_t kernel, int64_t enter);
 
-    /* AOT_TILES and its like, ORed: what the process may use of its processor because it has asked the
-     * system, which a model cannot. Changes speed, and the last bits of results. */
+    /* AOT_TILES, AOT_DOTS, ORed: what the process may use of its processor beyond the model's level
+     * (aot_ask_features), which a model cannot ask for. Changes speed, and the last bits of results. */
     uint64_t features;
 } aot_host;
 enum {
     /* The processor has AMX-TILE and AMX-BF16, and all threads that run the model may use them (Linux:
      * arch_prctl(ARCH_REQ_XCOMP_PERM, 18), once per process). */
-    AOT_TILES = 1
+    AOT_TILES = 1,
+    /* The processor has AVX512-BF16 and the system keeps its registers; used where AOT_TILES is not set. */
+    AOT_DOTS = 2
 };
 
 /* One dimension of a port. */
@@ -552,9 +554,10 @@ AOT_EXPORT void aot_session_watch(aot_session *session,
                                   void (*event)(void *ctx, int64_t kernel, int64_t enter), void *ctx);
 
 /* What aot_host.features may say, for hosts that fill it themselves: those of `wanted`, which is
- * aot_model.features, that the processor has and the system grants. It is asked once per process, and
- * only if they are wanted: threads that use AOT_TILES have signal frames 8 KB larger. A session of
- * libaotrt asks by itself. */
+ * aot_model.features, that the processor has, the system grants and that are worth it: no AOT_DOTS where
+ * there is AMX, as these processors take as long for a dot product as for multiply-adds of f32. The system
+ * is asked once per process, and only if AOT_TILES is wanted: threads that use it have signal frames 8 KB
+ * larger. A session of libaotrt asks by itself. */
 AOT_EXPORT uint64_t aot_ask_features(uint64_t wanted);
 
 /* "shape out of range or guard violated", ...; never NULL. */

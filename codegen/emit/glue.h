@@ -75,12 +75,12 @@ static AOT_UNUSED i64 aot_threads(const aot_call *call)
     return call->threads > 1024 ? 1024 : call->threads > 1 ? (i64)call->threads : 1;
 }
 
-/* Whether the host says that kernels may use the tiles of AMX. */
-static AOT_UNUSED int aot_tiles(const aot_call *call)
+/* What the host says that kernels may use of the processor. */
+static AOT_UNUSED int aot_features(const aot_call *call)
 {
     const aot_host *host = call->host;
-    return host && host->struct_size >= (u64)((const char *)(&host->features + 1) - (const char *)host) &&
-           (host->features & AOT_TILES);
+    int says = host && host->struct_size >= (u64)((const char *)(&host->features + 1) - (const char *)host);
+    return says ? (int)(host->features & (AOT_TILES | AOT_DOTS)) : 0;
 }
 
 /* Where task `task` of `tasks` begins in 0..n. */

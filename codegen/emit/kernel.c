@@ -34,7 +34,7 @@ static bool reserved(const char *s)
         "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
         "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "asm", "typeof",
         "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "call", "main", "memcpy", "memset", "memmove",
-        "memcmp", "NULL", "status", "sizes", "work", "weights", "task", "tasks", "tiles", "args", "worker", "linux", "unix" };
+        "memcmp", "NULL", "status", "sizes", "work", "weights", "task", "tasks", "features", "args", "worker", "linux", "unix" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(words[i], s))
             return true;
@@ -670,7 +670,7 @@ static void parameter(Emit *e, bool *first, const char *text)
     *first = false;
 }
 
-/* What a kernel is given: buffers, sizes, whether it may use tiles. */
+/* What a kernel is given: buffers, sizes, what it may use of the processor. */
 static void each_argument(Emit *e, bool *first, void (*see)(Emit *e, bool *first, const char *type, const char *name))
 {
     const Kernel *k = e->k;
@@ -684,8 +684,8 @@ static void each_argument(Emit *e, bool *first, void (*see)(Emit *e, bool *first
     for (size_t i = 0; i < e->p->g->symbols.n; i++)
         if (used[i])
             see(e, first, "i64 ", e->p->g->symbols.at[i]->sym);
-    if (k->tiles)
-        see(e, first, "int ", "tiles");
+    if (k->features)
+        see(e, first, "int ", "features");
 }
 
 static void as_parameter(Emit *e, bool *first, const char *type, const char *name)

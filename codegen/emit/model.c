@@ -230,9 +230,9 @@ static void init_state(Text *out, const Artifact *a)
     text_add(out, "}\n\n");
 }
 
-/* What kernels need beyond the prelude: functions of special.h, the tiles of AMX. */
+/* What kernels need beyond the prelude: functions of special.h, instructions that multiply pairs. */
 typedef struct Needs {
-    bool special, tiles;
+    bool special, features;
 } Needs;
 
 static Needs kernel_needs(const Artifact *a)
@@ -241,7 +241,7 @@ static Needs kernel_needs(const Artifact *a)
     for (size_t i = 0; i < a->program_count; i++)
         for (size_t n = 0; n < a->programs[i]->kernels.n; n++) {
             needs.special |= a->programs[i]->kernels.at[n]->special;
-            needs.tiles |= a->programs[i]->kernels.at[n]->tiles;
+            needs.features |= a->programs[i]->kernels.at[n]->features;
         }
     return needs;
 }
@@ -281,5 +281,5 @@ void emit_model(Text *out, const Artifact *a)
     emit_string(out, a->name);
     text_add(out, ", AOT_ISA, AOT_METADATA,\n    %zu, %d, %" PRIu64 ", aot_methods, %s, %s, %s\n};\n", a->program_count,
              a->weights->bytes ? 1 : 0, a->weights->state_bytes, a->weights->bytes ? "aot_segments" : "0",
-             a->weights->state_bytes ? "aot_init_state" : "0", needs.tiles ? "AOT_TILES" : "0");
+             a->weights->state_bytes ? "aot_init_state" : "0", needs.features ? "AOT_TILES | AOT_DOTS" : "0");
 }

@@ -201,8 +201,8 @@ static void kernel_call(Emit *e, const Item *item, int depth)
             wrapped(e, g->symbols.at[i]->sym, first, depth);
             first = false;
         }
-    if (k->tiles)
-        wrapped(e, "aot_tiles(call)", first, depth);
+    if (k->features)
+        wrapped(e, "aot_features(call)", first, depth);
     text_add(e->out, "%s)); /* step %d */\n", k->splits ? " }" : "", item->position);
     if (k->checks)
         text_add(e->out, "%*sif (status != AOT_OK)\n%*sreturn status;\n", 4 * depth, "", 4 * depth + 4, "");

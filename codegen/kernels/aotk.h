@@ -105,10 +105,10 @@ enum { AOTK_STORED_F32, AOTK_STORED_F16, AOTK_STORED_BF16, AOTK_STORED_BF16_PAIR
 enum { AOTK_PAIRS_STEP = 32 };
 
 /* Floats of aotk_igemm.work for m rows of k values. */
-enum { AOTK_TILED_ROWS = 256, AOTK_TILED_DEPTH = 1536 };
+enum { AOTK_PAIRS_ROWS = 256, AOTK_PAIRS_DEPTH = 1536 };
 static inline AOTK_UNUSED aotk_i64 aotk_igemm_work(aotk_i64 m, aotk_i64 k) {
-    aotk_i64 rows = m < AOTK_TILED_ROWS ? (m + 15) / 16 * 16 : AOTK_TILED_ROWS;
-    return rows * (k < AOTK_TILED_DEPTH ? k : AOTK_TILED_DEPTH) / 2;
+    aotk_i64 rows = m < AOTK_PAIRS_ROWS ? (m + 15) / 16 * 16 : AOTK_PAIRS_ROWS;
+    return rows * (k < AOTK_PAIRS_DEPTH ? k : AOTK_PAIRS_DEPTH) / 2;
 }
 
 /* c[m][j] = act(bias[j] + sum over k of a[m, k] * b[k][j] + residual[m][j])
@@ -130,9 +130,11 @@ static inline AOTK_UNUSED aotk_i64 aotk_igemm_work(aotk_i64 m, aotk_i64 k) {
  * sums. C may hold sums during the call. Strides may be 0 or negative, but rows of C must not
  * overlap. A call takes up to 36 KiB of stack where b has 16 bits.
  *
- * With `tiles`, every element of a is a bf16 number, which the caller knows, the processor has AMX-BF16 and
- * the thread may use its tiles. Then, if b is stored in PAIRS, the level is v4 and M > 1, they multiply: values
- * too small for a normal float count as 0, and sums run over k in pairs. */
+ * With `features`, every element of a is a bf16 number, which the caller knows. TILES: the processor has AMX-BF16
+ * and the thread may use its tiles; DOTS: it has AVX512-BF16. Then, if b is stored in PAIRS, the level is v4 and
+ * M > 1, these multiply, TILES before DOTS: values too small for a normal float count as 0, and sums run over k in
+ * pairs. */
+enum { AOTK_TILES = 1, AOTK_DOTS = 2 }; /* as in aot_host.features */
 typedef struct aotk_igemm {
     const float *a;
     const void *b;                         /* packed, 64-byte aligned */
@@ -150,8 +152,8 @@ typedef struct aotk_igemm {
     int act;
     int b_stored;                          /* AOTK_STORED_..., of b */
     aotk_i64 depth;                        /* K beyond one and a half of this is cut, 0: 1024; of floats */
-    float *work;                           /* with `tiles`: of this task, aotk_igemm_work floats, 64-byte aligned */
-    int tiles;
+    float *work;                           /* with `features`: of this task, aotk_igemm_work floats, 64-byte aligned */
+    int features;
     aotk_i64 task, tasks;
 } aotk_igemm;
 

@@ -21,11 +21,11 @@
  *
  * Weights may be stored as f16 or bf16: half the bytes where the speed is that of memory. M = 1
  * widens them in registers. Otherwise a piece of a panel is widened into a buffer on the stack that
- * stays in the L1 cache for all rows, K being cut into shorter pieces. Or nothing is widened: amx.h.
+ * stays in the L1 cache for all rows, K being cut into shorter pieces. Or nothing is widened: pairs.h.
  *
  * A tail of n narrower than a part is computed in a temporary, with the same code.
  */
-#include "amx.h"
+#include "pairs.h"
 
 /* Bytes of a stored weight, how many steps of k lie together, and a vector from column i on: of step `s` of those. */
 AOTK_INLINE aotk_i64 aotk_stored_bytes(int stored) {
@@ -325,9 +325,9 @@ AOTK_API void AOTK_NAME(aotk_igemm_f32)(const aotk_igemm *p) {
     t.hi = aotk_act_hi(p->act, p->hi);
     aotk_i64 begin = m * row / cuts, end = m * (row + 1) / cuts;
     aotk_i64 first = panels * column / by, last = panels * (column + 1) / by;
-#if AOTK_AMX
-    if (aotk_tiled(p)) {
-        aotk_igemm_tiled(p, begin, end, first, last);
+#if AOTK_PAIRS
+    if (aotk_paired(p)) {
+        aotk_igemm_pairs(p, begin, end, first, last);
         return;
     }
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The walks of a product over its rows and over K, whatever multiplies: registers, or tiles of AMX. */
+/* The walks of a product over its rows and over K, whatever multiplies: floats, or bf16 in pairs. */
 #ifndef AOTK_WALK_H
 #define AOTK_WALK_H
 
@@ -8,16 +8,16 @@
 enum { AOTK_KC = 1024 };    /* K beyond one and a half of this is cut into pieces */
 enum { AOTK_KC_16 = 96 };   /* the same for weights of 16 bits */
 
-/* The tiles of AMX: assembly, so that the compiler need not know them, but its assembler must. */
+/* What multiplies pairs is assembly, so that the compiler need not know it, but its assembler must. */
 #if AOTK_VL == 16 && defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 12)
-#define AOTK_AMX 1
+#define AOTK_PAIRS 1
 #else
-#define AOTK_AMX 0
+#define AOTK_PAIRS 0
 #endif
 
-/* Whether they multiply. A single row is a stream over b, for which a row of tiles does too much. */
-AOTK_INLINE int aotk_tiled(const aotk_igemm *p) {
-    return AOTK_AMX && p->tiles && p->b_stored == AOTK_STORED_BF16_PAIRS && p->m0 * p->m1 * p->m2 > 1;
+/* Whether pairs are multiplied. A single row is a stream over b, for which a row of tiles does too much. */
+AOTK_INLINE int aotk_paired(const aotk_igemm *p) {
+    return AOTK_PAIRS && p->features && p->b_stored == AOTK_STORED_BF16_PAIRS && p->m0 * p->m1 * p->m2 > 1;
 }
 
 /* ------------------------------------------------------------------------------- walk over rows */
@@ -59,6 +59,15 @@ AOTK_INLINE void aotk_cursor_step(const aotk_igemm *p, aotk_cursor *w) {
     if (p->residual) w->r += r;
 }
 
+/* `rows` rows further, at least 1, which lie in one line. */
+AOTK_INLINE void aotk_cursor_along(const aotk_igemm *p, aotk_cursor *w, aotk_i64 rows) {
+    w->i2 += rows - 1; /* to the last of them, then over the edge */
+    w->a += (rows - 1) * p->a2;
+    w->c += (rows - 1) * p->c2;
+    if (p->residual) w->r += (rows - 1) * p->r2;
+    aotk_cursor_step(p, w);
+}
+
 /* Points the tile at mr rows from the cursor on, columns from col on, and steps behind them. */
 AOTK_INLINE void aotk_cursor_rows(const aotk_igemm *p, aotk_cursor *w, aotk_tile *t, int mr,
                                   aotk_i64 col) {
@@ -94,12 +103,12 @@ typedef struct aotk_depth {
 
 /* How weights are widened: into a buffer, a piece of a panel at a time, unless they are streamed. */
 AOTK_INLINE int aotk_widens(const aotk_igemm *p) {
-    return p->b_stored != AOTK_STORED_F32 && (AOTK_VL == 1 || p->m0 * p->m1 * p->m2 > 1) && !aotk_tiled(p);
+    return p->b_stored != AOTK_STORED_F32 && (AOTK_VL == 1 || p->m0 * p->m1 * p->m2 > 1) && !aotk_paired(p);
 }
 
 /* About how long a piece of K is. */
 AOTK_INLINE aotk_i64 aotk_kc(const aotk_igemm *p) {
-    if (aotk_tiled(p)) return AOTK_TILED_DEPTH * 2 / 3;
+    if (aotk_paired(p)) return AOTK_PAIRS_DEPTH * 2 / 3;
     if (aotk_widens(p)) return AOTK_KC_16;
     return p->depth ? p->depth : AOTK_KC;
 }

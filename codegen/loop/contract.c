@@ -63,7 +63,7 @@ void field_text(Make *m, Stmt *s, const char *name, const char *text)
     *vec_push(m->job, &s->fields) = (Field){ .name = sym(m->job, name), .text = sym(m->job, text) };
 }
 
-/* Whether every element of an f32 is one that a bf16 can be: such products multiply in tiles where there are some. */
+/* Whether every element of an f32 is one that a bf16 can be: such products multiply in pairs where the processor can. */
 static bool holds_bf16(const Value *v, int depth)
 {
     if (v->type.dtype == DT_bf16)
@@ -94,12 +94,12 @@ void field_weights(Make *m, Stmt *s, const Node *n, Buffer *b, const Idx *offset
     if (!pairs || !rows || idx_is(rows, 1) || !holds_bf16(n->in[0], MOST_VIEWS))
         return;
     /* as aotk_igemm_work has it */
-    const Idx *high = idx_min(m->job, idx_ceil_to(m->job, rows, 16), k(m, AOTK_TILED_ROWS));
-    const Idx *floats = idx_div(m->job, idx_mul(m->job, high, idx_min(m->job, depth, k(m, AOTK_TILED_DEPTH))), k(m, 2));
-    Buffer *work = call_scratch(m->l, job_printf(m->job, "%s_tiles", n->out[0]->name), floats);
+    const Idx *high = idx_min(m->job, idx_ceil_to(m->job, rows, 16), k(m, AOTK_PAIRS_ROWS));
+    const Idx *floats = idx_div(m->job, idx_mul(m->job, high, idx_min(m->job, depth, k(m, AOTK_PAIRS_DEPTH))), k(m, 2));
+    Buffer *work = call_scratch(m->l, job_printf(m->job, "%s_pairs", n->out[0]->name), floats);
     work->scratch = true;
     field_pointer(m, s, "work", work, k(m, 0));
-    field_text(m, s, "tiles", "tiles");
+    field_text(m, s, "features", "features");
 }
 
 void field_depth(Make *m, Stmt *s, const Way *way)

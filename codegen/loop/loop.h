@@ -97,7 +97,7 @@ typedef struct Kernel {
     VEC(Buffer *) writes;
     bool checks;            /* has S_CHECK or S_ASSERT: may fail at run time */
     bool special;           /* calls what only special.h defines (op_is_special) */
-    bool tiles;             /* asks whether it may use the tiles of AMX: a call has the field `tiles` */
+    bool features;          /* asks what it may use of the processor: a call has the field `features` */
     bool splits;            /* several threads may each do a part, and it is worth it (split.c) */
     const Idx *work;        /* in scalar operators, roughly */
 } Kernel;
@@ -242,7 +242,7 @@ Stmt *stmt_add(Job *job, Block *b, StmtKind kind);
 void kernel_name_values(Job *job, Kernel *k);
 /* A call of a routine: it answers with NULL or with what is wrong, which fails the run. */
 bool call_may_fail(const Stmt *s);
-bool call_asks_tiles(const Stmt *s); /* Kernel.tiles */
+bool call_asks_features(const Stmt *s); /* Kernel.features */
 /* Names values, fills reads, writes, checks, splits. */
 void kernel_finish(Job *job, Kernel *k);
 /* What a task of a kernel that threads share should at least be, in units of Kernel.work: some ten microseconds. */

@@ -150,10 +150,10 @@ bool call_may_fail(const Stmt *s)
     return s->kind == S_CALL && s->text && (!strcmp(s->text, "aotk_routine") || !strcmp(s->text, "aot_custom"));
 }
 
-bool call_asks_tiles(const Stmt *s)
+bool call_asks_features(const Stmt *s)
 {
     for (size_t i = 0; s->kind == S_CALL && i < s->fields.n; i++)
-        if (!strcmp(s->fields.at[i].name, "tiles"))
+        if (!strcmp(s->fields.at[i].name, "features"))
             return true;
     return false;
 }
@@ -171,7 +171,7 @@ static void note_block(Finish *f, const Block *b)
         if (s->kind == S_STORE)
             note(f, s->buffer, true);
         f->k->checks |= s->kind == S_CHECK || s->kind == S_ASSERT || call_may_fail(s);
-        f->k->tiles |= call_asks_tiles(s);
+        f->k->features |= call_asks_features(s);
         bool halo = s->kind == S_CALL && !strcmp(s->var, "aotk_zero_halo_f32");
         for (size_t i = 0; i < s->fields.n; i++)
             if (s->fields.at[i].buffer)

@@ -499,7 +499,7 @@ static void call(Parser *t, Block *b)
         *vec_push(s->job, &st->fields) = field(t);
     }
     t->k->checks |= call_may_fail(st);
-    t->k->tiles |= call_asks_tiles(st);
+    t->k->features |= call_asks_features(st);
 }
 
 static void store_or_update(Parser *t, Block *b)

@@ -18,7 +18,7 @@ a time; load it once per thread, the constants are shared. An artifact may also 
 
 threads > 1 needs the thread pool of libaotrt.so: $AOTRT_LIBRARY, or beside this file, or in the
 build folder of the project. Without it a warning is given and the model runs on one thread. A model of
-bfloat16 weights runs without it, but not in the tiles of AMX.
+bfloat16 weights runs without it, but not in the tiles of AMX or by dot products.
 
     python aotc_model.py model.so in0.npy ... [--expect out0.npy ...] [--threads N]
 """

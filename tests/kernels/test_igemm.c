@@ -4,15 +4,15 @@
  * Operands are small whole numbers, so every order of summation is exact and results are compared
  * bit by bit, together with every float around C. Only the transcendental activations get a
  * tolerance. Each case also runs with weights stored as f16 and bf16, its result rounded to the same; where
- * the steps of k can be paired also so, and in the tiles of AMX where the processor has them.
+ * the steps of k can be paired also so, in the tiles of AMX and by dot products, where the processor has them.
  */
-#include "aot.h"
 #include "check.h"
+#include "multiply.h"
 
 enum { ROOM = 1 << 20 };
 
 static float *a_room, *b_room, *c_room, *want_room, *plain, *bias_room, *res_room, *work_room;
-static int tiles; /* there are some */
+static int features; /* that multiply pairs here: AOTK_TILES, AOTK_DOTS */
 static aotk_u16 *plain_16;
 
 static double act(double x, const aotk_igemm *p) {
@@ -61,9 +61,9 @@ static void compare(const level *l, const aotk_igemm *p, const float *want, cons
     for (aotk_i64 i = 0; i < size; i++) {
         if (same(want[i], got[i])) continue;
         if (fabsf(want[i] - got[i]) <= tolerance * (1 + fabsf(want[i]))) continue;
-        FAIL("igemm%s m %lldx%lldx%lld n %lld taps %lldx%lld seg %lld act %d stored %d tiles %d task %lld/%lld: "
+        FAIL("igemm%s m %lldx%lldx%lld n %lld taps %lldx%lld seg %lld act %d stored %d features %d task %lld/%lld: "
              "[%lld] %g, not %g",
-             l->name, p->m0, p->m1, p->m2, p->n, p->taps_h, p->taps_w, p->seg, p->act, p->b_stored, p->tiles, p->task,
+             l->name, p->m0, p->m1, p->m2, p->n, p->taps_h, p->taps_w, p->seg, p->act, p->b_stored, p->features, p->task,
              p->tasks, i, (double)got[i], (double)want[i]);
         return;
     }
@@ -106,18 +106,24 @@ static void check_stored(aotk_igemm *p, aotk_i64 c_size) {
 /* c_size: floats from p->c on that belong to C and its surroundings; 64 canaries lie before p->c.
  * */
 static void check(aotk_igemm *p, aotk_i64 c_size) {
-    static const int stored[] = {AOTK_STORED_BF16_PAIRS, AOTK_STORED_BF16_PAIRS, AOTK_STORED_F16, AOTK_STORED_BF16,
-                                 AOTK_STORED_F32};
-    static const int rounds[] = {AOTK_ROUND_BF16, AOTK_ROUND_BF16, AOTK_ROUND_F16, AOTK_ROUND_BF16, 0};
+    static const struct {
+        int stored, round, features;
+    } ways[] = {
+        {AOTK_STORED_BF16_PAIRS, AOTK_ROUND_BF16, AOTK_TILES}, {AOTK_STORED_BF16_PAIRS, AOTK_ROUND_BF16, AOTK_DOTS},
+        {AOTK_STORED_BF16_PAIRS, AOTK_ROUND_BF16, 0},          {AOTK_STORED_F16, AOTK_ROUND_F16, 0},
+        {AOTK_STORED_BF16, AOTK_ROUND_BF16, 0},                {AOTK_STORED_F32, 0, 0},
+    };
     int kind = p->act;
-    for (int i = p->seg % AOTK_PAIRS_STEP ? 2 : tiles ? 0 : 1; i < 5; i++) {
-        p->b_stored = stored[i];
-        p->act = kind | rounds[i];
-        p->tiles = i == 0;
+    for (int i = 0; i < 6; i++) {
+        if (ways[i].stored == AOTK_STORED_BF16_PAIRS && p->seg % AOTK_PAIRS_STEP) continue;
+        if (ways[i].features & ~features) continue;
+        p->b_stored = ways[i].stored;
+        p->act = kind | ways[i].round;
+        p->features = ways[i].features;
         p->work = work_room;
         check_stored(p, c_size);
     }
-    p->tiles = 0;
+    p->features = 0;
 }
 
 static aotk_igemm gemm(aotk_i64 m, aotk_i64 n, aotk_i64 k) {
@@ -378,13 +384,13 @@ static void test_tasks(void) {
     for (int s = 0; s < 5; s++) {
         aotk_igemm p = gemm(sizes[s][0], sizes[s][1], sizes[s][2]);
         int pairs = p.seg % AOTK_PAIRS_STEP == 0;
-        p.tiles = tiles;
         p.work = work_room;
         aotk_i64 size = p.m2 * p.n;
-        for (int j = 0; j < 2 * LEVELS; j++) {
-            int i = j / 2;
+        for (int j = 0; j < 3 * LEVELS; j++) {
+            int i = j / 3;
             if (aotk_cpu_level() < levels[i].needs) continue;
-            p.b_stored = j % 2 ? AOTK_STORED_F32 : pairs ? AOTK_STORED_BF16_PAIRS : AOTK_STORED_BF16;
+            p.features = features & (j % 3 == 1 ? AOTK_DOTS : AOTK_TILES);
+            p.b_stored = j % 3 == 2 ? AOTK_STORED_F32 : pairs ? AOTK_STORED_BF16_PAIRS : AOTK_STORED_BF16;
             pack(&levels[i], p.seg, p.n, p.b_stored);
             p.b = b_room;
             p.c = want_room;
@@ -449,8 +455,9 @@ int main(void) {
     bias_room = buffer(2048, 1);
     res_room = buffer(ROOM, 0);
     work_room = buffer(ROOM, 0);
-    tiles = aot_ask_features(AOT_TILES) != 0;
-    if (!tiles) printf("igemm: no AMX here, its tiles are not tested\n");
+    features = features_here();
+    if (!(features & AOTK_TILES)) printf("igemm: no AMX here, its tiles are not tested\n");
+    if (!(features & AOTK_DOTS)) printf("igemm: no AVX512-BF16 here, its dot products are not tested\n");
     fill_whole(a_room, ROOM);
     fill_whole(plain, ROOM);
     fill_whole(bias_room, 2048);

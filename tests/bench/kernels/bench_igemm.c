@@ -8,7 +8,7 @@
  * measured between those runs, because clocks and neighbours change, by as many multiply-adds as
  * the shape has, because a clock that a microsecond reaches does not last. Buffers stay warm as far as
  * the caches allow. M = 1 also shows GB/s of weights read. f16, bf16: weights are stored
- * so. "tiles": bf16, in the tiles of AMX, where the processor has them. "cold" uses a new copy of B in every
+ * so. "tiles", "dots": bf16, in the tiles of AMX, by dot products, where the processor has them. "cold" uses a new copy of B in every
  * run, as the layers of a model do.
  */
 #ifndef _GNU_SOURCE
@@ -16,10 +16,10 @@
 #endif
 #include <time.h>
 
-#include "aot.h"
 #include "check.h"
+#include "multiply.h"
 
-enum { COPIES = 24, TILES = AOTK_STORED_BF16_PAIRS + 1 };
+enum { COPIES = 24, TILES = AOTK_STORED_BF16_PAIRS + AOTK_TILES, DOTS = AOTK_STORED_BF16_PAIRS + AOTK_DOTS };
 
 static double now(void) {
     struct timespec t;
@@ -143,12 +143,13 @@ static const product products[] = {
     {64, 64, 64, 1, 0},
 };
 
-/* stored: how the weights are, or TILES. */
+/* stored: how the weights are, or TILES, or DOTS. */
 static void bench_product(const level *l, const product *s, int stored, const char *word) {
     static const char *const types[] = {[AOTK_STORED_F32] = "", [AOTK_STORED_F16] = " f16", [AOTK_STORED_BF16] = " bf16",
-                                        [AOTK_STORED_BF16_PAIRS] = " bf16 pairs", [TILES] = " bf16 tiles"};
+                                        [AOTK_STORED_BF16_PAIRS] = " bf16 pairs", [TILES] = " bf16 tiles", [DOTS] = " bf16 dots"};
     if (stored >= AOTK_STORED_BF16_PAIRS && s->k % AOTK_PAIRS_STEP) return;
-    if (stored == TILES && (l->needs < 4 || !aot_ask_features(AOT_TILES))) return;
+    int features = stored > AOTK_STORED_BF16_PAIRS ? stored - AOTK_STORED_BF16_PAIRS : 0;
+    if (features && (l->needs < 4 || !(features & features_here()))) return;
     char name[80];
     snprintf(name, sizeof name, "gemm %lldx%lldx%lld%s%s%s", s->m, s->n, s->k,
              s->copies > 1 ? " cold" : "", s->act ? " gelu" : "", types[stored]);
@@ -173,9 +174,9 @@ static void bench_product(const level *l, const product *s, int stored, const ch
         .taps_w = 1,
         .seg = s->k,
         .act = s->act | (stored == AOTK_STORED_F16 ? AOTK_ROUND_F16 : stored ? AOTK_ROUND_BF16 : 0),
-        .b_stored = stored == TILES ? AOTK_STORED_BF16_PAIRS : stored,
+        .b_stored = features ? AOTK_STORED_BF16_PAIRS : stored,
         .work = work,
-        .tiles = stored == TILES,
+        .features = features,
         .tasks = 1,
     };
     double flops = 2.0 * (double)(s->m * s->n * s->k);
@@ -362,7 +363,7 @@ int main(int argc, char **argv) {
         }
         printf("level %s, FMA peak %.1f GFLOP/s for some microseconds\n", l->name, 1e-3 / least);
         for (size_t s = 0; s < sizeof products / sizeof *products; s++)
-            for (int stored = AOTK_STORED_F32; stored <= TILES; stored++)
+            for (int stored = AOTK_STORED_F32; stored <= DOTS; stored++)
                 bench_product(l, &products[s], stored, word);
         for (size_t s = 0; s < sizeof convs / sizeof *convs; s++) {
             bench_conv(l, &convs[s], 1, word);

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* Products of bf16 in the tiles of AMX: 16 times the multiply-adds of FMA a cycle.
+/* Products of bf16 in pairs along K: in the tiles of AMX, 16 times the multiply-adds of FMA a cycle, or by the dot
+ * products of AVX512-BF16, up to twice as many.
  *
  * A tile holds 16 rows of 64 bytes. Two by two of them are sums of 32 rows and 32 columns; a step of 32 values of K loads
  * two tiles of A and two of B and multiplies four times, so that loading takes half as long as multiplying. B is read as it
  * is packed. A, floats whose upper halves are all there is to them, is copied tile by tile into the call's `work` once
  * for all panels: a piece of K of a block of rows that stays in the L2 cache. While a block of columns is multiplied, the
- * next one is prefetched, spread over the blocks of rows.
+ * next one is prefetched, spread over the blocks of rows. Dot products read the same tiles, eight rows of them at a time.
  *
  * The state of the tiles is set up and given back by each call: a thread that has it in use is slower to switch to.
  */
-#ifndef AOTK_AMX_H
-#define AOTK_AMX_H
+#ifndef AOTK_PAIRS_H
+#define AOTK_PAIRS_H
 
 #include "walk.h"
 
-#if AOTK_AMX
+#if AOTK_PAIRS
 
-enum { AOTK_EDGE = 16, AOTK_TILE_ELEMENTS = AOTK_EDGE * AOTK_PAIRS_STEP };
+enum { AOTK_EDGE = 16, AOTK_TILE_ELEMENTS = AOTK_EDGE * AOTK_PAIRS_STEP, AOTK_DOT_ROWS = 8 };
 
 #if defined(__clang__) /* whose assembler asks what the function may use */
-#define AOTK_AMX_CODE __attribute__((target("amx-tile,amx-bf16")))
+#define AOTK_PAIRS_CODE __attribute__((target("amx-tile,amx-bf16,avx512bf16")))
 #else
-#define AOTK_AMX_CODE
+#define AOTK_PAIRS_CODE
 #endif
 
 #define AOTK_TILE_ZERO(t) __asm__ volatile("tilezero %%tmm" #t ::: "memory")
@@ -31,9 +32,10 @@ enum { AOTK_EDGE = 16, AOTK_TILE_ELEMENTS = AOTK_EDGE * AOTK_PAIRS_STEP };
     __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" ::"r"(at), "r"((aotk_i64)(bytes)) : "memory")
 #define AOTK_TILE_PRODUCT(sum, a, b)                                                               \
     __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #sum ::: "memory")
+#define AOTK_DOT(sum, a, b) __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
 
 /* All eight tiles in their full size. */
-AOTK_AMX_CODE AOTK_NOINLINE void aotk_tiles_begin(void) {
+AOTK_PAIRS_CODE AOTK_NOINLINE void aotk_tiles_begin(void) {
     AOTK_ALIGNED struct {
         unsigned char palette, start, reserved[14];
         aotk_u16 bytes[16];
@@ -46,7 +48,7 @@ AOTK_AMX_CODE AOTK_NOINLINE void aotk_tiles_begin(void) {
     __asm__ volatile("ldtilecfg %0" ::"m"(config) : "memory");
 }
 
-AOTK_AMX_CODE AOTK_NOINLINE void aotk_tiles_end(void) {
+AOTK_PAIRS_CODE AOTK_NOINLINE void aotk_tiles_end(void) {
     __asm__ volatile("tilerelease" ::: "memory");
 }
 
@@ -69,7 +71,7 @@ AOTK_INLINE void aotk_prefetch_rows(const float *x, aotk_i64 ld, aotk_i64 rows, 
 }
 
 /* out[16 * mt][16 * nt] = the product of mt tiles of rows and nt tiles of columns. */
-AOTK_AMX_CODE AOTK_INLINE void aotk_strip_run(const aotk_strip *s, float *out, int mt, int nt) {
+AOTK_PAIRS_CODE AOTK_INLINE void aotk_strip_run(const aotk_strip *s, float *out, int mt, int nt) {
     const aotk_u16 *a = s->a, *b = s->b, *next = s->next;
     const float *c = s->c, *r = s->r;
     aotk_i64 steps = s->steps, line = 2 * s->ldb, lines = s->lines, ldc = s->ldc, ldr = s->ldr, rows = s->rows;
@@ -103,11 +105,64 @@ AOTK_AMX_CODE AOTK_INLINE void aotk_strip_run(const aotk_strip *s, float *out, i
     if (mt > 1 && nt > 1) AOTK_TILE_STORE(3, out + 256 * nt + 16, 64 * nt);
 }
 
-AOTK_AMX_CODE AOTK_NOINLINE void aotk_strip_any(const aotk_strip *s, float *out, int mt, int nt) {
+AOTK_PAIRS_CODE AOTK_NOINLINE void aotk_strip_any(const aotk_strip *s, float *out, int mt, int nt) {
     if (mt > 1 && nt > 1) aotk_strip_run(s, out, 2, 2);
     else if (mt > 1) aotk_strip_run(s, out, 2, 1);
     else if (nt > 1) aotk_strip_run(s, out, 1, 2);
     else aotk_strip_run(s, out, 1, 1);
+}
+
+AOTK_INLINE aotk_vf aotk_splat_pair(const aotk_u16 *p) {
+    typedef float pair __attribute__((aligned(2), may_alias));
+    return aotk_splat(*(const pair *)p);
+}
+
+/* AOTK_DOT_ROWS rows from `a` on, which lie in one tile. The first rows of a strip prefetch for all of it. */
+AOTK_PAIRS_CODE AOTK_INLINE void aotk_dots_run(const aotk_strip *s, const aotk_u16 *a, float *out, int nt, int first) {
+    const aotk_u16 *b = s->b, *next = s->next;
+    const float *c = s->c, *r = s->r;
+    aotk_i64 line = 2 * s->ldb;
+    aotk_vf acc[AOTK_DOT_ROWS][2];
+    AOTK_UNROLL
+    for (int i = 0; i < AOTK_DOT_ROWS; i++) {
+        AOTK_UNROLL
+        for (int j = 0; j < nt; j++) acc[i][j] = aotk_splat(0);
+    }
+    for (aotk_i64 k = 0; k < s->steps; k++, a += AOTK_TILE_ELEMENTS) {
+        if (first) {
+            aotk_prefetch_rows((const float *)next, line / 2, s->lines, 0);
+            aotk_prefetch_rows(c, s->ldc, s->rows, 1);
+            if (r) aotk_prefetch_rows(r, s->ldr, s->rows, 1);
+            next += AOTK_EDGE * line;
+            c += s->rows * s->ldc;
+            r += r ? s->rows * s->ldr : 0;
+        }
+        for (int q = 0; q < AOTK_PAIRS_STEP; q += 2, b += line) {
+            aotk_vf columns[2];
+            AOTK_UNROLL
+            for (int j = 0; j < nt; j++) columns[j] = aotk_load((const float *)(b + 32 * j));
+            AOTK_UNROLL
+            for (int i = 0; i < AOTK_DOT_ROWS; i++) {
+                aotk_vf pair = aotk_splat_pair(a + i * AOTK_PAIRS_STEP + q);
+                AOTK_UNROLL
+                for (int j = 0; j < nt; j++) AOTK_DOT(acc[i][j], pair, columns[j]);
+            }
+        }
+    }
+    AOTK_UNROLL
+    for (int i = 0; i < AOTK_DOT_ROWS; i++) {
+        AOTK_UNROLL
+        for (int j = 0; j < nt; j++) aotk_store(out + (i * nt + j) * AOTK_VL, acc[i][j]);
+    }
+}
+
+/* What aotk_strip_any does, by dot products; `rows` of the rows are real. */
+AOTK_PAIRS_CODE AOTK_NOINLINE void aotk_strip_dots(const aotk_strip *s, float *out, aotk_i64 rows, int nt) {
+    for (aotk_i64 i = 0; i < rows; i += AOTK_DOT_ROWS) {
+        const aotk_u16 *a = s->a + (i / AOTK_EDGE * s->steps * AOTK_EDGE + i % AOTK_EDGE) * AOTK_PAIRS_STEP;
+        if (nt > 1) aotk_dots_run(s, a, out + i * 2 * AOTK_EDGE, 2, i == 0);
+        else aotk_dots_run(s, a, out + i * AOTK_EDGE, 1, i == 0);
+    }
 }
 
 /* The upper halves of 32 floats. */
@@ -178,7 +233,7 @@ AOTK_NOINLINE void aotk_rows_any(const aotk_columns *to, float *c, aotk_i64 ldc,
 }
 
 /* c = act(bias + residual + sums) for `rows` rows from the cursor on, a line of them at a time; sums is used up. */
-AOTK_NOINLINE void aotk_tiles_finish(const aotk_igemm *p, aotk_cursor *w, const aotk_columns *to, float *sums, aotk_i64 rows) {
+AOTK_NOINLINE void aotk_sums_finish(const aotk_igemm *p, aotk_cursor *w, const aotk_columns *to, float *sums, aotk_i64 rows) {
     int kind = to->act & AOTK_ACT_KIND, late = kind > AOTK_ACT_CLAMP || to->act & AOTK_ROUND_F16;
     int whole = to->valid == to->width;
     while (rows > 0) {
@@ -201,16 +256,12 @@ AOTK_NOINLINE void aotk_tiles_finish(const aotk_igemm *p, aotk_cursor *w, const 
         }
         sums += size;
         rows -= run;
-        w->i2 += run - 1; /* to the last row of the run, then over the edge */
-        w->a += (run - 1) * p->a2;
-        w->c += (run - 1) * p->c2;
-        if (p->residual) w->r += (run - 1) * p->r2;
-        aotk_cursor_step(p, w);
+        aotk_cursor_along(p, w, run);
     }
 }
 
 /* Rows [begin, end), which lie in p->work as tiles, of a panel. */
-AOTK_NOINLINE void aotk_panel_tiled(const aotk_igemm *p, const aotk_depth *d, aotk_i64 panel, aotk_i64 begin, aotk_i64 end) {
+AOTK_NOINLINE void aotk_panel_pairs(const aotk_igemm *p, const aotk_depth *d, aotk_i64 panel, aotk_i64 begin, aotk_i64 end) {
     AOTK_ALIGNED float sums[4 * AOTK_EDGE * AOTK_EDGE], bias[2 * AOTK_EDGE];
     aotk_i64 k = p->taps_h * p->taps_w * p->seg, nr = aotk_panel_nr(p->n), at = panel * nr, rows = end - begin;
     aotk_i64 all = p->n - at < nr ? p->n - at : nr, ldb = (all + 15) / 16 * 16, step = 2 * AOTK_EDGE;
@@ -236,26 +287,28 @@ AOTK_NOINLINE void aotk_panel_tiled(const aotk_igemm *p, const aotk_depth *d, ao
             s.ldc = p->c2;
             s.ldr = p->r2;
             s.rows = (count + steps - 1) / (steps + !steps);
-            aotk_strip_any(&s, sums, count > AOTK_EDGE ? 2 : 1, width > AOTK_EDGE ? 2 : 1);
-            aotk_tiles_finish(p, &w, &to, sums, count);
+            int nt = width > AOTK_EDGE ? 2 : 1;
+            if (p->features & AOTK_TILES) aotk_strip_any(&s, sums, count > AOTK_EDGE ? 2 : 1, nt);
+            else aotk_strip_dots(&s, sums, count, nt);
+            aotk_sums_finish(p, &w, &to, sums, count);
         }
     }
 }
 
 /* Rows [begin, end) of panels [first, last): row blocks, then pieces of K, then panels. */
-AOTK_NOINLINE void aotk_igemm_tiled(const aotk_igemm *p, aotk_i64 begin, aotk_i64 end, aotk_i64 first, aotk_i64 last) {
-    aotk_i64 all = p->taps_h * p->taps_w * p->seg, blocks = (end - begin + AOTK_TILED_ROWS - 1) / AOTK_TILED_ROWS;
-    aotk_tiles_begin();
+AOTK_NOINLINE void aotk_igemm_pairs(const aotk_igemm *p, aotk_i64 begin, aotk_i64 end, aotk_i64 first, aotk_i64 last) {
+    aotk_i64 all = p->taps_h * p->taps_w * p->seg, blocks = (end - begin + AOTK_PAIRS_ROWS - 1) / AOTK_PAIRS_ROWS;
+    if (p->features & AOTK_TILES) aotk_tiles_begin();
     for (aotk_i64 i = 0; i < blocks; i++) {
         aotk_i64 from = begin + (end - begin) * i / blocks, to = begin + (end - begin) * (i + 1) / blocks, k = 0;
         do {
             aotk_depth d = aotk_depth_at(p, k);
             aotk_tiles_of(p, &d, from, to, (aotk_u16 *)p->work);
-            for (aotk_i64 panel = first; panel < last; panel++) aotk_panel_tiled(p, &d, panel, from, to);
+            for (aotk_i64 panel = first; panel < last; panel++) aotk_panel_pairs(p, &d, panel, from, to);
             k += d.length;
         } while (k < all);
     }
-    aotk_tiles_end();
+    if (p->features & AOTK_TILES) aotk_tiles_end();
 }
 
 #endif
