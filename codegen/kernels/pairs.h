@@ -62,11 +62,11 @@ typedef struct aotk_strip {
     aotk_i64 ldc, ldr, rows;
 } aotk_strip;
 
-/* 32 floats of each row, into the L1 cache if they are needed soon. */
-AOTK_INLINE void aotk_prefetch_rows(const float *x, aotk_i64 ld, aotk_i64 rows, int soon) {
+/* 32 floats of each row, into the L2 cache. */
+AOTK_INLINE void aotk_prefetch_rows(const float *x, aotk_i64 ld, aotk_i64 rows) {
     for (aotk_i64 i = 0; i < rows; i++, x += ld) {
-        __builtin_prefetch(x, 0, soon ? 3 : 2);
-        __builtin_prefetch(x + 16, 0, soon ? 3 : 2);
+        AOTK_PREFETCH(x);
+        AOTK_PREFETCH(x + 16);
     }
 }
 
@@ -81,9 +81,9 @@ AOTK_PAIRS_CODE AOTK_INLINE void aotk_strip_run(const aotk_strip *s, float *out,
     if (mt > 1) AOTK_TILE_ZERO(2);
     if (mt > 1 && nt > 1) AOTK_TILE_ZERO(3);
     for (aotk_i64 k = 0; k < steps; k++, a += AOTK_TILE_ELEMENTS, b += down, next += down) {
-        aotk_prefetch_rows((const float *)next, line / 2, lines, 0);
-        aotk_prefetch_rows(c, ldc, rows, 1);
-        if (r) aotk_prefetch_rows(r, ldr, rows, 1);
+        aotk_prefetch_rows((const float *)next, line / 2, lines);
+        aotk_prefetch_rows(c, ldc, rows);
+        if (r) aotk_prefetch_rows(r, ldr, rows);
         c += rows * ldc;
         r += r ? rows * ldr : 0;
         AOTK_TILE_LOAD(4, a, 64);
@@ -130,9 +130,9 @@ AOTK_PAIRS_CODE AOTK_INLINE void aotk_dots_run(const aotk_strip *s, const aotk_u
     }
     for (aotk_i64 k = 0; k < s->steps; k++, a += AOTK_TILE_ELEMENTS) {
         if (first) {
-            aotk_prefetch_rows((const float *)next, line / 2, s->lines, 0);
-            aotk_prefetch_rows(c, s->ldc, s->rows, 1);
-            if (r) aotk_prefetch_rows(r, s->ldr, s->rows, 1);
+            aotk_prefetch_rows((const float *)next, line / 2, s->lines);
+            aotk_prefetch_rows(c, s->ldc, s->rows);
+            if (r) aotk_prefetch_rows(r, s->ldr, s->rows);
             next += AOTK_EDGE * line;
             c += s->rows * s->ldc;
             r += r ? s->rows * s->ldr : 0;
