@@ -4,16 +4,8 @@
  * Runs a model with small inputs back to back, by aot_run and by the method's own run and plan, in turns; prints the
  * least mean of 1000 calls each, in nanoseconds. A model of a few elements has next to no work of its own. */
 #include "../../../runtime-stub/aot.h"
-#include <stdio.h>
+#include "least.h"
 #include <stdlib.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 int main(int argc, char **argv)
 {
@@ -43,11 +35,11 @@ int main(int argc, char **argv)
         return fprintf(stderr, "%s\n", aot_session_error(session)), 1;
     for (int round = argc > 2 ? atoi(argv[2]) : 2000; round-- > 0;)
         for (int way = 0; way < WAYS; way++) {
-            double begun = now();
+            double begun = now_ns();
             for (int i = 0; i < CALLS; i++)
                 if (way == 0 ? aot_run(session) : way == 1 ? method->run(call) : method->plan(call))
                     return fprintf(stderr, "failed\n"), 1;
-            double taken = (now() - begun) / CALLS;
+            double taken = (now_ns() - begun) / CALLS;
             least[way] = taken < least[way] ? taken : least[way];
         }
     for (int way = 0; way < WAYS; way++)
