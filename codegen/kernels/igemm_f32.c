@@ -17,7 +17,8 @@
  *     holding the sum in between.
  *   - M is cut into tiles of two neighbouring sizes, never into full tiles and a small rest.
  *   - M = 1 is a stream over B: several steps of k at once in separate sums. The processor sees the
- *     stream by itself; prefetches only cost loads, a third of the time where B is in the L2 cache.
+ *     stream by itself, but within a page: of a B beyond the L2 cache, a line a page ahead is fetched
+ *     now and then. More prefetches only cost loads, a third of the time where B is in that cache.
  *
  * Weights may be stored as f16 or bf16: half the bytes where the speed is that of memory. M = 1
  * widens them in registers. Otherwise a piece of a panel is widened into a buffer on the stack that
@@ -26,6 +27,8 @@
  * A tail of n narrower than a part is computed in a temporary, with the same code.
  */
 #include "pairs.h"
+
+enum { AOTK_PAGE = 4096 };
 
 /* Bytes of a stored weight, how many steps of k lie together, and a vector from column i on: of step `s` of those. */
 AOTK_INLINE aotk_i64 aotk_stored_bytes(int stored) {
@@ -55,7 +58,7 @@ AOTK_INLINE void aotk_row_steps(aotk_vf *acc, const float *a, const char *b, int
     }
 }
 
-/* `ku` times those at once into sums of their own, nv vectors wide. */
+/* `ku` times those at once into sums of their own, nv vectors wide. t->step: bytes from b to what is prefetched, 0: none. */
 AOTK_INLINE void aotk_row_run(const aotk_tile *t, const void *panel, int nv, int ku, int stored) {
     aotk_vf acc[8][8];
     const char *b = panel;
@@ -70,6 +73,7 @@ AOTK_INLINE void aotk_row_run(const aotk_tile *t, const void *panel, int nv, int
         const float *a = t->a[0] + tap / t->taps_w * t->tap_h + tap % t->taps_w * t->tap_w;
         aotk_i64 k = 0;
         for (; k + ku * steps <= t->seg; k += ku * steps) {
+            if (t->step) AOTK_PREFETCH(b + t->step);
             AOTK_UNROLL
             for (int u = 0; u < ku; u++, b += ldb) aotk_row_steps(acc[u], a + k + u * steps, b, nv, stored);
         }
@@ -189,6 +193,7 @@ AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_par
         aotk_cursor_rows(p, &w, t, mr, part->col);
         t->next = next ? next + i * t->step * d->length : w.a;
         if (!next) t->step = aotk_fresh(p, d) * mr / (d->length + 1) + 1;
+        if (part->single) t->step = p->n * d->length > 2 * AOTK_L2_FLOATS ? AOTK_PAGE : 0;
         if (d->k > 0) {
             for (int q = 0; q < mr; q++) t->r[q] = t->c[q];
         }
