@@ -17,21 +17,18 @@ static const float *result(void *session)
 
 int main(int argc, char **argv)
 {
-    static float x[784];
     char error[300];
     aot_file *file;
     aot_session *session;
-    for (int i = 0; i < 784; i++)
-        x[i] = (float)(i % 13) / 13;
     if (argc < 3)
         return fprintf(stderr, "mlp_aotc MODEL.so SECONDS\n"), 2;
     if (aot_open(argv[1], NULL, &file, error, sizeof error))
         return fprintf(stderr, "%s\n", error), 1;
     if (aot_session_new(file, NULL, 1, &session))
         return fprintf(stderr, "%s\n", aot_session_error(NULL)), 1;
-    aot_session_call(session)->inputs[0].data = x;
+    aot_session_call(session)->inputs[0].data = mlp_input();
     aot_session_call(session)->inputs[0].shape[0] = 1;
-    aot_session_call(session)->inputs[0].shape[1] = 784;
+    aot_session_call(session)->inputs[0].shape[1] = MLP_INPUTS;
     print_least(call, session, result, atof(argv[2]));
     aot_session_free(session);
     aot_close(file);

@@ -29,9 +29,7 @@ int main(int argc, char **argv)
         return fprintf(stderr, "mlp_aoti MODEL.pt2 SECONDS\n"), 2;
     at::set_num_threads(1);
     c10::InferenceMode inference;
-    Run run{ torch::inductor::AOTIModelPackageLoader(argv[1], "model", true), { at::empty({ 1, 784 }) }, {} };
-    for (int i = 0; i < 784; i++)
-        run.in[0].data_ptr<float>()[i] = float(i % 13) / 13;
+    Run run{ torch::inductor::AOTIModelPackageLoader(argv[1], "model", true), { at::from_blob(mlp_input(), { 1, MLP_INPUTS }) }, {} };
     print_least(call, &run, result, std::atof(argv[2]));
     return 0;
 }

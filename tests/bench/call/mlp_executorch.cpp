@@ -32,13 +32,10 @@ static const float *result(void *run)
 
 int main(int argc, char **argv)
 {
-    static float x[784];
-    for (int i = 0; i < 784; i++)
-        x[i] = float(i % 13) / 13;
     if (argc < 3)
         return fprintf(stderr, "mlp_executorch MODEL.pte SECONDS\n"), 2;
     threadpool::NoThreadPoolGuard one_thread;
-    Run run{ Module(argv[1]), from_blob(x, { 1, 784 }), nullptr };
+    Run run{ Module(argv[1]), from_blob(mlp_input(), { 1, MLP_INPUTS }), nullptr };
     print_least(call, &run, result, std::atof(argv[2]));
     return 0;
 }

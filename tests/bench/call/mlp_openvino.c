@@ -26,15 +26,12 @@ static const float *result(void *request)
 
 int main(int argc, char **argv)
 {
-    static float x[784];
     ov_core_t *core;
     ov_model_t *model;
     ov_compiled_model_t *compiled;
     ov_infer_request_t *request;
     ov_shape_t shape;
     ov_tensor_t *in;
-    for (int i = 0; i < 784; i++)
-        x[i] = (float)(i % 13) / 13;
     if (argc < 3)
         return fprintf(stderr, "mlp_openvino MODEL.xml SECONDS\n"), 2;
     check(ov_core_create(&core));
@@ -42,8 +39,8 @@ int main(int argc, char **argv)
     check(ov_core_compile_model(core, model, "CPU", 8, &compiled, "INFERENCE_NUM_THREADS", "1", "NUM_STREAMS", "1",
                                 "PERFORMANCE_HINT", "LATENCY", "INFERENCE_PRECISION_HINT", "f32"));
     check(ov_compiled_model_create_infer_request(compiled, &request));
-    check(ov_shape_create(2, (int64_t[]){ 1, 784 }, &shape));
-    check(ov_tensor_create_from_host_ptr(F32, shape, x, &in));
+    check(ov_shape_create(2, (int64_t[]){ 1, MLP_INPUTS }, &shape));
+    check(ov_tensor_create_from_host_ptr(F32, shape, mlp_input(), &in));
     check(ov_infer_request_set_input_tensor(request, in));
     print_least(call, request, result, atof(argv[2]));
     return 0;

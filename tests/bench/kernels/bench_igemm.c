@@ -8,8 +8,8 @@
  * measured between those runs, because clocks and neighbours change, by as many multiply-adds as
  * the shape has, because a clock that a microsecond reaches does not last. Buffers stay warm as far as
  * the caches allow. M = 1 also shows GB/s of weights read. f16, bf16: weights are stored
- * so. "tiles", "dots": bf16, in the tiles of AMX, by dot products, where the processor has them. "cold" uses a new copy of B in every
- * run, as the layers of a model do.
+ * so. "tiles", "dots": bf16, in the tiles of AMX, by dot products, where the processor has them. "cold" uses a
+ * new copy of B in every run, as the layers of a model do.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
