@@ -165,7 +165,8 @@ typedef struct aot_host {
     /* Equals  for (int64_t task = 0; task < tasks; task++) body(arg, task, worker);
      * in any order, on any threads. worker < aot_call.threads, and no two bodies that run at the
      * same time have the same worker: it indexes scratch memory. Returns when all tasks are done.
-     * NULL: the model runs the loop itself. It never nests one loop in another. */
+     * NULL: the model runs the loop itself. It never nests one loop in another. Fastest where a task
+     * of the same number stays on the same thread: its cache then has what the loop before wrote. */
     void (*parallel_for)(void *ctx, int64_t tasks,
                          void (*body)(void *arg, int64_t task, int64_t worker), void *arg);
 

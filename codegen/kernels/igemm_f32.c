@@ -263,13 +263,14 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     }
 }
 
-/* Cuts m rows x n panels into `tasks` = (row cuts) x (column cuts) such that the largest piece is
- * the smallest; among equals by columns, so that B is read once, or by rows if A is larger than B.
- * */
+/* Cuts m rows x n panels into `tasks` = (row cuts) x (column cuts) such that the largest piece is the smallest. Among
+ * equals by columns, so that B is read once, or by rows if A and C together are larger than B: layers around this one
+ * share their rows out too, and what a task reads was then written by the same thread, out of whose cache it would else
+ * have to come. */
 AOTK_INLINE aotk_i64 aotk_row_cuts(const aotk_igemm *p, aotk_i64 m, aotk_i64 panels) {
     aotk_depth d = aotk_depth_at(p, 0);
     aotk_i64 best = p->tasks, least = -1;
-    int by_rows = m * aotk_fresh(p, &d) > p->n * d.length;
+    int by_rows = m * (aotk_fresh(p, &d) + p->n) > p->n * d.length;
     for (aotk_i64 cuts = 1; cuts <= p->tasks; cuts++) {
         if (p->tasks % cuts) continue;
         aotk_i64 by = p->tasks / cuts;

@@ -245,8 +245,8 @@ bool call_may_fail(const Stmt *s);
 bool call_asks_features(const Stmt *s); /* Kernel.features */
 /* Names values, fills reads, writes, checks, splits. */
 void kernel_finish(Job *job, Kernel *k);
-/* What a task of a kernel that threads share should at least be, in units of Kernel.work: some ten microseconds. */
-enum { SPLIT_WORK = 65536 };
+/* What a task of a kernel that threads share should at least be, in units of Kernel.work: some four microseconds. */
+enum { SPLIT_WORK = 16384 };
 void kernel_split(Job *job, Kernel *k);
 /* Floating point operations of a kernel's contractions, two for a multiply-add; 0: it has none.  done: Winograd's
  * algorithm counts as what it multiplies, else as the convolution that it stands for. */

@@ -5,16 +5,15 @@
 #define _GNU_SOURCE
 #endif
 #include "../check.h"
-#include "aot.h"
+#include "libaotrt.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { TASKS = 1000 };
-
-int64_t aotrt_processors(void);
 
 int64_t aotrt_processors(void)
 {
@@ -67,6 +66,77 @@ static void every_task_runs_once(void)
     }
     aot_pool_free(NULL);
     CHECK(aot_pool_threads(NULL) == 1);
+}
+
+typedef struct Meeting {
+    atomic_int here;            /* tasks that have begun */
+    atomic_int wrong;
+    int        tasks;
+} Meeting;
+
+/* Returns when all tasks have begun, hence each on a worker of its own. */
+static void meet_task(void *arg, int64_t task, int64_t worker)
+{
+    Meeting *meeting = arg;
+    if (task != worker)
+        atomic_store(&meeting->wrong, 1);
+    atomic_fetch_add(&meeting->here, 1);
+    while (atomic_load(&meeting->here) < meeting->tasks)
+        sched_yield();
+}
+
+static void a_worker_does_its_own_task_first(void)
+{
+    aot_pool *pool = aot_pool_new(4);
+    for (int round = 0; round < 200; round++) {
+        Meeting meeting = { .tasks = 4 };
+        aot_pool_parallel_for(pool, meeting.tasks, meet_task, &meeting);
+        CHECK(meeting.here == meeting.tasks && !meeting.wrong);
+    }
+    aot_pool_free(pool);
+}
+
+/* Worker 0 waits until the others have done its second task too. */
+static void late_task(void *arg, int64_t task, int64_t worker)
+{
+    Meeting *meeting = arg;
+    (void)worker;
+    atomic_fetch_add(&meeting->here, 1);
+    while (task == 0 && atomic_load(&meeting->here) < meeting->tasks)
+        sched_yield();
+}
+
+static void tasks_of_a_late_worker_are_taken(void)
+{
+    aot_pool *pool = aot_pool_new(2);
+    for (int round = 0; round < 50; round++) {
+        Meeting meeting = { .tasks = 7 };
+        aot_pool_parallel_for(pool, meeting.tasks, late_task, &meeting);
+        CHECK(meeting.here == meeting.tasks);
+    }
+    aot_pool_free(pool);
+}
+
+static void loops_with_long_gaps_in_runs(void)
+{
+    aot_pool *pool = aot_pool_new(4);
+    aotrt_pool_run_begins(NULL);
+    aotrt_pool_run_ends(NULL);
+    for (int round = 0; round < 20; round++) {
+        aotrt_pool_run_begins(pool);
+        check_job(pool, 100);
+        usleep(500);            /* workers wait awake */
+        check_job(pool, 3);
+        if (round % 10 == 0)
+            usleep(100000);     /* but not for ever */
+        aotrt_pool_run_begins(pool);
+        check_job(pool, 5);
+        aotrt_pool_run_ends(pool);
+        check_job(pool, TASKS);
+        aotrt_pool_run_ends(pool);
+        usleep(300);
+    }
+    aot_pool_free(pool);
 }
 
 static void sum_task(void *arg, int64_t task, int64_t worker)
@@ -172,6 +242,9 @@ static void many_pools_come_and_go(void)
 int main(void)
 {
     RUN(every_task_runs_once);
+    RUN(a_worker_does_its_own_task_first);
+    RUN(tasks_of_a_late_worker_are_taken);
+    RUN(loops_with_long_gaps_in_runs);
     RUN(writes_are_seen_by_the_caller);
     RUN(nested_loops_keep_their_worker);
     RUN(concurrent_callers_run_serially);
