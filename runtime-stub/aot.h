@@ -546,6 +546,11 @@ AOT_EXPORT uint64_t aot_pool_threads(const aot_pool *pool);
 AOT_EXPORT void aot_pool_parallel_for(void *pool, int64_t tasks,
                                       void (*body)(void *arg, int64_t task, int64_t worker),
                                       void *arg);
+/* A run begins, a run has ended: between them the workers wait for the pool's next loop awake, for 10 ms at most, and offer
+ * the processor to whoever wants it, as being woken takes far longer than a loop's beginning. aot_run says both by itself;
+ * a host that calls aot_method.run with this pool had better say them. Runs may overlap. NULL: nothing happens. */
+AOT_EXPORT void aot_pool_begin(aot_pool *pool);
+AOT_EXPORT void aot_pool_end(aot_pool *pool);
 /* Ends and joins the threads. No loop may be running, no session may still use it. */
 AOT_EXPORT void aot_pool_free(aot_pool *pool);
 /* Makes a session use this pool, which outlives it, instead of its own; NULL: serial. */

@@ -68,10 +68,6 @@ void aotrt_file_drop(aot_file *file);
 /* What belongs in aot_call.segments. */
 const void *const *aotrt_file_segments(const aot_file *file);
 
-/* Between them workers that wait for the pool's next loop stay awake for longer; runs may overlap. pool may be NULL. */
-void aotrt_pool_run_begins(aot_pool *pool);
-void aotrt_pool_run_ends(aot_pool *pool);
-
 /* Memory aligned to 64 bytes, for free(); NULL when there is none or bytes is absurd. */
 void *aotrt_alloc(uint64_t bytes);
 

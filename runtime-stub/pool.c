@@ -115,13 +115,13 @@ static unsigned wait_change(const aot_pool *pool, atomic_uint *word, unsigned ol
     return now;
 }
 
-void aotrt_pool_run_begins(aot_pool *pool)
+void aot_pool_begin(aot_pool *pool)
 {
     if (pool)
         atomic_fetch_add_explicit(&pool->runs, 1, memory_order_relaxed);
 }
 
-void aotrt_pool_run_ends(aot_pool *pool)
+void aot_pool_end(aot_pool *pool)
 {
     if (pool)
         atomic_fetch_sub_explicit(&pool->runs, 1, memory_order_relaxed);

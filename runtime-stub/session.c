@@ -188,9 +188,9 @@ aot_status aot_run(aot_session *session)
     aot_status status = check_inputs(session);
     for (int i = 0; !status && i < TRIES; i++) {
         state_rooms(session);
-        aotrt_pool_run_begins(session->pool);
+        aot_pool_begin(session->pool);
         status = session->method->run(&session->call);
-        aotrt_pool_run_ends(session->pool);
+        aot_pool_end(session->pool);
         free_scratch(session);
         if (status != AOT_ESPACE)
             break;

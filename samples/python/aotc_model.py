@@ -279,7 +279,9 @@ def load_pool(threads: int):
     if library is not None:
         library.aot_pool_new.restype, library.aot_pool_new.argtypes = address, [u64]
         library.aot_pool_threads.restype, library.aot_pool_threads.argtypes = u64, [address]
-        library.aot_pool_free.restype, library.aot_pool_free.argtypes = None, [address]
+        for name in ("aot_pool_begin", "aot_pool_end", "aot_pool_free"):
+            function = getattr(library, name)
+            function.restype, function.argtypes = None, [address]
         pool = library.aot_pool_new(threads)
         if pool:
             return library, pool, library.aot_pool_threads(pool)
@@ -396,7 +398,7 @@ class Method:
         self.model, self.name = model, table.name.decode()
         self.inputs = [Info(table.inputs[i].contents) for i in range(table.input_count)]
         self.outputs = [Info(table.outputs[i].contents) for i in range(table.output_count)]
-        self._plan, self._step = STEP(table.plan), STEP(table.run)
+        self._plan, self._step = STEP(table.plan), model._awake(STEP(table.run))
         self._given = [i for i, info in enumerate(self.inputs) if not info.optional]
         self._variable = any(o.unknown for o in self.outputs)
         self._tensors = [self._prepare(self.inputs), self._prepare(self.outputs)]
@@ -627,6 +629,20 @@ class Model:
         self._default = self.method(default) if default else None
         if self._default is not None:
             self._forward = self._default.__call__
+
+    def _awake(self, run):
+        """run, with the pool's workers awake between its loops."""
+        if self._pool is None:
+            return run
+        begin, end, pool = self._aotrt.aot_pool_begin, self._aotrt.aot_pool_end, self._pool
+
+        def awake(call):
+            begin(pool)
+            try:
+                return run(call)
+            finally:
+                end(pool)
+        return awake
 
     def _forward(self, arrays):
         raise InputTypeError(f"{self.name} has no default method; "

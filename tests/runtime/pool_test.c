@@ -120,20 +120,20 @@ static void tasks_of_a_late_worker_are_taken(void)
 static void loops_with_long_gaps_in_runs(void)
 {
     aot_pool *pool = aot_pool_new(4);
-    aotrt_pool_run_begins(NULL);
-    aotrt_pool_run_ends(NULL);
+    aot_pool_begin(NULL);
+    aot_pool_end(NULL);
     for (int round = 0; round < 20; round++) {
-        aotrt_pool_run_begins(pool);
+        aot_pool_begin(pool);
         check_job(pool, 100);
         usleep(500);            /* workers wait awake */
         check_job(pool, 3);
         if (round % 10 == 0)
             usleep(100000);     /* but not for ever */
-        aotrt_pool_run_begins(pool);
+        aot_pool_begin(pool);
         check_job(pool, 5);
-        aotrt_pool_run_ends(pool);
+        aot_pool_end(pool);
         check_job(pool, TASKS);
-        aotrt_pool_run_ends(pool);
+        aot_pool_end(pool);
         usleep(300);
     }
     aot_pool_free(pool);
