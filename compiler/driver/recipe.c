@@ -9,13 +9,16 @@
  *     fixed     weights whose value is in the code, by their SHA-256
  *     refused   why the weights cannot be replaced at all; absent else
  *
- * A weight is referred to by name, a result by the numbers of its graph and output. */
+ * A weight is referred to by name, a result by the numbers of its graph and output.  The format's number changes with
+ * what recipes say and with how weights are packed, as kernels in artifacts read the layout of their time. */
 #include "recipe.h"
 #include "provenance.h"
 #include "../../codegen/loop/packing.h"
 #include <inttypes.h>
 #include <openssl/evp.h>
 #include <string.h>
+
+enum { RECIPE_FORMAT = 2 }; /* 1: panels of 64 columns where 48 fit as well */
 
 /* ---- writing -------------------------------------------------------------------------------------------- */
 
@@ -154,7 +157,7 @@ const char *recipe_write(Job *job, Compilation *c)
     text_init(&w.zeros, job);
     text_init(&w.graphs, job);
     text_init(&t, job);
-    text_add(&t, "{\"format\":1,\"weights\":[");
+    text_add(&t, "{\"format\":%d,\"weights\":[", RECIPE_FORMAT);
     Sym twofold = write_weights(job, &t, c);
     for (size_t i = 0, n = c->weights.count; i < n; i++) {
         struct WeightPart part = c->weights.parts[i];
@@ -383,8 +386,10 @@ static void *make_part(const Reader *r, const Json *entry, size_t room)
 static void check_refused(const Reader *r, const Json *recipe)
 {
     const Json *why = json_get(recipe, "refused");
-    if (json_int(r->job, json_need(r->job, recipe, "format", r->where), r->where) != 1)
-        fail(r->job, EXIT_UNSUPPORTED, "%s: its recipe is of a later format; use a newer aotc", r->where);
+    int64_t format = json_int(r->job, json_need(r->job, recipe, "format", r->where), r->where);
+    if (format != RECIPE_FORMAT)
+        fail(r->job, EXIT_UNSUPPORTED, "%s: its recipe has format %" PRId64 ", and this aotc follows format %d; use the aotc that "
+             "compiled it, or compile it again with --state-dict", r->where, format, RECIPE_FORMAT);
     if (why)
         fail(r->job, EXIT_UNSUPPORTED, "%s: its weights cannot be replaced: %.300s; compile it again with --state-dict",
              r->where, json_string(r->job, why, r->where));

@@ -212,9 +212,9 @@ class Swap(Weights):
                          (b'"n":1', b'"n":0'), (b'"n":4', b'"n":3'), (b'"stride":[288', b'"stride":[999'),
                          (b'"stride":[32,8,1]', b'"stride":[99,8,1]'), (b'"stride":[32,8,1]', b'"stride":[0,8,1]'),
                          (b'add(', b'sub(q'), (b'"shape":[32,', b'"shape":[-2,'), (b'input p_', b'input q_'),
-                         (b'{"format":1', b'{"format":2')):
+                         (b'{"format":2', b'{"format":1')):
             with self.subTest(old):
-                start = a.index(b'{"format":1,"weights"')
+                start = a.index(b'{"format":2,"weights"')
                 recipe = a[start:].replace(old, new, 1)[:len(a) - start]  # what is behind moves, and no one reads it
                 self.assertNotEqual(recipe, a[start:])
                 head = bytearray(a[:start] + recipe.ljust(len(a) - start, b" "))
