@@ -60,13 +60,14 @@ _Static_assert(sizeof(aotk_u16) == 2, "short has 16 bits");
  * The last panel is as narrow as its columns allow, a multiple of 16, filled up with zeros. Panel p
  * begins at p * k * NR. Neither NR nor the layout depends on the instruction set. */
 
-/* NR for n columns: n rounded up to 16 if n <= 64, else 64 or 48, whichever leaves no narrow last
- * panel or the wider one. If neither leaves one, 48: its tiles have more rows, so that fewer of them read
- * b; but 64 of `pairs` (AOTK_STORED_BF16_PAIRS), for tiles of 32 columns. */
-static inline AOTK_UNUSED aotk_i64 aotk_panel_nr(aotk_i64 n, int pairs) {
+/* NR for B[k][n]: n rounded up to 16 if n <= 64, else 64 or 48, whichever leaves no narrow last panel
+ * or the wider one. If neither leaves one, 48: its tiles have more rows, so that fewer of them read b.
+ * But 64 if k is so short that storing c, best in pairs of lines, is what takes the time; and 64 of
+ * `pairs` (AOTK_STORED_BF16_PAIRS), whose tiles have 32 columns. */
+static inline AOTK_UNUSED aotk_i64 aotk_panel_nr(aotk_i64 k, aotk_i64 n, int pairs) {
     aotk_i64 r = n > 0 ? (n + 15) / 16 * 16 : 16;
     if (r <= 64) return r;
-    if (r % 64 == 0 && r % 48 == 0) return pairs ? 64 : 48;
+    if (r % 64 == 0 && r % 48 == 0) return pairs || k < 192 ? 64 : 48;
     if (r % 64 == 0 || r % 48 == 0) return r % 64 == 0 ? 64 : 48;
     return r % 64 >= r % 48 ? 64 : 48;
 }

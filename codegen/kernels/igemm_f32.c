@@ -153,6 +153,10 @@ typedef struct aotk_part {
     int act;        /* of this pass over the part */
 } aotk_part;
 
+AOTK_INLINE aotk_i64 aotk_igemm_nr(const aotk_igemm *p) {
+    return aotk_panel_nr(p->taps_h * p->taps_w * p->seg, p->n, p->b_stored == AOTK_STORED_BF16_PAIRS);
+}
+
 AOTK_INLINE void aotk_tile_call(const aotk_tile *t, const aotk_part *part, int mr) {
     if (part->single) aotk_row_any(t, part->b, part->nv, part->stored);
     else aotk_tile_any(t, mr, part->nv);
@@ -232,7 +236,7 @@ AOTK_INLINE void aotk_widen(float *to, const void *from, aotk_i64 rows, aotk_i64
 AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_depth *d, aotk_i64 panel,
                                 aotk_i64 begin, aotk_i64 end, int fetch_a, float *wide) {
     AOTK_ALIGNED float bias[64];
-    aotk_i64 k = p->taps_h * p->taps_w * p->seg, nr = aotk_panel_nr(p->n, p->b_stored == AOTK_STORED_BF16_PAIRS), col = panel * nr;
+    aotk_i64 k = p->taps_h * p->taps_w * p->seg, nr = aotk_igemm_nr(p), col = panel * nr;
     aotk_i64 valid = p->n - col < nr ? p->n - col : nr;
     aotk_i64 bytes = aotk_stored_bytes(p->b_stored);
     aotk_part part;
@@ -320,7 +324,7 @@ AOTK_NOINLINE void aotk_igemm_widened(const aotk_igemm *p, aotk_tile *t, aotk_i6
 }
 
 AOTK_API void AOTK_NAME(aotk_igemm_f32)(const aotk_igemm *p) {
-    aotk_i64 m = p->m0 * p->m1 * p->m2, nr = aotk_panel_nr(p->n, p->b_stored == AOTK_STORED_BF16_PAIRS), panels = (p->n + nr - 1) / nr;
+    aotk_i64 m = p->m0 * p->m1 * p->m2, nr = aotk_igemm_nr(p), panels = (p->n + nr - 1) / nr;
     if (m <= 0 || panels <= 0) return;
     aotk_i64 cuts = aotk_row_cuts(p, m, panels), by = p->tasks / cuts;
     aotk_i64 row = p->task / by, column = p->task % by;

@@ -48,7 +48,7 @@ static AOTK_UNUSED void aotk_pack_panel(float *dst, const float *src, aotk_i64 k
 
 AOTK_API void AOTK_NAME(aotk_pack_f32)(float *dst, const float *src, aotk_i64 k, aotk_i64 n,
                                        aotk_i64 sk, aotk_i64 sn) {
-    aotk_i64 nr = aotk_panel_nr(n, 0);
+    aotk_i64 nr = aotk_panel_nr(k, n, 0);
     for (aotk_i64 col = 0; col < n; col += nr) {
         aotk_i64 valid = n - col < nr ? n - col : nr;
         aotk_i64 width = (valid + 15) / 16 * 16;
@@ -59,7 +59,7 @@ AOTK_API void AOTK_NAME(aotk_pack_f32)(float *dst, const float *src, aotk_i64 k,
 AOTK_API void AOTK_NAME(aotk_pack_conv_f32)(float *dst, const float *src, aotk_i64 n, aotk_i64 cin,
                                             aotk_i64 kh, aotk_i64 kw, aotk_i64 s_n, aotk_i64 s_c,
                                             aotk_i64 s_h, aotk_i64 s_w) {
-    aotk_i64 nr = aotk_panel_nr(n, 0), k = kh * kw * cin;
+    aotk_i64 k = kh * kw * cin, nr = aotk_panel_nr(k, n, 0);
     for (aotk_i64 col = 0; col < n; col += nr) {
         aotk_i64 valid = n - col < nr ? n - col : nr;
         aotk_i64 width = (valid + 15) / 16 * 16;

@@ -5,7 +5,7 @@
 AOTK_API void AOTK_NAME(aotk_pack_16)(aotk_u16 *dst, const aotk_u16 *src, aotk_i64 n, aotk_i64 cin, aotk_i64 kh,
                                       aotk_i64 kw, aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_h, aotk_i64 s_w, int pairs) {
     enum { BLOCK = 16 }; /* of k, so that lines of a transposed source are used whole */
-    aotk_i64 nr = aotk_panel_nr(n, pairs), k = kh * kw * cin;
+    aotk_i64 k = kh * kw * cin, nr = aotk_panel_nr(k, n, pairs);
     for (aotk_i64 col = 0; col < n; col += nr) {
         aotk_i64 valid = n - col < nr ? n - col : nr, width = (valid + 15) / 16 * 16;
         for (aotk_i64 tap = 0; tap < kh * kw; tap++) {

@@ -35,7 +35,7 @@ static void aotk_winograd_filter(double *u, const float *w, aotk_i64 tile, aotk_
 AOTK_API void AOTK_NAME(aotk_pack_winograd_f32)(float *dst, const float *src, aotk_i64 tile, aotk_i64 n,
                                                 aotk_i64 cin, aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_h,
                                                 aotk_i64 s_w) {
-    aotk_i64 nr = aotk_panel_nr(n, 0), all = (tile + 2) * (tile + 2);
+    aotk_i64 nr = aotk_panel_nr(cin, n, 0), all = (tile + 2) * (tile + 2);
     for (aotk_i64 j = 0; j < n; j++) {
         aotk_i64 col = j / nr * nr, width = n - col < nr ? n - col : nr;
         for (aotk_i64 c = 0; c < cin; c++) {

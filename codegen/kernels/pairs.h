@@ -263,7 +263,7 @@ AOTK_NOINLINE void aotk_sums_finish(const aotk_igemm *p, aotk_cursor *w, const a
 /* Rows [begin, end), which lie in p->work as tiles, of a panel. */
 AOTK_NOINLINE void aotk_panel_pairs(const aotk_igemm *p, const aotk_depth *d, aotk_i64 panel, aotk_i64 begin, aotk_i64 end) {
     AOTK_ALIGNED float sums[4 * AOTK_EDGE * AOTK_EDGE], bias[2 * AOTK_EDGE];
-    aotk_i64 k = p->taps_h * p->taps_w * p->seg, nr = aotk_panel_nr(p->n, 1), at = panel * nr, rows = end - begin;
+    aotk_i64 k = p->taps_h * p->taps_w * p->seg, nr = aotk_panel_nr(k, p->n, 1), at = panel * nr, rows = end - begin;
     aotk_i64 all = p->n - at < nr ? p->n - at : nr, ldb = (all + 15) / 16 * 16, step = 2 * AOTK_EDGE;
     const aotk_u16 *a = (const aotk_u16 *)p->work, *b = (const aotk_u16 *)p->b + at * k + d->k * ldb;
     aotk_i64 blocks = (rows + step - 1) / step, steps = d->length / AOTK_PAIRS_STEP;

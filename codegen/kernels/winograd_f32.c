@@ -193,7 +193,7 @@ AOTK_INLINE void aotk_winograd_products(const aotk_winograd *p, aotk_tile *t, co
 AOTK_INLINE void aotk_winograd_block_run(const aotk_winograd *p, aotk_tile *t, float *work, aotk_i64 begin,
                                          aotk_i64 end) {
     aotk_i64 most = p->block, ldv = p->cin + AOTK_WINOGRAD_PAD;
-    aotk_i64 all = (p->tile + 2) * (p->tile + 2), nr = aotk_panel_nr(p->cout, 0);
+    aotk_i64 all = (p->tile + 2) * (p->tile + 2), nr = aotk_panel_nr(p->cin, p->cout, 0);
     float *v = work, *m = work + all * most * ldv;
     for (aotk_i64 i = begin; i < end; i++) {
         aotk_winograd_spot s = aotk_winograd_at(p, i);

@@ -261,7 +261,8 @@ static Band open_bands(Make *m, const Conv *point, const Conv *depth)
 {
     Job *job = m->job;
     const Value *between = depth->n->in[0];
-    int64_t nr = aotk_panel_nr(point->cout, contract_pairs(point->n)), h = between->type.dim[2]->k, oh = depth->out->dim[2]->k;
+    int64_t nr = aotk_panel_nr(point->cin, point->cout, contract_pairs(point->n));
+    int64_t h = between->type.dim[2]->k, oh = depth->out->dim[2]->k;
     int64_t reach = (depth->kh - 1) * depth->dil[0] + 1, panels = (point->cout + nr - 1) / nr;
     Band b = { .line = (between->type.dim[3]->k + 2 * depth->pad[1]) * nr, .panel = nr };
     int64_t most = (PAIR_SCRATCH / b.line - reach) / depth->stride[0] + 1;

@@ -411,7 +411,7 @@ static void test_pack(void) {
     for (int round = 0; round < 300; round++) {
         aotk_i64 n = random_in(1, 200), cin = random_in(1, 40), kh = random_in(1, 3),
                  kw = random_in(1, 3);
-        aotk_i64 k = cin * kh * kw, nr = aotk_panel_nr(n, 0), size = aotk_packed_size(k, n);
+        aotk_i64 k = cin * kh * kw, nr = aotk_panel_nr(k, n, 0), size = aotk_packed_size(k, n);
         fill_canary(want_room, size + 16);
         for (aotk_i64 col = 0; col < n; col += nr) {
             aotk_i64 width = n - col < nr ? (n - col + 15) / 16 * 16 : nr;
