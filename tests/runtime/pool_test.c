@@ -85,15 +85,20 @@ static void meet_task(void *arg, int64_t task, int64_t worker)
         sched_yield();
 }
 
-static void a_worker_does_its_own_task_first(void)
+static void check_meetings(uint64_t threads, int tasks, void (*body)(void *, int64_t, int64_t))
 {
-    aot_pool *pool = aot_pool_new(4);
+    aot_pool *pool = aot_pool_new(threads);
     for (int round = 0; round < 200; round++) {
-        Meeting meeting = { .tasks = 4 };
-        aot_pool_parallel_for(pool, meeting.tasks, meet_task, &meeting);
-        CHECK(meeting.here == meeting.tasks && !meeting.wrong);
+        Meeting meeting = { .tasks = tasks };
+        aot_pool_parallel_for(pool, tasks, body, &meeting);
+        CHECK(meeting.here == tasks && !meeting.wrong);
     }
     aot_pool_free(pool);
+}
+
+static void a_worker_does_its_own_task_first(void)
+{
+    check_meetings(4, 4, meet_task);
 }
 
 /* Worker 0 waits until the others have done its second task too. */
@@ -108,13 +113,7 @@ static void late_task(void *arg, int64_t task, int64_t worker)
 
 static void tasks_of_a_late_worker_are_taken(void)
 {
-    aot_pool *pool = aot_pool_new(2);
-    for (int round = 0; round < 50; round++) {
-        Meeting meeting = { .tasks = 7 };
-        aot_pool_parallel_for(pool, meeting.tasks, late_task, &meeting);
-        CHECK(meeting.here == meeting.tasks);
-    }
-    aot_pool_free(pool);
+    check_meetings(2, 7, late_task);
 }
 
 static void loops_with_long_gaps_in_runs(void)
