@@ -67,8 +67,8 @@ _Static_assert(sizeof(aotk_u16) == 2, "short has 16 bits");
 static inline AOTK_UNUSED aotk_i64 aotk_panel_nr(aotk_i64 k, aotk_i64 n, int pairs) {
     aotk_i64 r = n > 0 ? (n + 15) / 16 * 16 : 16;
     if (r <= 64) return r;
-    if (r % 64 == 0 && r % 48 == 0) return pairs || k < 192 ? 64 : 48;
-    if (r % 64 == 0 || r % 48 == 0) return r % 64 == 0 ? 64 : 48;
+    if (r % 64 == 0 && (r % 48 || pairs || k < 192)) return 64;
+    if (r % 48 == 0) return 48;
     return r % 64 >= r % 48 ? 64 : 48;
 }
 
