@@ -184,10 +184,11 @@ typedef struct aotk_pool {
     aotk_i64 task, tasks;
 } aotk_pool;
 
-/* ------------------------------------------- aotk_depthwise_f32: NHWC convolution by channel */
+/* -------------------------- aotk_depthwise_f32: NHWC convolution by channel, or by small groups of them */
 
-/* y[b][oy][ox][ch] = act(bias[ch] + residual[b][oy][ox][ch] + sum over (ky, kx) of x[.. ch] * w[ky * kw + kx][ch]),
- * x being read at b * x_n + oy * x_h + ox * x_w + ky * tap_h + kx * tap_w + ch: there is no bounds check, the buffer
+/* y[b][oy][ox][ch] = act(bias[ch] + residual[b][oy][ox][ch] + sum over (ky, kx, i) of
+ * x[.. first + i] * w[(ky * kw + kx) * group + i][ch]), i < group and first = ch - ch % group being the first channel of
+ * ch's group. x is read at b * x_n + oy * x_h + ox * x_w + ky * tap_h + kx * tap_w: there is no bounds check, the buffer
  * holds its own zero halo. The residual is not y itself: some channels may be computed twice. */
 typedef struct aotk_depthwise {
     const float *x;                        /* at the first tap of the first pixel, inside the halo */
@@ -195,7 +196,8 @@ typedef struct aotk_depthwise {
     const float *bias;                     /* c floats, or NULL */
     const float *residual;                 /* added before the activation, or NULL */
     float *y;
-    aotk_i64 n, oh, ow, c;
+    aotk_i64 n, oh, ow, c;                 /* c: a multiple of group */
+    aotk_i64 group;                        /* 1, 2, 4, 8 or 16 */
     aotk_i64 x_n, x_h, x_w;                /* strides of x from one output pixel to the next */
     aotk_i64 y_n, y_h, y_w;                /* strides of y; channels are adjacent */
     aotk_i64 r_n, r_h, r_w;                /* the same for residual */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Depthwise convolution of NHWC tensors: every channel by its own small filter.
+/* Depthwise convolution of NHWC tensors: every channel by its own small filter; or, in groups of 2, 4, 8 or 16 channels,
+ * by as many filters as the group has channels.
  *
  * A vector of channels of AOTK_PIXELS neighbouring output pixels stays in registers while the filter
  * is walked, and no shuffle is needed. For the usual filters and strides, which are constants of a
  * tile, a pixel of x is loaded once for all the sums of a line that need it; for others once for each
  * multiply-add. A column of tiles is walked down a block of rows, so that loads come out of the L1
  * cache: neighbouring pixels lie too far apart for the processor to fetch them ahead by itself.
+ * Where a vector holds whole groups, each channel of x is spread over the lanes of its group by a shuffle, else it is
+ * the same number for all lanes.
  * Channels past the last whole vector are done by a vector that ends with them, or one by one where
  * there are fewer than a vector holds.
  */
@@ -13,7 +16,7 @@
 
 enum { AOTK_PIXELS = 8, AOTK_BLOCK_LINES = 256, AOTK_BLOCK_FLOATS = 192 << 10, AOTK_IMAGE_FLOATS = 256 << 10 };
 
-/* Where one tile works: its first output pixel and channel. */
+/* Where one tile works: its first output pixel and channel; x at that of the group, if that is wider than a vector. */
 typedef struct aotk_spot {
     const float *x, *w, *bias, *residual;
     float *y;
@@ -25,9 +28,56 @@ AOTK_NOINLINE void aotk_depthwise_act(const aotk_depthwise *p, float *y, float *
     for (int i = 0; i < pixels; i++) aotk_store(y + i * p->y_w, aotk_load(row + i * AOTK_VL));
 }
 
+#if AOTK_VL > 1
+#define AOTK_LANE(n, group, i) ((n) / (group) * (group) + (i))
+#define AOTK_LANES4(n, g, i) AOTK_LANE(n, g, i), AOTK_LANE(n + 1, g, i), AOTK_LANE(n + 2, g, i), AOTK_LANE(n + 3, g, i)
+#if AOTK_VL == 16
+#define AOTK_LANES(g, i) AOTK_LANES4(0, g, i), AOTK_LANES4(4, g, i), AOTK_LANES4(8, g, i), AOTK_LANES4(12, g, i)
+#elif AOTK_VL == 8
+#define AOTK_LANES(g, i) AOTK_LANES4(0, g, i), AOTK_LANES4(4, g, i)
+#else
+#define AOTK_LANES(g, i) AOTK_LANES4(0, g, i)
+#endif
+#define AOTK_SPREAD(g, i)                                                                          \
+    case g * 16 + i: return __builtin_shufflevector(x, x, AOTK_LANES(g, i));
+#endif
+
+/* Each lane gets lane `i` of its group; `group` < AOTK_VL and i are constants. */
+AOTK_INLINE aotk_vf aotk_spread(aotk_vf x, int group, int i) {
+    switch (group * 16 + i) {
+#if AOTK_VL > 2
+        AOTK_SPREAD(2, 0) AOTK_SPREAD(2, 1)
+#endif
+#if AOTK_VL > 4
+        AOTK_SPREAD(4, 0) AOTK_SPREAD(4, 1) AOTK_SPREAD(4, 2) AOTK_SPREAD(4, 3)
+#endif
+#if AOTK_VL > 8
+        AOTK_SPREAD(8, 0) AOTK_SPREAD(8, 1) AOTK_SPREAD(8, 2) AOTK_SPREAD(8, 3)
+        AOTK_SPREAD(8, 4) AOTK_SPREAD(8, 5) AOTK_SPREAD(8, 6) AOTK_SPREAD(8, 7)
+#endif
+        default: return x;
+    }
+}
+
+/* One tap of all the pixels: x at the first one's. */
+AOTK_INLINE void aotk_depthwise_tap(const aotk_depthwise *p, aotk_vf acc[AOTK_PIXELS], const float *x, const float *w,
+                                    int pixels, int group) {
+    aotk_vf here[AOTK_PIXELS];
+    AOTK_UNROLL
+    for (int i = 0; i < pixels && group < AOTK_VL; i++) here[i] = aotk_load(x + i * p->x_w);
+    AOTK_UNROLL
+    for (int k = 0; k < group; k++) {
+        aotk_vf weight = aotk_load(w + k * p->ldw);
+        AOTK_UNROLL
+        for (int i = 0; i < pixels; i++)
+            acc[i] += (group < AOTK_VL ? aotk_spread(here[i], group, k) : aotk_splat(x[i * p->x_w + k])) * weight;
+    }
+}
+
 /* `kw` columns of the filter, `stride` of x between two pixels in steps of one column; 0: as p says. Where they are
  * constants each vector of x is loaded once for all the pixels that see it. */
-AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s, int pixels, int kw, int stride) {
+AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s, int pixels, int kw, int stride,
+                                     int group) {
     aotk_vf acc[AOTK_PIXELS];
     const float *w = s->w, *line = s->x;
     AOTK_UNROLL
@@ -50,11 +100,8 @@ AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s
                     if (at >= i * stride && at - i * stride < kw) acc[i] += here * weight[at - i * stride];
             }
         } else {
-            for (aotk_i64 kx = 0; kx < p->kw; kx++, x += p->tap_w, w += p->ldw) {
-                aotk_vf weight = aotk_load(w);
-                AOTK_UNROLL
-                for (int i = 0; i < pixels; i++) acc[i] += aotk_load(x + i * p->x_w) * weight;
-            }
+            for (aotk_i64 kx = 0; kx < p->kw; kx++, x += p->tap_w, w += group * p->ldw)
+                aotk_depthwise_tap(p, acc, x, w, pixels, group);
         }
     }
     if (aotk_act_clamps(p->act)) {
@@ -74,7 +121,11 @@ AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s
 #define AOTK_DEPTHWISE_TILE(pixels, kw, stride)                                                    \
     AOTK_NOINLINE void aotk_depthwise_##pixels##_##kw##_##stride(const aotk_depthwise *p,          \
                                                                  const aotk_spot *s) {             \
-        aotk_depthwise_tile(p, s, pixels, kw, stride);                                             \
+        aotk_depthwise_tile(p, s, pixels, kw, stride, 1);                                          \
+    }
+#define AOTK_GROUPED_TILE(pixels, group)                                                           \
+    AOTK_NOINLINE void aotk_grouped_##pixels##_##group(const aotk_depthwise *p, const aotk_spot *s) { \
+        aotk_depthwise_tile(p, s, pixels, 0, 0, group);                                            \
     }
 #define AOTK_DEPTHWISE_WIDE(X, kw, stride)                                                         \
     X(5, kw, stride) X(6, kw, stride) X(7, kw, stride) X(8, kw, stride)
@@ -83,7 +134,14 @@ AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s
     AOTK_DEPTHWISE_WIDE(X, 3, 1) AOTK_DEPTHWISE_WIDE(X, 3, 2) AOTK_DEPTHWISE_WIDE(X, 5, 1)         \
     AOTK_DEPTHWISE_WIDE(X, 5, 2) AOTK_DEPTHWISE_WIDE(X, 7, 1)
 AOTK_DEPTHWISE_TILES(AOTK_DEPTHWISE_TILE)
+#define AOTK_GROUPED(X, group)                                                                     \
+    X(1, group) X(2, group) X(3, group) X(4, group) X(5, group) X(6, group) X(7, group) X(8, group)
+#define AOTK_GROUPED_TILES(X) AOTK_GROUPED(X, 2) AOTK_GROUPED(X, 4) AOTK_GROUPED(X, 8) AOTK_GROUPED(X, 16)
+AOTK_GROUPED_TILES(AOTK_GROUPED_TILE)
 
+#define AOTK_GROUPED_KIND(pixels, group) ((group) * 16 + (pixels))
+#define AOTK_GROUPED_CASE(pixels, group)                                                           \
+    case AOTK_GROUPED_KIND(pixels, group): aotk_grouped_##pixels##_##group(p, s); break;
 #define AOTK_DEPTHWISE_KIND(pixels, kw, stride) (((kw) * 4 + (stride)) * 16 + (pixels))
 #define AOTK_DEPTHWISE_CASE(pixels, kw, stride)                                                                        \
     case AOTK_DEPTHWISE_KIND(pixels, kw, stride): aotk_depthwise_##pixels##_##kw##_##stride(p, s); break;
@@ -96,20 +154,28 @@ AOTK_INLINE int aotk_depthwise_kind(const aotk_depthwise *p) {
 }
 
 AOTK_INLINE void aotk_depthwise_any(const aotk_depthwise *p, const aotk_spot *s, int kind, int pixels) {
+    if (p->group > 1) {
+        switch (AOTK_GROUPED_KIND(pixels, (int)p->group)) {
+            AOTK_GROUPED_TILES(AOTK_GROUPED_CASE)
+            default: break;
+        }
+        return;
+    }
     switch (pixels > 4 ? kind + pixels : pixels) {
         AOTK_DEPTHWISE_TILES(AOTK_DEPTHWISE_CASE)
         default: break;
     }
 }
 
-/* One pixel of one channel. */
+/* One pixel of one channel; x at the first one of its group. */
 AOTK_INLINE void aotk_depthwise_single(const aotk_depthwise *p, const aotk_spot *s) {
     AOTK_ALIGNED float acc[AOTK_VL];
     for (int i = 0; i < AOTK_VL; i++) acc[i] = 0.0f;
     acc[0] = (s->bias ? *s->bias : 0.0f) + (s->residual ? *s->residual : 0.0f);
     for (aotk_i64 ky = 0; ky < p->kh; ky++)
         for (aotk_i64 kx = 0; kx < p->kw; kx++)
-            acc[0] += s->x[ky * p->tap_h + kx * p->tap_w] * s->w[(ky * p->kw + kx) * p->ldw];
+            for (aotk_i64 i = 0; i < p->group; i++)
+                acc[0] += s->x[ky * p->tap_h + kx * p->tap_w + i] * s->w[((ky * p->kw + kx) * p->group + i) * p->ldw];
     if (aotk_act_clamps(p->act)) {
         float lo = aotk_act_lo(p->act, p->lo), hi = aotk_act_hi(p->act, p->hi);
         acc[0] = acc[0] < lo ? lo : acc[0] > hi ? hi : acc[0];
@@ -121,7 +187,8 @@ AOTK_INLINE void aotk_depthwise_single(const aotk_depthwise *p, const aotk_spot 
 /* Channel `at` of pixel `ox` of row `oy` of image `b`. */
 AOTK_INLINE aotk_spot aotk_spot_at(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 ox, aotk_i64 at) {
     aotk_spot s;
-    s.x = p->x + (b * p->x_n + oy * p->x_h + ox * p->x_w + at);
+    aotk_i64 inside = p->group < AOTK_VL && p->c >= AOTK_VL ? 0 : at % p->group;
+    s.x = p->x + (b * p->x_n + oy * p->x_h + ox * p->x_w + at - inside);
     s.w = p->w + at;
     s.bias = p->bias ? p->bias + at : 0;
     s.residual = p->residual ? p->residual + (b * p->r_n + oy * p->r_h + ox * p->r_w + at) : 0;
@@ -180,16 +247,17 @@ AOTK_NOINLINE void aotk_depthwise_part(const aotk_depthwise *p, aotk_i64 begin, 
     }
 }
 
-/* Tasks share the rows, or the vectors of channels where that divides the work better. */
+/* Tasks share the rows, or the vectors of channels, whole groups of them, where that divides the work better. */
 AOTK_API void AOTK_NAME(aotk_depthwise_f32)(const aotk_depthwise *p) {
-    aotk_i64 rows = p->n * p->oh, vectors = p->c / AOTK_VL, task = p->task, tasks = p->tasks;
+    aotk_i64 unit = p->group > AOTK_VL ? p->group : AOTK_VL;
+    aotk_i64 rows = p->n * p->oh, vectors = p->c / unit, task = p->task, tasks = p->tasks;
     if ((rows + tasks - 1) / tasks * vectors <= (vectors + tasks - 1) / tasks * rows) {
         aotk_depthwise_part(p, rows * task / tasks, rows * (task + 1) / tasks);
         return;
     }
     aotk_depthwise part = *p;
-    aotk_i64 from = vectors * task / tasks * AOTK_VL;
-    part.c = (task + 1 == tasks ? p->c : vectors * (task + 1) / tasks * AOTK_VL) - from;
+    aotk_i64 from = vectors * task / tasks * unit;
+    part.c = (task + 1 == tasks ? p->c : vectors * (task + 1) / tasks * unit) - from;
     part.x = p->x + from;
     part.w = p->w + from;
     part.bias = p->bias ? p->bias + from : 0;

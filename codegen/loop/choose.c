@@ -176,7 +176,7 @@ bool contract_choice(Job *job, const LowerOptions *o, Node *n, Choice *c)
     if (conv_pair(n)) {
         add_way(c, (Way){ .apart = false }, &(Way){ .apart = true });
         add_way(c, (Way){ .apart = true }, &c->way[0]);
-    } else if (n->op == OP_matmul || !conv_is_depthwise(n)) {
+    } else if (n->op == OP_matmul || !conv_lanes(n)) {
         Way best = { .tile = winograd_tile(n, o->winograd) };
         best.depth = best.tile ? 0 : DEPTH;
         add_way(c, best, &best);

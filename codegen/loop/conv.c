@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Convolutions as calls of tiled kernels (codegen/kernels/aotk.h): plain sums, Winograd's algorithm, channel by
- * channel, and a pointwise one together with the depthwise one that reads it. */
+ * channel or in small groups, and a pointwise one together with the depthwise one that reads it. */
 #include "../kernels/aotk.h"
 #include "call.h"
 #include <string.h>
@@ -10,12 +10,14 @@ static const Idx *k(Make *m, int64_t n)
     return idx_const(m->job, n);
 }
 
-/* The input channels-last with a halo of at least `pad`. */
+/* The input channels-last with a halo of at least `pad`; a volume's pixels are neighbours. */
 static Buffer *conv_input(Lower *l, Value *x, int64_t pad)
 {
     Buffer *have[2] = { x->buffer, l->conv_form[x->id] };
+    int rank = x->type.rank;
     for (int i = 0; i < 2; i++)
-        if (have[i] && have[i]->channels_last && have[i]->halo[2] >= pad)
+        if (have[i] && have[i]->channels_last && have[i]->halo[2] >= pad &&
+            (rank < 5 || have[i]->stride[rank - 1] == x->type.dim[1]))
             return have[i];
     int64_t halo = l->halo[x->id] > pad ? l->halo[x->id] : pad;
     Buffer *b = buffer_new(l, x, BUFFER_WORK, true, halo);
@@ -29,25 +31,41 @@ static Buffer *conv_input(Lower *l, Value *x, int64_t pad)
     return b;
 }
 
-/* What both kinds of convolution are made from; axis 0 of the arrays is height (1 for one dimension), axis 1 width. */
+/* The axes of a volume; an image has no depth, and what has one dimension a width only. */
+enum { DEEP, HIGH, WIDE, AXES };
+
+/* What both kinds of convolution are made from; of an axis that is not there size and stride are 1. */
 typedef struct Conv {
     Node *n;
-    bool flat; /* [n, c, w] */
-    int64_t groups, cin, cout, kh, kw, stride[2], pad[2], dil[2];
+    bool deep; /* [n, c, d, h, w] */
+    int64_t groups, cin, cout, size[AXES], stride[AXES], pad[AXES], dil[AXES]; /* size: of the filter */
     Buffer *x, *out;
     const Idx *corner; /* of the first tap of the first pixel */
     Affine residual;
 } Conv;
 
-/* Strides of a buffer along batch, rows and columns, `step` pixels at a time. */
-static void conv_steps(Make *m, Stmt *s, const char *const *names, const Conv *c, const Idx *const *stride, const int64_t *step)
+/* How far `steps` pixels along an axis are apart in a buffer with these strides; 0: there is no such axis. */
+static const Idx *along(Make *m, const Conv *c, const Idx *const *stride, int axis, int64_t steps)
 {
-    field_number(m, s, names[0], stride[0]);
-    field_number(m, s, names[1], c->flat ? k(m, 0) : idx_mulk(m->job, stride[2], step[0]));
-    field_number(m, s, names[2], idx_mulk(m->job, stride[c->flat ? 2 : 3], step[1]));
+    int at = c->out->rank - AXES + axis;
+    return at < 2 ? k(m, 0) : idx_mulk(m->job, stride[at], steps);
 }
 
-static const int64_t one_pixel[2] = { 1, 1 };
+static const Idx *extent(Make *m, const Conv *c, int axis)
+{
+    int at = c->out->rank - AXES + axis;
+    return at < 2 ? k(m, 1) : c->out->dim[at];
+}
+
+/* Strides of a buffer along batch, or the depth of a volume, rows and columns, `step` pixels at a time. */
+static void conv_steps(Make *m, Stmt *s, const char *const *names, const Conv *c, const Idx *const *stride, const int64_t *step)
+{
+    field_number(m, s, names[0], c->deep ? along(m, c, stride, DEEP, step[DEEP]) : stride[0]);
+    field_number(m, s, names[1], along(m, c, stride, HIGH, step[HIGH]));
+    field_number(m, s, names[2], along(m, c, stride, WIDE, step[WIDE]));
+}
+
+static const int64_t one_pixel[AXES] = { 1, 1, 1 };
 
 /* The residual's pointer and strides; `r`: their names. */
 static void conv_residual(Make *m, Stmt *s, const Conv *c, const char *const *r, const Idx *offset)
@@ -81,8 +99,8 @@ static Stmt *image_call(Make *m, const Conv *c, const char *callee, const char *
     field_pointer(m, s, "x", c->x, c->corner);
     field_pointer(m, s, "y", c->out, c->out->offset);
     field_number(m, s, "n", c->out->dim[0]);
-    field_number(m, s, "oh", c->flat ? k(m, 1) : c->out->dim[2]);
-    field_number(m, s, "ow", c->out->dim[c->out->rank - 1]);
+    field_number(m, s, "oh", extent(m, c, HIGH));
+    field_number(m, s, "ow", extent(m, c, WIDE));
     conv_steps(m, s, x, c, c->x->stride, step);
     conv_steps(m, s, y, c, c->out->stride, one_pixel);
     conv_residual(m, s, c, r, k(m, 0));
@@ -98,10 +116,11 @@ static void depthwise_call(Make *m, const Conv *c)
     Stmt *s = image_call(m, c, "aotk_depthwise_f32", "aotk_depthwise", c->stride);
     field_pointer(m, s, "w", packed, k(m, 0));
     field_number(m, s, "c", k(m, c->cout));
-    field_number(m, s, "kh", k(m, c->kh));
-    field_number(m, s, "kw", k(m, c->kw));
-    field_number(m, s, "tap_h", c->flat ? k(m, 0) : idx_mulk(m->job, c->x->stride[2], c->dil[0]));
-    field_number(m, s, "tap_w", idx_mulk(m->job, c->x->stride[c->x->rank - 1], c->dil[1]));
+    field_number(m, s, "group", k(m, c->cin));
+    field_number(m, s, "kh", k(m, c->size[HIGH]));
+    field_number(m, s, "kw", k(m, c->size[WIDE]));
+    field_number(m, s, "tap_h", along(m, c, c->x->stride, HIGH, c->dil[HIGH]));
+    field_number(m, s, "tap_w", along(m, c, c->x->stride, WIDE, c->dil[WIDE]));
     field_number(m, s, "ldw", k(m, row));
 }
 
@@ -127,38 +146,51 @@ static void winograd_call(Make *m, const Conv *c, int64_t tile)
     field_number(m, s, "block", k(m, block));
 }
 
+/* One call for each group, or for each volume of a batch. The taps of a kernel have two axes: depth and height where a
+ * row of the filter is one segment, which a volume's always is, else height and width. */
 static void conv_call(Make *m, const Conv *c, const Way *way)
 {
     static const char *const a[] = { "a0", "a1", "a2" }, *const o[] = { "c0", "c1", "c2" }, *const r[] = { "r0", "r1", "r2" };
     Job *job = m->job;
     int64_t share = c->cout / c->groups, depth;
     Buffer *packed = pack_conv(m->l, c->n, c->groups, &depth);
-    const Idx *g = c->groups == 1 ? k(m, 0) : open_apart(m, "g", k(m, c->groups)), *first = idx_mulk(job, g, share);
+    const Idx *calls = c->deep ? c->out->dim[0] : k(m, c->groups), *zero = k(m, 0);
+    bool apart = !idx_is(calls, 1);
+    const Idx *call = apart ? open_apart(m, c->deep ? "b" : "g", calls) : zero;
+    const Idx *first = c->deep ? zero : idx_mulk(job, call, share);
+    const Idx *from = c->deep ? idx_mul(job, call, c->x->stride[0]) : idx_mulk(job, call, c->cin);
+    const Idx *to = c->deep ? idx_mul(job, call, c->out->stride[0]) : first;
+    const Idx *m0 = c->deep ? extent(m, c, DEEP) : c->out->dim[0];
     Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
     s->var = sym(job, "aotk_igemm_f32");
     s->text = sym(job, "aotk_igemm");
-    field_pointer(m, s, "a", c->x, idx_add(job, c->corner, idx_mulk(job, g, c->cin)));
-    const Idx *rows = idx_mul(job, c->out->dim[0], idx_mul(job, c->flat ? k(m, 1) : c->out->dim[2], c->out->dim[c->out->rank - 1]));
-    field_weights(m, s, c->n, packed, idx_mulk(job, g, aotk_packed_size(depth, share)), rows, k(m, depth));
-    field_pointer(m, s, "c", c->out, idx_add(job, c->out->offset, first));
-    field_number(m, s, "m0", c->out->dim[0]);
-    field_number(m, s, "m1", c->flat ? k(m, 1) : c->out->dim[2]);
-    field_number(m, s, "m2", c->out->dim[c->out->rank - 1]);
+    field_pointer(m, s, "a", c->x, idx_add(job, c->corner, from));
+    const Idx *rows = idx_mul(job, m0, idx_mul(job, extent(m, c, HIGH), extent(m, c, WIDE)));
+    const Idx *panels = c->deep ? zero : idx_mulk(job, call, aotk_packed_size(depth, share));
+    field_weights(m, s, c->n, packed, panels, rows, k(m, depth));
+    field_pointer(m, s, "c", c->out, idx_add(job, c->out->offset, to));
+    field_number(m, s, "m0", m0);
+    field_number(m, s, "m1", extent(m, c, HIGH));
+    field_number(m, s, "m2", extent(m, c, WIDE));
     conv_steps(m, s, a, c, c->x->stride, c->stride);
     conv_steps(m, s, o, c, c->out->stride, one_pixel);
-    conv_residual(m, s, c, r, first);
+    if (contract_residual(c->n))
+        conv_residual(m, s, c, r, c->deep ? idx_mul(job, call, c->residual.stride[0]) : first);
     field_number(m, s, "n", k(m, share));
-    const Idx *pixel = c->x->stride[c->x->rank - 1];
-    bool whole_row = c->groups == 1 && c->dil[1] == 1 && idx_is(pixel, c->cin);
-    field_number(m, s, "taps_h", k(m, c->kh));
-    field_number(m, s, "taps_w", k(m, whole_row ? 1 : c->kw));
-    field_number(m, s, "tap_h", c->flat ? k(m, 0) : idx_mulk(job, c->x->stride[2], c->dil[0]));
-    field_number(m, s, "tap_w", whole_row ? k(m, 0) : idx_mulk(job, pixel, c->dil[1]));
-    field_number(m, s, "seg", k(m, whole_row ? c->kw * c->cin : c->cin));
+    const Idx *const *stride = c->x->stride;
+    bool whole_row = c->groups == 1 && (c->size[WIDE] == 1 || (c->dil[WIDE] == 1 && idx_is(along(m, c, stride, WIDE, 1), c->cin)));
+    int high = whole_row ? DEEP : HIGH, wide = whole_row ? HIGH : WIDE;
+    if (whole_row && !c->deep) /* one column of taps */
+        high = HIGH, wide = DEEP;
+    field_number(m, s, "taps_h", k(m, c->size[high]));
+    field_number(m, s, "taps_w", k(m, c->size[wide]));
+    field_number(m, s, "tap_h", along(m, c, stride, high, c->dil[high]));
+    field_number(m, s, "tap_w", along(m, c, stride, wide, c->dil[wide]));
+    field_number(m, s, "seg", k(m, whole_row ? c->size[WIDE] * c->cin : c->cin));
     field_depth(m, s, way);
     field_epilogue(m, s, c->n, first);
     field_number(m, s, "tasks", k(m, 1));
-    if (c->groups != 1)
+    if (apart)
         close_loop(m);
 }
 
@@ -166,19 +198,17 @@ static void conv_call(Make *m, const Conv *c, const Way *way)
 static Conv conv_of(Node *n)
 {
     const Type *w = &n->in[1]->type;
-    Conv c = { .n = n, .flat = w->rank == 3, .groups = node_int(n, "groups", 0), .kh = 1, .stride = { 1, 1 },
-               .dil = { 1, 1 } };
+    Conv c = { .n = n, .deep = w->rank == 5, .groups = node_int(n, "groups", 0), .size = { 1, 1, 1 }, .stride = { 1, 1, 1 },
+               .dil = { 1, 1, 1 } };
     for (int i = 2; i < w->rank; i++) {
-        int axis = i + 2 - w->rank;
+        int axis = i + AXES - w->rank;
         c.stride[axis] = node_int(n, "stride", (size_t)i - 2);
         c.pad[axis] = node_int(n, "padding", (size_t)i - 2);
         c.dil[axis] = node_int(n, "dilation", (size_t)i - 2);
+        idx_is_const(w->dim[i], &c.size[axis]);
     }
     idx_is_const(w->dim[0], &c.cout);
     idx_is_const(w->dim[1], &c.cin);
-    idx_is_const(w->dim[w->rank - 1], &c.kw);
-    if (!c.flat)
-        idx_is_const(w->dim[2], &c.kh);
     return c;
 }
 
@@ -203,15 +233,18 @@ void lower_conv(Lower *l, Node *n, Buffer *out)
         lower_pair(l, &point, &c);
         return;
     }
-    c.x = conv_input(l, n->in[0], c.pad[0] > c.pad[1] ? c.pad[0] : c.pad[1]);
+    int64_t pad = 0;
+    for (int i = 0; i < AXES; i++)
+        pad = c.pad[i] > pad ? c.pad[i] : pad;
+    c.x = conv_input(l, n->in[0], pad);
     conv_operands(l, &c);
     Make *m = make_kernel(l, n->out[0]->name, &n->origin);
     m->k->about = sym_printf(job, "conv %s x %s", type_text(job, &n->in[0]->type), type_text(job, &n->in[1]->type));
     c.corner = c.x->offset;
     for (int i = 2; i < out->rank; i++)
-        c.corner = idx_sub(job, c.corner, idx_mulk(job, c.x->stride[i], c.pad[i + 2 - out->rank]));
+        c.corner = idx_sub(job, c.corner, idx_mulk(job, c.x->stride[i], c.pad[i + AXES - out->rank]));
     Way way = contract_way(l, n);
-    if (conv_is_depthwise(n))
+    if (conv_lanes(n))
         depthwise_call(m, &c);
     else if (way.tile)
         winograd_call(m, &c, way.tile);
@@ -233,14 +266,14 @@ enum { PAIR_LEAST = 1 << 18, PAIR_SCRATCH = 96 << 10 }; /* floats: between them,
 bool conv_pair(Node *n)
 {
     Value *v = n->in[0];
-    if (n->op != OP_conv || !conv_is_depthwise(n) || v->kind != VALUE_NODE || v->def->op != OP_conv || v->uses != 1 ||
+    if (n->op != OP_conv || conv_lanes(n) != 1 || v->kind != VALUE_NODE || v->def->op != OP_conv || v->uses != 1 ||
         !contract_is_tiled(n) || !contract_is_tiled(v->def) || contract_residual(v->def))
         return false;
     Conv point = conv_of(v->def), depth = conv_of(n);
     int64_t h, w;
-    bool plain = !point.flat && point.groups == 1 && point.kh == 1 && point.kw == 1;
-    for (int i = 0; i < 2; i++)
-        plain &= point.stride[i] == 1 && !point.pad[i] && depth.pad[i] <= ((i ? depth.kw : depth.kh) - 1) * depth.dil[i];
+    bool plain = v->type.rank == 4 && point.groups == 1;
+    for (int i = HIGH; i < AXES; i++)
+        plain &= point.size[i] == 1 && point.stride[i] == 1 && !point.pad[i] && depth.pad[i] <= (depth.size[i] - 1) * depth.dil[i];
     if (!plain || !idx_is_const(v->type.dim[2], &h) || !idx_is_const(v->type.dim[3], &w))
         return false;
     return (double)point.cout * (double)h * (double)w >= PAIR_LEAST;
@@ -263,13 +296,13 @@ static Band open_bands(Make *m, const Conv *point, const Conv *depth)
     const Value *between = depth->n->in[0];
     int64_t nr = aotk_panel_nr(point->cin, point->cout, contract_pairs(point->n));
     int64_t h = between->type.dim[2]->k, oh = depth->out->dim[2]->k;
-    int64_t reach = (depth->kh - 1) * depth->dil[0] + 1, panels = (point->cout + nr - 1) / nr;
-    Band b = { .line = (between->type.dim[3]->k + 2 * depth->pad[1]) * nr, .panel = nr };
-    int64_t most = (PAIR_SCRATCH / b.line - reach) / depth->stride[0] + 1;
+    int64_t reach = (depth->size[HIGH] - 1) * depth->dil[HIGH] + 1, panels = (point->cout + nr - 1) / nr;
+    Band b = { .line = (between->type.dim[3]->k + 2 * depth->pad[WIDE]) * nr, .panel = nr };
+    int64_t most = (PAIR_SCRATCH / b.line - reach) / depth->stride[HIGH] + 1;
     int64_t bands = most < 1 ? oh : (oh + most - 1) / most, rows = (oh + bands - 1) / bands;
     bands = (oh + rows - 1) / rows;
     b.work = call_scratch(m->l, job_printf(job, "%s_rows", between->name),
-                          k(m, ((rows - 1) * depth->stride[0] + reach) * b.line));
+                          k(m, ((rows - 1) * depth->stride[HIGH] + reach) * b.line));
     b.work->scratch = true;
     const Idx *u = open_apart(m, "u", idx_mulk(job, depth->out->dim[0], bands * panels));
     const Idx *band = idx_div(job, u, k(m, panels));
@@ -278,8 +311,8 @@ static Band open_bands(Make *m, const Conv *point, const Conv *depth)
     b.image = idx_div(job, band, k(m, bands));
     b.at = idx_mulk(job, idx_mod(job, band, k(m, bands)), rows);
     b.rows = idx_min(job, k(m, rows), idx_sub(job, k(m, oh), b.at));
-    const Idx *from = idx_addk(job, idx_mulk(job, b.at, depth->stride[0]), -depth->pad[0]);
-    const Idx *need = idx_addk(job, idx_mulk(job, b.rows, depth->stride[0]), reach - depth->stride[0]);
+    const Idx *from = idx_addk(job, idx_mulk(job, b.at, depth->stride[HIGH]), -depth->pad[HIGH]);
+    const Idx *need = idx_addk(job, idx_mulk(job, b.rows, depth->stride[HIGH]), reach - depth->stride[HIGH]);
     b.top = idx_max(job, idx_sub(job, k(m, 0), from), k(m, 0));
     b.bottom = idx_max(job, idx_sub(job, idx_add(job, from, need), k(m, h)), k(m, 0));
     b.first = idx_add(job, from, b.top);
@@ -325,14 +358,14 @@ static void lower_pair(Lower *l, Conv *point, Conv *depth)
     int64_t all, ldw;
     Buffer *packed = pack_conv(l, point->n, 1, &all), *filter = pack_depthwise(l, depth->n, &ldw);
     Band b = open_bands(m, point, depth);
-    const Idx *line = k(m, b.line), *pixel = k(m, b.panel), *one = k(m, 1), *side = k(m, depth->pad[1]);
+    const Idx *line = k(m, b.line), *pixel = k(m, b.panel), *one = k(m, 1), *side = k(m, depth->pad[WIDE]);
 
     band_call(m, &b, "aotk_zero_halo_f32", "aotk_halo", "x", k(m, 0),
               (Number[]){ { "n", one }, { "h", b.real }, { "w", between->dim[3] }, { "c", b.width }, { "top", b.top },
                           { "bottom", b.bottom }, { "left", side }, { "right", side }, { "x_h", line }, { "x_w", pixel },
                           { "tasks", one }, { NULL, NULL } });
 
-    const Idx *inside = idx_addk(job, idx_mulk(job, b.top, b.line), depth->pad[1] * b.panel);
+    const Idx *inside = idx_addk(job, idx_mulk(job, b.top, b.line), depth->pad[WIDE] * b.panel);
     Stmt *s = band_call(m, &b, "aotk_igemm_f32", "aotk_igemm", "c", inside,
                         (Number[]){ { "m0", one }, { "m1", b.real }, { "m2", between->dim[3] }, { "a1", x->stride[2] },
                                     { "a2", x->stride[3] }, { "c1", line }, { "c2", pixel }, { "n", b.width },
@@ -343,11 +376,11 @@ static void lower_pair(Lower *l, Conv *point, Conv *depth)
     field_number(m, s, "tasks", one);
 
     s = band_call(m, &b, "aotk_depthwise_f32", "aotk_depthwise", "x", k(m, 0),
-                  (Number[]){ { "n", one }, { "oh", b.rows }, { "ow", out->dim[3] }, { "c", b.width },
-                              { "x_h", k(m, depth->stride[0] * b.line) }, { "x_w", k(m, depth->stride[1] * b.panel) },
-                              { "y_h", out->stride[2] }, { "y_w", out->stride[3] }, { "kh", k(m, depth->kh) },
-                              { "kw", k(m, depth->kw) }, { "tap_h", k(m, depth->dil[0] * b.line) },
-                              { "tap_w", k(m, depth->dil[1] * b.panel) }, { "ldw", k(m, ldw) }, { NULL, NULL } });
+                  (Number[]){ { "n", one }, { "oh", b.rows }, { "ow", out->dim[3] }, { "c", b.width }, { "group", k(m, depth->cin) },
+                              { "x_h", k(m, depth->stride[HIGH] * b.line) }, { "x_w", k(m, depth->stride[WIDE] * b.panel) },
+                              { "y_h", out->stride[2] }, { "y_w", out->stride[3] }, { "kh", k(m, depth->size[HIGH]) },
+                              { "kw", k(m, depth->size[WIDE]) }, { "tap_h", k(m, depth->dil[HIGH] * b.line) },
+                              { "tap_w", k(m, depth->dil[WIDE] * b.panel) }, { "ldw", k(m, ldw) }, { NULL, NULL } });
     field_pointer(m, s, "w", filter, b.column);
     field_pointer(m, s, "y", out, idx_add(job, band_at(m, &b, out->offset, out->stride, b.at), b.column));
     if (contract_residual(depth->n)) {

@@ -174,31 +174,47 @@ Make *make_kernel(Lower *l, const char *stem, const Origin *o)
     return m;
 }
 
-void lower_zero_halo(Make *m, Buffer *out)
+/* The border of n images of h x w pixels in `out`, `apart` elements from one to the next: `edge` lines and columns. */
+static void zero_border(Make *m, Buffer *out, const Idx *n, const Idx *apart, const Idx *h, const Idx *line, const Idx *w,
+                        int64_t lines, int64_t columns)
 {
-    bool any = false;
-    for (int i = 0; i < out->rank; i++)
-        any |= out->halo[i] != 0;
-    if (!any || out->dtype != DT_f32)
-        return;
     Job *job = m->job;
-    bool flat = out->rank == 3; /* [n, c, w]: one row */
-    const Idx *h = flat ? idx_const(job, 1) : out->dim[2], *w = out->dim[out->rank - 1];
-    int64_t hh = flat ? 0 : out->halo[2], hw = out->halo[out->rank - 1];
     Stmt *s = stmt_add(job, m->block[0], S_CALL);
     s->var = sym(job, "aotk_zero_halo_f32");
     s->text = sym(job, "aotk_halo");
     struct {
         const char *name;
         const Idx *v;
-    } f[] = { { "n", out->dim[0] }, { "h", h }, { "w", w }, { "c", out->dim[1] },
-              { "top", idx_const(job, hh) }, { "bottom", idx_const(job, hh) }, { "left", idx_const(job, hw) },
-              { "right", idx_const(job, hw) }, { "x_n", out->stride[0] },
-              { "x_h", flat ? out->stride[0] : out->stride[2] }, { "x_w", out->stride[out->rank - 1] },
+    } f[] = { { "n", n }, { "h", h }, { "w", w }, { "c", out->dim[1] },
+              { "top", idx_const(job, lines) }, { "bottom", idx_const(job, lines) }, { "left", idx_const(job, columns) },
+              { "right", idx_const(job, columns) }, { "x_n", apart }, { "x_h", line }, { "x_w", out->stride[out->rank - 1] },
               { "tasks", idx_const(job, 1) } };
     *vec_push(job, &s->fields) = (Field){ .name = sym(job, "x"), .idx = idx_const(job, 0), .buffer = out };
     for (size_t i = 0; i < sizeof f / sizeof *f; i++)
         *vec_push(job, &s->fields) = (Field){ .name = sym(job, f[i].name), .idx = f[i].v };
+}
+
+void lower_zero_halo(Make *m, Buffer *out)
+{
+    Job *job = m->job;
+    bool any = false;
+    for (int i = 0; i < out->rank; i++)
+        any |= out->halo[i] != 0;
+    if (!any || out->dtype != DT_f32)
+        return;
+    int r = out->rank;
+    const Idx *one = idx_const(job, 1), *whole[MAX_RANK]; /* with the halo */
+    for (int i = 0; i < r; i++)
+        whole[i] = idx_addk(job, out->dim[i], 2 * out->halo[i]);
+    if (r == 3) /* [n, c, w]: one row */
+        zero_border(m, out, out->dim[0], out->stride[0], one, out->stride[0], out->dim[2], 0, out->halo[2]);
+    if (r == 4)
+        zero_border(m, out, out->dim[0], out->stride[0], out->dim[2], out->stride[2], out->dim[3], out->halo[2], out->halo[3]);
+    if (r == 5) { /* whole planes, as lines of a volume; then the border of each plane */
+        zero_border(m, out, out->dim[0], out->stride[0], out->dim[2], out->stride[2], idx_mul(job, whole[3], whole[4]), out->halo[2], 0);
+        zero_border(m, out, idx_mul(job, out->dim[0], whole[2]), out->stride[2], out->dim[3], out->stride[3], out->dim[4],
+                    out->halo[3], out->halo[4]);
+    }
 }
 
 void finish_kernel(Make *m)

@@ -114,7 +114,7 @@ Buffer *put_in_place(Lower *l, Graph *g, const Node *n); /* the operand's, if no
 /* pack.c: operand 1, a constant, as a kernel wants it; elements of f16 and bf16 stay so, but for the second and third */
 Buffer *pack_conv(Lower *l, Node *n, int64_t groups, int64_t *depth); /* *depth: K of one group */
 Buffer *pack_winograd(Lower *l, Node *n, int64_t tile);
-Buffer *pack_depthwise(Lower *l, Node *n, int64_t *row);              /* *row: floats from tap to tap */
+Buffer *pack_depthwise(Lower *l, Node *n, int64_t *row);              /* *row: floats of a row */
 Buffer *pack_matmul(Lower *l, Node *n);                              /* contract_packs */
 bool contract_pairs(const Node *n);                                  /* the elements are packed in pairs along K */
 /* choose.c */

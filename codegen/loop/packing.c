@@ -36,19 +36,29 @@ static const void *elements_of(Job *job, const Tensor *t)
     return bytes + (size_t)t->offset * size;
 }
 
-/* The same as floats: f16 and bf16 become a row-major copy, which t then describes. */
+/* A row-major copy, whose strides t then has. */
+static const void *dense_of(Job *job, Tensor *t)
+{
+    size_t size;
+    const void *copy = tensor_dense(job, t, &size);
+    int64_t step = 1;
+    for (int i = t->rank; i-- > 0; step *= t->size[i])
+        t->stride[i] = step;
+    return copy;
+}
+
+/* The elements as floats: f16 and bf16 become a row-major copy, which t then describes. */
 static const float *floats_of(Job *job, Tensor *t)
 {
     if (t->dtype == DT_f32)
         return elements_of(job, t);
-    size_t size;
-    const uint16_t *from = tensor_dense(job, t, &size);
-    float *to = job_big(job, size * 2);
-    for (size_t i = 0; i < size / 2; i++)
+    const uint16_t *from = dense_of(job, t);
+    size_t count = 1;
+    for (int i = 0; i < t->rank; i++)
+        count *= (size_t)t->size[i];
+    float *to = job_big(job, count * sizeof *to);
+    for (size_t i = 0; i < count; i++)
         to[i] = (float)float_from_bits(t->dtype, from[i]);
-    int64_t step = 1;
-    for (int i = t->rank; i-- > 0; step *= t->size[i])
-        t->stride[i] = step;
     t->dtype = DT_f32;
     return to;
 }
@@ -78,7 +88,7 @@ int64_t packed_row(int64_t channels)
     return (channels + 15) / 16 * 16;
 }
 
-/* A convolution's filters: [out, in, h, w] or [out, in, w]. */
+/* A convolution's filters: [out, in, w], [out, in, h, w] or [out, in, d, h, w], whose planes are one below the other. */
 typedef struct Filters {
     int64_t out, in, h, w, row; /* row: channels of DEPTHWISE in whole vectors */
     int64_t s_out, s_in, s_h, s_w;
@@ -87,9 +97,10 @@ typedef struct Filters {
 static Filters filters(const Tensor *t)
 {
     bool image = t->rank > 3;
-    return (Filters){ .out = t->size[0], .in = t->size[1], .h = image ? t->size[2] : 1, .w = t->size[t->rank - 1],
+    int64_t planes = t->rank > 4 ? t->size[2] : 1;
+    return (Filters){ .out = t->size[0], .in = t->size[1], .h = image ? planes * t->size[t->rank - 2] : 1, .w = t->size[t->rank - 1],
                       .row = packed_row(t->size[0]), .s_out = t->stride[0], .s_in = t->stride[1],
-                      .s_h = image ? t->stride[2] : 0, .s_w = t->stride[t->rank - 1] };
+                      .s_h = image ? t->stride[t->rank - 2] : 0, .s_w = t->stride[t->rank - 1] };
 }
 
 int64_t packed_steps(const Tensor *t, int64_t *step)
@@ -111,7 +122,7 @@ static int64_t packed_count(const Packing *p)
         return packed_steps(t, step);
     Filters f = filters(t);
     return is_conv(p->kind)            ? p->n * aotk_packed_size(f.h * f.w * f.in, f.out / p->n)
-           : p->kind == PACK_DEPTHWISE ? f.h * f.w * f.row
+           : p->kind == PACK_DEPTHWISE ? f.h * f.w * f.in * f.row
                                        : (p->n + 2) * (p->n + 2) * f.in * f.out;
 }
 
@@ -127,9 +138,9 @@ size_t packing_bytes(const Packing *p)
 
 static void pack_depthwise(float *to, const float *from, const Filters *f)
 {
-    for (int64_t i = 0; i < f->h * f->w * f->row; i++) {
-        int64_t channel = i % f->row, x = i / f->row % f->w, y = i / f->row / f->w;
-        to[i] = channel < f->out ? from[channel * f->s_out + y * f->s_h + x * f->s_w] : 0;
+    for (int64_t i = 0; i < f->h * f->w * f->in * f->row; i++) {
+        int64_t channel = i % f->row, in = i / f->row % f->in, tap = i / f->row / f->in, x = tap % f->w, y = tap / f->w;
+        to[i] = channel < f->out ? from[channel * f->s_out + in * f->s_in + y * f->s_h + x * f->s_w] : 0;
     }
 }
 
@@ -151,10 +162,18 @@ static void pack_matrices(Job *job, const Tensor *t, bool pairs, char *to)
     }
 }
 
-static void pack_conv(Job *job, const Tensor *t, int64_t groups, bool pairs, char *to)
+/* The rows of one plane begin where those of the plane before end. */
+static bool is_stacked(const Tensor *t)
 {
+    return t->rank < 5 || t->size[2] == 1 || t->stride[2] == t->size[3] * t->stride[3];
+}
+
+static void pack_conv(Job *job, const Tensor *view, int64_t groups, bool pairs, char *to)
+{
+    Tensor copy = *view;
+    const Tensor *t = is_stacked(view) ? view : &copy;
+    const char *from = t == view ? elements_of(job, view) : dense_of(job, &copy);
     const Filters f = filters(t);
-    const char *from = elements_of(job, t);
     int64_t share = f.out / groups, size = dtype_info[t->dtype].bytes, count = aotk_packed_size(f.h * f.w * f.in, share);
     for (int64_t g = 0; g < groups; g++) {
         void *panels = to + g * count * size;
@@ -219,7 +238,7 @@ const char *packing_fault(const Packing *p, int64_t count)
     if (t->dtype != DT_f32 && t->dtype != DT_f16 && t->dtype != DT_bf16)
         return "packs what is no float";
     bool pairs = p->kind == PACK_PAIRS || p->kind == PACK_CONV_PAIRS;
-    if (is_matrix(p->kind) ? t->rank < 2 : t->rank < 3 || t->rank > 4)
+    if (is_matrix(p->kind) ? t->rank < 2 : t->rank < 3 || t->rank > (is_conv(p->kind) ? 5 : 4))
         return is_matrix(p->kind) ? "has too few dimensions" : "is no filter";
     if (pairs && !packs_pairs(t->dtype, t->size[is_matrix(p->kind) ? t->rank - 2 : 1]))
         return "has pairs of what cannot be paired";

@@ -9,7 +9,7 @@ typedef enum PackKind {
     PACK_PLAIN,     /* row-major */
     PACK_MATRIX,    /* panels of the right-hand side of a matmul, one matrix of a batch behind the other */
     PACK_CONV,      /* panels of a convolution, one group behind the other */
-    PACK_DEPTHWISE, /* taps by channels, in whole vectors */
+    PACK_DEPTHWISE, /* taps by channels of a group by channels, in whole vectors */
     PACK_WINOGRAD,  /* transformed 3x3 filters */
     PACK_PAIRS,     /* as MATRIX, of bf16 in pairs along K */
     PACK_CONV_PAIRS,
@@ -33,7 +33,7 @@ DType packed_dtype(const Packing *p);
 /* Elements from one packed matrix to the next along each leading axis of PACK_MATRIX, 0 where they repeat; returns how
  * many there are in all. */
 int64_t packed_steps(const Tensor *view, int64_t *step);
-/* Channels of PACK_DEPTHWISE in whole vectors: what one tap takes. */
+/* Channels of PACK_DEPTHWISE in whole vectors: what one tap of one channel of a group takes. */
 int64_t packed_row(int64_t channels);
 /* The packed bytes: a big block of the job; and how many they are. */
 void *packing_apply(Job *job, const Packing *p, size_t *bytes);

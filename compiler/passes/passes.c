@@ -258,11 +258,12 @@ bool contract_packs(const Node *n, Tensor *weight)
     return matrices == 1 || (matrices > 1 && weight->size[weight->rank - 1] >= 8);
 }
 
-bool conv_is_depthwise(const Node *n)
+int64_t conv_lanes(const Node *n)
 {
     const Type *w = &n->in[1]->type;
-    int64_t groups = node_int(n, "groups", 0);
-    return groups > 1 && idx_is(w->dim[0], groups) && idx_is(w->dim[1], 1);
+    int64_t groups = node_int(n, "groups", 0), cin = 0;
+    bool small = groups > 1 && w->rank <= 4 && idx_is_const(w->dim[1], &cin) && cin <= 16 && (cin & (cin - 1)) == 0;
+    return small && idx_is(w->dim[0], groups * cin) ? cin : 0;
 }
 
 bool contract_is_tiled(const Node *n)
@@ -275,7 +276,9 @@ bool contract_is_tiled(const Node *n)
     const Type *w = &n->in[1]->type;
     groups = node_int(n, "groups", 0);
     Tensor t;
-    if (!const_view(n->in[1], &t) || w->rank > 4 || !idx_is_const(w->dim[1], &cin) || !idx_is_const(w->dim[0], &cout))
+    if (!const_view(n->in[1], &t) || w->rank > 5 || !idx_is_const(w->dim[1], &cin) || !idx_is_const(w->dim[0], &cout))
         return false;
-    return groups == 1 || (cin >= 4 && cout / groups >= 8) || conv_is_depthwise(n);
+    if (w->rank == 5) /* a row of the filter is one piece of memory */
+        return groups == 1 && (node_int(n, "dilation", 2) == 1 || idx_is(w->dim[4], 1));
+    return groups == 1 || (cin >= 4 && cout / groups >= 8) || conv_lanes(n);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* aotk_depthwise_f32 against the definition: strides, dilation, residual, activations, few and many channels. */
+/* aotk_depthwise_f32 against the definition: strides, dilation, residual, activations, few and many channels, groups. */
 #include "check.h"
 
 enum { ROOM = 1 << 19 };
@@ -24,8 +24,9 @@ static float naive(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 ox
         sum += (double)p->residual[b * p->r_n + oy * p->r_h + ox * p->r_w + c];
     for (aotk_i64 ky = 0; ky < p->kh; ky++)
         for (aotk_i64 kx = 0; kx < p->kw; kx++)
-            sum += (double)p->x[b * p->x_n + oy * p->x_h + ox * p->x_w + ky * p->tap_h + kx * p->tap_w + c] *
-                   (double)p->w[(ky * p->kw + kx) * p->ldw + c];
+            for (aotk_i64 i = 0; i < p->group; i++)
+                sum += (double)p->x[b * p->x_n + oy * p->x_h + ox * p->x_w + ky * p->tap_h + kx * p->tap_w + c - c % p->group + i] *
+                       (double)p->w[((ky * p->kw + kx) * p->group + i) * p->ldw + c];
     return (float)activated(p, sum);
 }
 
@@ -78,6 +79,8 @@ int main(void)
         p.oh = large ? random_in(68, 71) : random_in(1, 4);
         p.ow = large ? random_in(68, 71) : random_in(1, 19);
         p.c = large ? random_in(57, 61) : random_in(1, 60);
+        p.group = round % 2 ? 1 : 1 << random_in(1, 4);
+        p.c = (p.c + p.group - 1) / p.group * p.group;
         stride = large ? 1 : stride;
         p.kh = random_in(1, 5);
         p.kw = random_in(1, 7);

@@ -70,6 +70,49 @@ def inverted_residuals():
     return [strided, dilated], ((reals(2, 3, 23, 25),), (reals(2, 3, 23, 25, seed=1) * 2,))
 
 
+def volumes():
+    """Convolutions of volumes: by rows, planes and columns of time, strided, dilated, with bias, activation and residual,
+    one whose input is part of a concatenation, one whose weight is a view, a transposed one and one channel by channel."""
+    def conv(seed, cin, cout, k, stride=(1, 1, 1), pad=(0, 0, 0), dilation=(1, 1, 1), groups=1, swap=False):
+        w, b = reals(cout, cin // groups, *k, seed=seed) * 0.3, reals(cout, seed=seed + 50)
+        w = w.transpose(2, 3).contiguous().transpose(2, 3) if swap else w
+        return lambda x: aten.convolution.default(x, w, b, stride, pad, dilation, False, [0] * 3, groups)
+
+    a, b = conv(1, 3, 20, (3, 3, 3), pad=(1, 1, 1)), conv(2, 20, 20, (3, 3, 3), pad=(1, 1, 1), swap=True)
+    c, d = conv(3, 20, 9, (1, 3, 3), (1, 2, 2), (0, 1, 1)), conv(4, 9, 8, (3, 1, 1), (2, 1, 1), (1, 0, 0))
+    e, f = conv(5, 20, 4, (2, 3, 2), (1, 2, 1), (1, 2, 0), (2, 1, 1)), conv(6, 20, 4, (2, 2, 2), dilation=(1, 1, 2))
+    g, h = conv(7, 3, 5, (1, 1, 1)), conv(8, 20, 20, (3, 3, 3), pad=(1, 1, 1), groups=20)
+    up = reals(20, 3, 2, 2, 2, seed=9) * 0.3
+
+    def net(x):
+        p = a(x).relu()
+        q = (b(p) + p).relu()
+        r = torch.cat([g(x), q], 1)
+        s = aten.convolution.default(q, up, None, [2] * 3, [0] * 3, [1] * 3, True, [0] * 3, 1)
+        return d(c(q).relu()), e(p), f(q), h(q), r.amax((3, 4)), s
+
+    return [net], ((reals(2, 3, 4, 6, 5),), (reals(2, 3, 4, 6, 5, seed=1) * 2,))
+
+
+def small_groups():
+    """Groups of 2 to 16 channels, as many in as out, in images and lines; one that has more out, one where a NaN stays in its group."""
+    def conv(seed, cin, cout, groups, k, stride=1, pad=1):
+        n = len(k)
+        w, b = reals(cout, cin // groups, *k, seed=seed) * 0.4, reals(cout, seed=seed + 50)
+        return lambda x: aten.convolution.default(x, w, b, [stride] * n, [pad] * n, [1] * n, False, [0] * n, groups)
+
+    calls = []
+    for seed, size in enumerate((2, 4, 8, 16)):
+        groups = 3 if size == 16 else 5
+        a = conv(4 * seed, 6, size * groups, 1, (1, 1), pad=0)
+        b, c = conv(4 * seed + 1, size * groups, size * groups, groups, (3, 3)), conv(4 * seed + 2, size * groups, size * groups, groups, (5,), 2, 2)
+        d = conv(4 * seed + 3, size * groups, 2 * size * groups, groups, (3, 3), 2)
+        calls += [lambda x, a=a, b=b: b(a(x)).relu() + a(x), lambda x, a=a, c=c: torch.tanh(c(a(x)[:, :, 1])), lambda x, a=a, d=d: d(a(x))]
+    e = conv(99, 24, 24, 6, (3, 3))
+    calls.append(lambda x: e(torch.cat([x, x / 0.0 * 0.0, x, x], 1)))
+    return calls, ((reals(1, 6, 5, 7),), (reals(1, 6, 5, 7, seed=1),))
+
+
 def dense_block():
     """Every layer reads all before it; branches beside each other; a value in two concatenations, and one that is also
     an output."""
@@ -174,6 +217,8 @@ def groups():
     ], ((reals(3, 4, 3), torch.tensor([2, 0]), torch.tensor([1, -1]).abs()),
         (reals(3, 4, 3, seed=1), torch.tensor([1, 1]), torch.tensor([0, 2])))
     g["op_conv_pair"] = inverted_residuals()
+    g["op_conv_volumes"] = volumes()
+    g["op_conv_groups"] = small_groups()
     g["op_cat_layers"] = dense_block()
     g["op_matmul"] = [
         lambda x, y, b: aten.mm.default(x[0], y[0]), lambda x, y, b: aten.bmm.default(x, y),

@@ -259,22 +259,27 @@ static const conv depthwise[] = { /* cin and n are one number */
     {14, 672, 672, 5, 1}, {7, 1152, 1152, 5, 1}, {14, 384, 384, 7, 1}, {28, 192, 192, 3, 2},
 };
 
-static void bench_depthwise(const level *l, const conv *s, int act, const char *word) {
-    char name[80];
-    snprintf(name, sizeof name, "depthwise %lld^2 %lld %lldx%lld s%lld%s", s->out, s->n, s->kernel, s->kernel, s->stride,
-             act == AOTK_ACT_SILU ? " silu" : "");
+static void bench_depthwise(const level *l, const conv *s, int group, int act, const char *word) {
+    char name[80], groups[32] = "";
+    if (group > 1) snprintf(groups, sizeof groups, " groups of %d", group);
+    snprintf(name, sizeof name, "depthwise %lld^2 %lld %lldx%lld s%lld%s%s", s->out, s->n, s->kernel, s->kernel, s->stride,
+             groups, act == AOTK_ACT_SILU ? " silu" : "");
     if (word && !strstr(name, word)) return;
     aotk_i64 w = (s->out - 1) * s->stride + s->kernel;
-    float *x = buffer(w * w * s->n, 0), *f = buffer(s->kernel * s->kernel * s->n, 0), *y = buffer(s->out * s->out * s->n, 0);
+    float *x = buffer(w * w * s->n, 0), *f = buffer(s->kernel * s->kernel * group * s->n, 0), *y = buffer(s->out * s->out * s->n, 0);
     fill_unit(x, w * w * s->n);
-    fill_unit(f, s->kernel * s->kernel * s->n);
-    aotk_depthwise p = {.x = x, .w = f, .bias = x, .y = y, .n = 1, .oh = s->out, .ow = s->out, .c = s->n,
+    fill_unit(f, s->kernel * s->kernel * group * s->n);
+    aotk_depthwise p = {.x = x, .w = f, .bias = x, .y = y, .n = 1, .oh = s->out, .ow = s->out, .c = s->n, .group = group,
                         .x_h = s->stride * w * s->n, .x_w = s->stride * s->n, .y_h = s->out * s->n, .y_w = s->n,
                         .kh = s->kernel, .kw = s->kernel, .tap_h = w * s->n, .tap_w = s->n, .ldw = s->n, .act = act, .tasks = 1};
-    double flops = 2.0 * (double)(s->out * s->out * s->n * s->kernel * s->kernel);
+    double flops = 2.0 * (double)(s->out * s->out * s->n * s->kernel * s->kernel * group);
     report(name, measure(l, flops, run_depthwise, &p), flops, 0);
     free(x), free(f), free(y);
 }
+
+static const conv grouped[] = { /* ResNeXt's 32 groups: of 4, 8 and 16 channels; cin is the channels of a group */
+    {56, 4, 128, 3, 1}, {28, 8, 256, 3, 1}, {14, 16, 512, 3, 1},
+};
 
 static void bench_pack(const level *l) {
     aotk_i64 k = 4096, n = 6400;
@@ -372,9 +377,11 @@ int main(int argc, char **argv) {
             bench_winograd(l, &convs[s], word);
         }
         for (size_t s = 0; s < sizeof depthwise / sizeof *depthwise; s++) {
-            bench_depthwise(l, &depthwise[s], AOTK_ACT_NONE, word);
-            bench_depthwise(l, &depthwise[s], AOTK_ACT_SILU, word);
+            bench_depthwise(l, &depthwise[s], 1, AOTK_ACT_NONE, word);
+            bench_depthwise(l, &depthwise[s], 1, AOTK_ACT_SILU, word);
         }
+        for (size_t s = 0; s < sizeof grouped / sizeof *grouped; s++)
+            bench_depthwise(l, &grouped[s], (int)grouped[s].cin, AOTK_ACT_NONE, word);
         if (!word || strstr("pack", word)) bench_pack(l);
     }
     return 0;
