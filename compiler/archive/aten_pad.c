@@ -46,16 +46,18 @@ void decode_pad(Call *c)
     if (n > 2 * (size_t)a->type.rank)
         fail_at(job, EXIT_INPUT, &c->b.origin, "%s: more padding than dimensions", c->target);
     Type t = a->type;
+    bool moves = false; /* as many cut at one end as added at the other: the size stays */
     for (int i = 0; i < t.rank; i++) {
         size_t j = 2 * (size_t)(t.rank - 1 - i);
         low[i] = j + 1 < n ? p[j] : k(c, 0);
+        moves |= !idx_is(low[i], 0);
         if (j + 1 < n)
             t.dim[i] = idx_add(job, t.dim[i], idx_add(job, p[j], p[j + 1]));
     }
     for (int i = 0; i < t.rank && mode != PAD_CONSTANT; i++)
         if (t.dim[i] != a->type.dim[i] || !idx_is(low[i], 0))
             a = take(c, a, pad_source(c, mode, a->type.dim[i], low[i], t.dim[i]), i);
-    if (mode == PAD_CONSTANT && !type_same(&t, &a->type)) {
+    if (mode == PAD_CONSTANT && (moves || !type_same(&t, &a->type))) {
         double value = arg_given(c, "value") ? arg_float(c, "value") : 0;
         Attr at[2] = { attr_idx(job, "low", low, (size_t)t.rank), attr_float(job, "value", value) };
         a = build(&c->b, OP_pad, &a, 1, &t, at, 2);

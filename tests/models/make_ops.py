@@ -247,6 +247,13 @@ def groups():
         lambda x: aten.grid_sampler_2d.default(x, aten.permute.default(x[:, :2], [0, 2, 3, 1]) * 0.6, 0, 0, False),
         lambda x: aten.col2im.default(x[:, :, :4, :6].reshape(2, 12, 8), [5, 3], [2, 2], [1, 1], [0, 0], [1, 1]),
     ], ((reals(2, 4, 6, 7),), (reals(2, 4, 6, 7, seed=1),))
+    g["op_pad"] = [
+        lambda x, pad=pad: aten.constant_pad_nd.default(x, pad, 0.5)
+        for pad in ([1, -1], [-2, 2], [0, 0, 1, -1], [1, 1, -1, -1], [-1, 0, 2, 0, 1, -1], [0, 0, 0, 0])
+    ] + [
+        lambda x: torch.relu(x) * 2 + aten.constant_pad_nd.default(x * x, [0, 0, 1, -1]), lambda x: aten.pad.default(x, [1, -1], "reflect"),
+        lambda x: aten.pad.default(x, [2, -2, -1, 1], "replicate"), lambda x: aten.pad.default(x, [1, -1, 2, 0], "circular"),
+    ], ((reals(3, 4, 5),), (reals(3, 4, 5, seed=1),))
     g["op_norm"] = [
         lambda x, w, b: aten.native_layer_norm.default(x, [5], aten.arange.start_step(1, 6, 1, dtype=torch.float32), None, 1e-5),
         lambda x, w, b: aten.native_group_norm.default(x, w, b, 2, 4, 15, 2, 1e-5),
