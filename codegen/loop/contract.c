@@ -267,8 +267,18 @@ typedef struct Pool {
     const Idx *kernel_dim[2];
 } Pool;
 
-/* amax or sum over windows, or a sum over the whole image. */
-static bool match_pool(Value *v, Pool *p)
+bool sums_places(const Node *n)
+{
+    const Type *t = &n->in[0]->type;
+    const Attr *dims = n->op == OP_sum && (t->rank == 3 || t->rank == 4) ? node_attr(n, "dims") : NULL;
+    bool all = dims && (int)dims->n == t->rank - 2;
+    for (int i = 2; i < t->rank && all; i++)
+        all = idx_is(dims->idx[i - 2], i);
+    return all;
+}
+
+/* amax or sum over windows, or a sum over the whole image or line. */
+static bool match_pool(Lower *l, Value *v, Pool *p)
 {
     Node *n = v->kind == VALUE_NODE && !v->buffer ? v->def : NULL;
     if (!n || (n->op != OP_amax && n->op != OP_sum) || v->type.dtype != DT_f32)
@@ -276,6 +286,13 @@ static bool match_pool(Value *v, Pool *p)
     const Attr *dims = node_attr(n, "dims");
     Value *in = n->in[0];
     Node *w = in->kind == VALUE_NODE && !in->buffer ? in->def : NULL;
+    if (sums_places(n)) {
+        bool flat = in->type.rank == 3;
+        const Idx *one = idx_const(l->job, 1);
+        *p = (Pool){ .x = in, .stride = { 1, 1 }, .dil = { 1, 1 },
+                     .kernel_dim = { flat ? one : in->type.dim[2], in->type.dim[in->type.rank - 1] } };
+        return true;
+    }
     if (dims->n != 2)
         return false;
     if (w && w->op == OP_window && in->type.rank == 6 && idx_is(dims->idx[0], 4) && idx_is(dims->idx[1], 5)) {
@@ -291,10 +308,7 @@ static bool match_pool(Value *v, Pool *p)
         }
         return true;
     }
-    if (n->op != OP_sum || in->type.rank != 4 || !idx_is(dims->idx[0], 2) || !idx_is(dims->idx[1], 3))
-        return false;
-    *p = (Pool){ .x = in, .stride = { 1, 1 }, .dil = { 1, 1 }, .kernel_dim = { in->type.dim[2], in->type.dim[3] } };
-    return true;
+    return false;
 }
 
 bool lower_pool(Lower *l, Value *v, Buffer *out)
@@ -302,11 +316,11 @@ bool lower_pool(Lower *l, Value *v, Buffer *out)
     Pool p;
     Affine a;
     Job *job = l->job;
-    if (!match_pool(v, &p) || !value_affine(l, p.x, &a) || !idx_is(a.stride[1], 1) || !idx_is(out->stride[1], 1))
+    if (!match_pool(l, v, &p) || !value_affine(l, p.x, &a) || !idx_is(a.stride[1], 1) || !idx_is(out->stride[1], 1))
         return false;
     Make *m = make_kernel(l, v->name, &v->def->origin);
     const Type *t = &p.x->type;
-    bool whole = v->type.rank == 2;
+    bool whole = v->type.rank == 2, flat = t->rank == 3;
     m->k->about = sym_printf(job, "%s pooling of %s", v->def->op == OP_amax ? "max" : "sum", type_text(job, t));
     lower_zero_halo(m, out);
     Stmt *s = stmt_add(job, m->block[0], S_CALL);
@@ -317,8 +331,9 @@ bool lower_pool(Lower *l, Value *v, Buffer *out)
     struct {
         const char *name;
         const Idx *v;
-    } f[] = { { "n", t->dim[0] }, { "h", t->dim[2] }, { "w", t->dim[3] }, { "c", t->dim[1] },
-              { "x_n", a.stride[0] }, { "x_h", a.stride[2] }, { "x_w", a.stride[3] },
+    } f[] = { { "n", t->dim[0] }, { "h", flat ? k(m, 1) : t->dim[2] }, { "w", t->dim[t->rank - 1] },
+              { "c", t->dim[1] }, { "x_n", a.stride[0] }, { "x_h", flat ? k(m, 0) : a.stride[2] },
+              { "x_w", a.stride[t->rank - 1] },
               { "oh", whole ? k(m, 1) : v->type.dim[2] }, { "ow", whole ? k(m, 1) : v->type.dim[3] },
               { "y_n", out->stride[0] }, { "y_h", whole ? k(m, 0) : out->stride[2] }, { "y_w", whole ? k(m, 0) : out->stride[3] },
               { "kh", p.kernel_dim[0] }, { "kw", p.kernel_dim[1] }, { "stride_h", k(m, p.stride[0]) },

@@ -622,6 +622,20 @@ static bool is_interleaved(const Value *v)
     return in && in->kind == VALUE_NODE && in->def->op == OP_permute && in->type.rank > v->type.rank;
 }
 
+/* Arithmetic for each channel whose result all places of the image v read: done once, not in the innermost loop. */
+static bool belongs_to_channels(Lower *l, const Value *in, const Value *v)
+{
+    bool channels = l->channels_last[v->id] && v->type.rank > 2 && in->type.rank == v->type.rank, repeats = false;
+    for (int i = 2; i < v->type.rank && channels; i++) {
+        channels = idx_is(in->type.dim[i], 1);
+        repeats |= !idx_is(v->type.dim[i], 1);
+    }
+    const Value *from = in;
+    while (from->kind == VALUE_NODE && op_info[from->def->op].kind == VIEW && from->def->in_count == 1)
+        from = from->def->in[0];
+    return channels && repeats && from->kind == VALUE_NODE && op_info[from->def->op].kind == POINTWISE && !is_cheap(l, in, 0);
+}
+
 static bool computed(const Value *v)
 {
     return v->kind == VALUE_NODE && op_info[v->def->op].kind != VIEW && op_info[v->def->op].kind != CREATE;
@@ -670,6 +684,10 @@ static void choose_buffers(Lower *l, Graph *g)
             if ((n->op == OP_window || k == CONTRACT || k == ROUTINE) && computed(in) && !l->inside[in->id] &&
                 !(i == 1 && contract_packs(n, &weight)))
                 l->realize[in->id] = true; /* read more than once an element */
+            if (k == POINTWISE && belongs_to_channels(l, in, v))
+                l->realize[in->id] = true;
+            if (sums_places(n) && l->channels_last[in->id] && computed(in))
+                l->realize[in->id] = true; /* the loops would run against the order of memory; there is a kernel for it */
             r.guarded[in->id] |= n->op == OP_pad || n->op == OP_window || (!memory && r.guarded[v->id]);
             if (memory) {
                 add_root(&r, in, v);

@@ -102,6 +102,7 @@ Sym float_text(Job *job, double v, bool wide); /* as C: a float, or a double */
 void lower_routine(Lower *l, Node *n, Buffer *const *out);
 /* contract.c */
 void lower_contract(Lower *l, Node *n, Buffer *out);
+bool sums_places(const Node *n); /* of each channel of an image or a line, over all of it */
 bool lower_pool(Lower *l, Value *v, Buffer *out);   /* false: not a pooling that the kernel does */
 /* conv.c */
 bool conv_pair(Node *n); /* a depthwise convolution that runs in one kernel with the pointwise one before it */

@@ -156,6 +156,26 @@ void decode_instance_norm(Call *c)
     batch_norm(c, arg_bool(c, "use_input_stats"), true);
 }
 
+/* The means over each of `dim[1]` groups of dim[2] channels and all places, [n, groups, 1]: first of each channel, as
+ * memory that has the channels together is summed. */
+static Value *group_mean(Call *c, Value *x, const Idx *const *dim)
+{
+    bool places[MAX_RANK] = { false }, share[MAX_RANK] = { false, false, true };
+    for (int i = 2; i < x->type.rank; i++)
+        places[i] = true;
+    x = x->type.rank > 2 ? build_reduce(&c->b, OP_mean, x, places, false) : x;
+    return build_reduce(&c->b, OP_mean, build_reshape(&c->b, x, 3, dim), share, true);
+}
+
+/* [n, groups, 1] as a value for each channel that broadcasts along x. */
+static Value *group_channels(Call *c, Value *v, const Idx *const *dim, const Value *x)
+{
+    const Idx *one[MAX_RANK] = { x->type.dim[0], x->type.dim[1] };
+    for (int i = 2; i < x->type.rank; i++)
+        one[i] = k(c, 1);
+    return build_reshape(&c->b, build_expand(&c->b, v, 3, dim), x->type.rank, one);
+}
+
 void decode_group_norm(Call *c)
 {
     Build *b = &c->b;
@@ -163,18 +183,17 @@ void decode_group_norm(Call *c)
     Value *x = arg_tensor(c, "input");
     const Type t = x->type;
     int64_t groups = arg_int(c, flag(c, 'g') ? "group" : "num_groups");
-    bool axes[MAX_RANK] = { false, false, true };
     if (t.rank < 2 || groups < 1)
         call_refuse(c, "of a tensor %s in %lld groups", type_text(job, &t), (long long)groups);
     call_guard(c, GUARD_EQ, idx_mod(job, t.dim[1], k(c, groups)), k(c, 0), "the channels must divide into groups");
     const Idx *dim[3] = { t.dim[0], k(c, groups), idx_div(job, t.dim[1], k(c, groups)) };
-    for (int i = 2; i < t.rank; i++)
-        dim[2] = idx_mul(job, dim[2], t.dim[i]);
-    x = build_reshape(b, build_cast(b, x, wide(t.dtype)), 3, dim);
-    Moments m = moments_of(c, x, axes, arg_float(c, "eps"));
-    give_as(c, 0, scaled_channels(c, build_reshape(b, normal(c, x, &m), t.rank, t.dim)));
-    give_as(c, 1, m.mean);
-    give_as(c, 2, m.rstd);
+    x = build_cast(b, x, wide(t.dtype));
+    Value *mean = group_mean(c, x, dim), *d = build2(b, OP_sub, x, group_channels(c, mean, dim, x));
+    Value *var = group_mean(c, build2(b, OP_mul, d, d), dim);
+    Value *rstd = build1(b, OP_rsqrt, build2(b, OP_add, var, number_like(c, x, arg_float(c, "eps"))));
+    give_as(c, 0, scaled_channels(c, build2(b, OP_mul, d, group_channels(c, rstd, dim, x))));
+    give_as(c, 1, mean);
+    give_as(c, 2, rstd);
 }
 
 /* The axes of normalized_shape: the last ones. */

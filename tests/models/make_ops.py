@@ -113,6 +113,31 @@ def small_groups():
     return calls, ((reals(1, 6, 5, 7),), (reals(1, 6, 5, 7, seed=1),))
 
 
+def norms_of_images():
+    """Norms over groups of channels and over instances between convolutions of lines, images and volumes; channels that
+    are scaled by what a small network makes of the whole image."""
+    F = torch.nn.functional
+
+    def conv(seed, cin, cout, dims):
+        w = reals(cout, cin, *[3] * dims, seed=seed) * 0.3
+        return lambda x: aten.convolution.default(x, w, None, [1] * dims, [1] * dims, [1] * dims, False, [0] * dims, 1)
+
+    def net(dims, groups, seed):
+        a, b, w, bias = conv(seed, 3, 20, dims), conv(seed + 1, 20, 4, dims), reals(20, seed=seed + 2), reals(20, seed=seed + 3)
+        place = [0] * (3 - dims)
+        return lambda x: b(F.silu(F.group_norm(a(x[(slice(None), slice(None), *place)]) + 3, groups, w, bias)))
+
+    first, last, scale = conv(41, 3, 20, 2), conv(43, 20, 4, 2), reals(20, 1, 1, seed=42)
+
+    def excite(x):
+        y = first(x[:, :, 0])
+        return last(y * F.hardsigmoid(y.mean((2, 3), keepdim=True) * scale))
+
+    calls = [net(dims, groups, 10 * dims + groups) for dims in (1, 2, 3) for groups in (1, 5, 20)]
+    calls += [excite, lambda x: last(F.instance_norm(first(x[:, :, 0])))]
+    return calls, ((reals(2, 3, 4, 5, 7),), (reals(2, 3, 4, 5, 7, seed=1) * 2 + 1,))
+
+
 def dense_block():
     """Every layer reads all before it; branches beside each other; a value in two concatenations, and one that is also
     an output."""
@@ -254,6 +279,7 @@ def groups():
         lambda x: torch.relu(x) * 2 + aten.constant_pad_nd.default(x * x, [0, 0, 1, -1]), lambda x: aten.pad.default(x, [1, -1], "reflect"),
         lambda x: aten.pad.default(x, [2, -2, -1, 1], "replicate"), lambda x: aten.pad.default(x, [1, -1, 2, 0], "circular"),
     ], ((reals(3, 4, 5),), (reals(3, 4, 5, seed=1),))
+    g["op_norm_images"] = norms_of_images()
     g["op_norm"] = [
         lambda x, w, b: aten.native_layer_norm.default(x, [5], aten.arange.start_step(1, 6, 1, dtype=torch.float32), None, 1e-5),
         lambda x, w, b: aten.native_group_norm.default(x, w, b, 2, 4, 15, 2, 1e-5),
