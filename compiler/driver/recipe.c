@@ -357,7 +357,9 @@ static void evaluate_graph(Reader *r, const Json *entry, struct Made *m)
         m->results[i] = result_of(r, g->outputs.at[i].value);
         out[i] = (void *)(uintptr_t)m->results[i].storage->bytes;
     }
-    evaluator->run(job, g, in, out);
+    const char *wrong = evaluator->run(job, g, in, out);
+    if (wrong)
+        fail(job, EXIT_INPUT, "%s: what the code holds of the weights cannot be computed of these: %s", r->where, wrong);
 }
 
 /* The packed bytes of a part, `room` of them. */

@@ -2,16 +2,19 @@
 /* Takes and leaves core graphs.  Values that depend on constants only and are read by something that does not are
  * computed now: their nodes form a graph of their own, which the driver's evaluator compiles and runs.  Views of
  * constants stay (lowering reads a weight in any order), and so do f16 and bf16 weights of contractions (their kernels
- * widen them), `full` stays (a number in the code is cheaper than a load).
- * Limits, because archives may be hostile: a result holds at most 4 times its inputs plus 64 KiB; no
- * contraction, no gather, no scatter, no region. */
+ * widen them).  What is made of numbers alone stays in the code as long as it is arithmetic on sizes, indices and `full`
+ * (cheaper than a load); behind a scatter, a reduction or a product it is computed too.
+ * Limits, because archives may be hostile: a result holds at most 4 times its inputs plus 64 KiB, or up to LARGEST
+ * bytes while the steps of the whole compilation last; products take from the same steps.  No convolution, no routine,
+ * no region.  Where an index is out of range nothing behind a gather or scatter is folded: the run shall say so. */
 #include "passes.h"
 
-enum { FEW = 65536 };
+enum { FEW = 65536, LARGEST = 8 << 20, STEPS = 256 << 20 };
 
 typedef struct Fold {
     Graph *g;
     Evaluator *evaluator;
+    bool indexes;     /* gathers and scatters may be folded */
     VEC(Value *) wanted;
     int64_t *inputs;  /* by value id: bytes of the constants that a constant value is computed from, with repeats */
     bool *computes;   /* something is computed: a chain of views down to a constant or `full` is not worth a copy */
@@ -30,6 +33,58 @@ static int64_t bytes_of(const Value *v)
     return type_static(&v->type, &n) && mul_i64(n, dtype_info[v->type.dtype].bytes, &bytes) ? bytes : INT64_MAX / 8;
 }
 
+static bool is_foldable(const Fold *f, const Node *n)
+{
+    switch (op_info[n->op].kind) {
+    case CONTRACT: return n->op == OP_matmul;
+    case GATHER:
+    case SCATTER: return f->indexes;
+    case CONTROL:
+    case ROUTINE: return false;
+    default: return true;
+    }
+}
+
+static bool pay(Fold *f, int64_t steps)
+{
+    bool enough = steps <= STEPS - f->evaluator->steps;
+    f->evaluator->steps += enough ? steps : 0;
+    return enough;
+}
+
+/* Within the limits, for a result of constants of `in` bytes.  Views of what stays in the code take no steps. */
+static bool affordable(Fold *f, const Node *n, int64_t in)
+{
+    const Value *v = n->out[0];
+    OpKind k = op_info[n->op].kind;
+    bool idle = (k == VIEW || k == CREATE) && !f->computes[v->id];
+    int64_t bytes = bytes_of(v), depth = 0, steps = 0;
+    if (n->op == OP_matmul && (!idx_is_const(n->in[0]->type.dim[n->in[0]->type.rank - 1], &depth) ||
+                               !mul_i64(bytes / 4, depth, &steps)))
+        return false;
+    bool few = bytes / 4 <= in + FEW / 4;
+    return (few || bytes <= LARGEST) && pay(f, few || idle ? steps : steps + bytes);
+}
+
+/* Whether a node costs more than to load its result, for operands that cost no more. */
+static bool is_work(const Fold *f, const Node *n, bool numbers)
+{
+    Tensor t;
+    switch (op_info[n->op].kind) {
+    case POINTWISE: return !numbers;
+    case CREATE: return false;
+    case GATHER: /* at indices that are arithmetic it is a view */
+        for (uint32_t i = 1; i < n->in_count; i++)
+            if (f->inputs[n->in[i]->id])
+                return true;
+        return false;
+    case VIEW: /* a reshape that moves elements: once, not in each run */
+        return !numbers && (n->op == OP_cat || n->op == OP_pad ||
+                            (n->op == OP_reshape && const_view(n->in[0], &t) && !const_view(n->out[0], &t)));
+    default: return true;
+    }
+}
+
 /* One walk in order: operands are known before their readers. */
 static void measure(Fold *f)
 {
@@ -46,9 +101,7 @@ static void measure(Fold *f)
     }
     for each_node (n, g) {
         const Value *v = n->out[0];
-        OpKind k = op_info[n->op].kind;
-        bool allowed = k != CONTRACT && k != CONTROL && k != GATHER && k != SCATTER && k != ROUTINE;
-        bool work = k != VIEW && k != CREATE;
+        bool allowed = value_is_constant(v) && is_foldable(f, n), work = false;
         int64_t in = 0;
         for (uint32_t i = 0; i < n->in_count; i++) {
             const Value *x = n->in[i];
@@ -58,17 +111,14 @@ static void measure(Fold *f)
             in = in > INT64_MAX / 4 - f->inputs[x->id] ? INT64_MAX / 4 : in + f->inputs[x->id];
         }
         f->inputs[v->id] = in;
-        Tensor t; /* a reshape that moves elements: once, not in each run */
-        bool moves = n->op == OP_reshape && const_view(n->in[0], &t) && !const_view(v, &t);
-        f->computes[v->id] = work || moves || n->op == OP_cat || n->op == OP_pad;
-        f->allowed[v->id] = allowed && value_is_constant(v) && bytes_of(v) / 4 <= in + FEW / 4;
+        f->computes[v->id] = work || is_work(f, n, in == 0);
+        f->allowed[v->id] = allowed && affordable(f, n, in);
     }
 }
 
 static bool wanted(const Fold *f, const Value *v)
 {
-    return v->kind == VALUE_NODE && value_is_constant(v) && f->computes[v->id] && f->allowed[v->id] &&
-           f->inputs[v->id] > 0; /* what is made of numbers alone stays in the code */
+    return v->kind == VALUE_NODE && value_is_constant(v) && f->computes[v->id] && f->allowed[v->id];
 }
 
 static void want(Fold *f, Value *v)
@@ -160,8 +210,9 @@ static Sym formula(Fold *f, const Value *v)
     return f->key[v->id] = sym(job, t.at);
 }
 
-/* Of what is wanted, what may be replaced later, or all else, each as a graph of its own. */
-static void evaluate(Fold *f, bool replaceable)
+/* Of what is wanted, what may be replaced later, or all else, each as a graph of its own.  False: it cannot be
+ * computed, and the graph is as it was. */
+static bool evaluate(Fold *f, bool replaceable)
 {
     Job *job = f->g->job;
     VEC(Value *) now = { 0 };
@@ -169,7 +220,7 @@ static void evaluate(Fold *f, bool replaceable)
         if (f->replaceable[f->wanted.at[i]->id] == replaceable)
             *vec_push(job, &now) = f->wanted.at[i];
     if (!now.n)
-        return;
+        return true;
     f->sub = graph_new(job, sym(job, "fold"));
     f->copy = job_array(job, f->g->values.n, sizeof *f->copy);
     f->key = job_array(job, f->g->values.n, sizeof *f->key);
@@ -192,32 +243,41 @@ static void evaluate(Fold *f, bool replaceable)
         f->recipe->graph = f->sub;
         f->recipe->keys = keys;
     }
-    f->evaluator->run(job, f->sub, f->data.at, out);
+    const char *fault = f->evaluator->run(job, f->sub, f->data.at, out);
     for (size_t i = 0; i < f->copies.n; i++)
         job_release_big(job, (void *)(uintptr_t)f->copies.at[i]);
-    for (size_t i = 0; i < now.n; i++) {
+    for (size_t i = 0; i < now.n && !fault; i++) {
         Value *v = now.at[i];
         Sym name = graph_name(f->g, job_printf(job, "folded_%s", v->name));
         graph_replace(f->g, v, graph_const(f->g, tensors[i], v->type, name));
     }
+    return !fault;
 }
 
-void pass_fold_constants(Graph *g)
+static bool fold(Graph *g, bool indexes)
 {
-    Fold f = { .g = g, .evaluator = *job_slot(g->job, JOB_SLOT_EVALUATE) };
+    Fold f = { .g = g, .evaluator = *job_slot(g->job, JOB_SLOT_EVALUATE), .indexes = indexes };
+    if (!f.evaluator)
+        return true;
     measure(&f);
     for each_node (n, g) {
-        for (uint32_t i = 0; i < n->region_count; i++)
-            pass_fold_constants(n->region[i]);
         bool constant = n->out_count == 1 && !n->region_count && f.allowed[n->out[0]->id];
         Tensor weight;
         for (uint32_t i = 0; i < n->in_count && !constant; i++)
             if (wanted(&f, n->in[i]) && !(i == 1 && contract_packs(n, &weight)))
                 want(&f, n->in[i]);
     }
-    if (f.wanted.n && f.evaluator) {
-        evaluate(&f, true);
-        evaluate(&f, false);
+    bool done = evaluate(&f, true) && evaluate(&f, false);
+    if (f.wanted.n)
         pass_prune(g);
-    }
+    return done;
+}
+
+void pass_fold_constants(Graph *g)
+{
+    for each_node (n, g)
+        for (uint32_t i = 0; i < n->region_count; i++)
+            pass_fold_constants(n->region[i]);
+    if (!fold(g, true) && !fold(g, false))
+        bug("constants cannot be folded");
 }

@@ -71,7 +71,7 @@ bool passes_run_one(Graph *g, const char *name)
 static bool node_is_constant(const Value *v)
 {
     const Node *n = v->def;
-    if (op_info[n->op].kind == CONTROL || n->op == OP_index || op_info[n->op].kind == GATHER || op_info[n->op].kind == SCATTER)
+    if (op_info[n->op].kind == CONTROL || n->op == OP_index)
         return false;
     for (int i = 0; i < v->type.rank; i++)
         if (v->type.dim[i]->op != IDX_CONST)

@@ -30,11 +30,13 @@ bool passes_run_one(Graph *g, const char *name);
 /* Prints "== NAME" and the text, when `options` asks for a dump of that stage. */
 void pass_dump(const PassOptions *options, const char *stage, const char *text);
 
-/* How fold_constants computes: runs a graph without dynamic sizes on row-major data.  Installed by the driver in
- * JOB_SLOT_EVALUATE, so that compiler/ does not include codegen/.  NULL there: nothing is folded. */
-typedef void (*Evaluate)(Job *job, Graph *g, const void *const *in, void *const *out);
+/* How fold_constants computes: runs a graph without dynamic sizes on row-major data.  NULL: done; else what is wrong with
+ * the data (an index is out of range).  Installed by the driver in JOB_SLOT_EVALUATE, so that compiler/ does not include
+ * codegen/.  NULL there: nothing is folded. */
+typedef const char *(*Evaluate)(Job *job, Graph *g, const void *const *in, void *const *out);
 typedef struct Evaluator {
     Evaluate run;
+    int64_t steps; /* that fold_constants has spent on large results and products */
 } Evaluator;
 
 /* How fold_constants made constants of weights that may be replaced: a graph whose inputs they are, to be evaluated

@@ -153,6 +153,53 @@ class KvCache(nn.Module):
         return scores.softmax(-1) @ self.values
 
 
+class WindowAttention(nn.Module):
+    """Attention in windows of an image that may be rolled before: a bias for each head and distance, and a mask that
+    keeps apart what the roll has brought together; of directions alone if `cosine`."""
+
+    def __init__(self, width, heads, window, shift, cosine):
+        super().__init__()
+        self.heads, self.window, self.shift = heads, window, shift
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.scale = nn.Parameter(torch.rand(heads, 1, 1) + 1) if cosine else None
+        self.table = nn.Parameter(torch.randn((2 * window - 1) ** 2, heads))
+        at = torch.stack(torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")).flatten(1)
+        far = at[:, :, None] - at[:, None, :] + window - 1
+        self.register_buffer("index", far[0] * (2 * window - 1) + far[1])
+
+    def windows(self, x):
+        w = self.window
+        x = x.view(x.shape[0], x.shape[1] // w, w, x.shape[2] // w, w, x.shape[3])
+        return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, w * w, x.shape[5])
+
+    def mask(self, x):
+        parts, ends = x.new_zeros(x.shape[1], x.shape[2]), (0, -self.shift, None)
+        for i in range(1, 4):
+            parts[ends[i // 2]:ends[i // 2 + 1], ends[i % 2]:ends[i % 2 + 1]] = i
+        parts = self.windows(parts[None, :, :, None])[:, :, 0]
+        apart = parts[:, None, :] - parts[:, :, None]
+        return apart.masked_fill(apart != 0, -100.0).masked_fill(apart == 0, 0.0)
+
+    def forward(self, image):
+        x = image.roll((-self.shift, -self.shift), (1, 2)) if self.shift else image
+        x = self.windows(x)
+        tokens = x.shape[1]
+        q, k, v = self.qkv(x).reshape(x.shape[0], tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        if self.scale is None:
+            scores = q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)
+        else:
+            scores = nn.functional.normalize(q, dim=-1) @ nn.functional.normalize(k, dim=-1).transpose(-2, -1) * self.scale
+        scores = scores + self.table[self.index.flatten()].view(tokens, tokens, -1).permute(2, 0, 1)[None]
+        if self.shift:
+            mask = self.mask(image)
+            scores = scores.view(-1, mask.shape[0], self.heads, tokens, tokens) + mask[None, :, None]
+            scores = scores.view(-1, self.heads, tokens, tokens)
+        x = self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(x.shape[0], tokens, -1))
+        w, rows, columns = self.window, image.shape[1] // self.window, image.shape[2] // self.window
+        x = x.view(-1, rows, columns, w, w, x.shape[2]).permute(0, 1, 3, 2, 4, 5).reshape(image.shape)
+        return x.roll((self.shift, self.shift), (1, 2)) if self.shift else x
+
+
 def torchvision_models():
     """torchvision.models. Its compiled operators are not needed, so a build for another torch will do."""
     original = torch.library.register_fake
@@ -411,6 +458,18 @@ def kv_cache(folder, full):
     for n, method in ((5, "prefill"), (1, "forward"), (1, "forward"), (2, "prefill"), (1, "forward")):
         f.case(model, (torch.randn(n, width),), "x", method)
     f.out_of_range(["x", "8", "7"], (1, 7))
+    f.close()
+
+
+@fixture
+def window_attention(folder, full):
+    width = 48 if full else 12
+    f = Fixture(folder, "attention in windows of 3x3, then in rolled windows and of directions alone, batch 1..512")
+    model = nn.Sequential(WindowAttention(width, 3, 3, 0, False), WindowAttention(width, 3, 3, 1, True)).eval()
+    f.archive("model.pt2", model, (torch.randn(2, 6, 9, width),), (BATCH,))
+    for n in (1, 2, 5):
+        f.case(model, (torch.randn(n, 6, 9, width),), "x")
+    f.out_of_range(["1..512", "513"], (513, 6, 9, width))
     f.close()
 
 

@@ -50,6 +50,23 @@ def read_safe(path):
             for k, v in header.items()}
 
 
+def weights_of(archive):
+    """The weights that an archive has, as safe() takes them."""
+    tensors = {}
+    with zipfile.ZipFile(archive) as zip:
+        names = [n for n in zip.namelist() if n.endswith("_weights_config.json")]
+        for name, entry in json.loads(zip.read(names[0]))["config"].items():
+            meta = entry["tensor_meta"]
+            shape = [x["as_int"] for x in meta["sizes"]]
+            kind, size = {7: ("F32", 4), 5: ("I64", 8), 13: ("BF16", 2)}[meta["dtype"]]
+            count = size
+            for x in shape:
+                count *= x
+            folder = names[0].rpartition("/")[0]
+            tensors[name] = kind, shape, zip.read(f"{folder}/{entry['path_name']}")[:count]
+    return tensors
+
+
 class Weights(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -157,27 +174,31 @@ class Swap(Weights):
     def test_in_place_and_back(self):
         a = self.compile("a.so")
         before, mode = a.read_bytes(), a.stat().st_mode
-        tensors = {}
-        with zipfile.ZipFile(HERE / "a.pt2") as zip:  # the archive's own weights, as safetensors
-            names = [n for n in zip.namelist() if n.endswith("_weights_config.json")]
-            config = json.loads(zip.read(names[0]))["config"]
-            for name, entry in config.items():
-                meta = entry["tensor_meta"]
-                shape = [x["as_int"] for x in meta["sizes"]]
-                kind, size = {7: ("F32", 4), 5: ("I64", 8), 13: ("BF16", 2)}[meta["dtype"]]
-                count = size
-                for x in shape:
-                    count *= x
-                folder = names[0].rpartition("/")[0]
-                tensors[name] = kind, shape, zip.read(f"{folder}/{entry['path_name']}")[:count]
         old = self.dir / "a.safetensors"
-        old.write_bytes(safe(tensors))
+        old.write_bytes(safe(weights_of(HERE / "a.pt2")))
         self.swap(a, HERE / "b.pt")
         self.assertNotEqual(a.read_bytes(), before)
         self.run_model(a, "b")
         self.swap(a, old)
         self.assertEqual(a.read_bytes(), before)
         self.assertEqual(a.stat().st_mode, mode)
+
+    def test_a_table_at_indices(self):
+        """What is folded of both follows both; an index beyond the table cannot be folded."""
+        source = HERE.parent / "fixtures/seeds/window_attention/model.pt2"
+        tensors = weights_of(source)
+        for name, (kind, shape, raw) in tensors.items():  # the elements backwards
+            size = {"F32": 4, "I64": 8}[kind]
+            tensors[name] = kind, shape, b"".join(raw[i:i + size] for i in range(len(raw) - size, -1, -size))
+        file = self.dir / "backwards.safetensors"
+        file.write_bytes(safe(tensors))
+        a, b = self.compile("a.so", source=source), self.compile("b.so", "--state-dict", file, source=source)
+        self.assertNotEqual(a.read_bytes(), b.read_bytes())
+        self.assertEqual(self.swap(a, file, "s.so").read_bytes(), b.read_bytes())
+        kind, shape, raw = tensors["0.index"]
+        tensors["0.index"] = kind, shape, raw[:-8] + struct.pack("<q", 25)
+        file.write_bytes(safe(tensors))
+        self.assertIn("is 25; it must be in 0..24", self.swap(a, file, status=1))
 
     def test_refusals_leave_the_artifact(self):
         a = self.compile("a.so")
