@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Takes and leaves imported graphs.  matmul(softmax(matmul(q, k^T) * scale + mask), v) becomes `attention`, where
  * nobody else reads what lies between: the tiled kernel never stores the scores as a whole.  The scale may stand on q
- * or k, the mask may be added or chosen by (where).  decompose makes the same of `sdpa`.  Cost: one walk. */
+ * or k, or be a tensor that is the same for all keys, with which q is multiplied then; masks may be added or chosen by
+ * (where), each of them to the scores in other batch axes (windows of images: all of them, heads, then both); the
+ * operator gets the most axes that occur, and the sum of the masks.  decompose makes the same of `sdpa`.  Cost: one
+ * walk. */
 #include "passes.h"
 #include <math.h>
 #include <string.h>
@@ -16,11 +19,18 @@ static Value *turned(Build *b, Value *v)
     return build_permute(b, v, dims);
 }
 
+/* What v repeats. */
+static Value *unexpanded(Value *v)
+{
+    while (v->kind == VALUE_NODE && v->def->op == OP_expand)
+        v = v->def->in[0];
+    return v;
+}
+
 /* A mask as the operator takes it: f32, added, a row for each key. */
 static Value *mask_operand(Build *b, Value *mask)
 {
-    while (mask->kind == VALUE_NODE && mask->def->op == OP_expand)
-        mask = mask->def->in[0];
+    mask = unexpanded(mask);
     const Idx *one = idx_const(b->g->job, 1), *dim[2] = { one, mask->type.rank == 1 ? mask->type.dim[0] : one };
     if (mask->type.rank < 2)
         mask = build_reshape(b, mask, 2, dim);
@@ -128,9 +138,19 @@ static Value *without_scale(Build *b, Value *v, double *scale)
     return x == n->in[0] ? v : build(b, n->op, &x, 1, &v->type, n->attrs.at, n->attrs.n);
 }
 
+enum { DEPTH = 8 };
+
+typedef struct Part { /* a value that broadcasts to scores of this type */
+    Value *v;
+    Type scores;
+} Part;
+
 typedef struct Match {
-    Value *q, *k, *mask; /* of the first product, k turned; mask: NULL, or what is added */
-    Type product;        /* its type, which may have other batch axes than the scores have later */
+    Value *q, *k;              /* of the first product, k turned */
+    Type product;              /* its type */
+    Type most;                 /* of the scores, where they have the most axes */
+    Part mask[DEPTH], factor[DEPTH]; /* what is added to the scores and what they are multiplied with; f32 */
+    int masks, factors;
     double scale;
     bool scaled; /* on the way to it: a mask below would be scaled too */
     int depth;
@@ -148,9 +168,43 @@ static Value *unbatched(Value *v)
     return v;
 }
 
-static Value *also(Build *b, Value *mask, Value *m)
+static void see_axes(Match *m, const Type *scores)
 {
-    return mask ? build2(b, OP_add, mask, m->type.dtype == DT_f32 ? m : build_cast(b, m, DT_f32)) : m;
+    if (scores->rank > m->most.rank)
+        m->most = *scores;
+}
+
+static Part mask_part(Build *b, Value *mask, const Value *scores)
+{
+    mask = unexpanded(mask);
+    return (Part){ mask->type.dtype == DT_f32 ? mask : build_cast(b, mask, DT_f32), scores->type };
+}
+
+/* v is scores times what is the same for all keys: the scores, and that in *factor. */
+static Value *unmultiplied(Value *v, Part *factor)
+{
+    Node *mul = v->type.dtype == DT_f32 ? only(v, OP_mul) : NULL;
+    for (uint32_t i = 0; mul && i < 2; i++) {
+        Value *other = unexpanded(mul->in[1 - i]);
+        int rank = other->type.rank;
+        if (type_same(&mul->in[i]->type, &v->type) && (rank == 0 || idx_is(other->type.dim[rank - 1], 1))) {
+            *factor = (Part){ other, v->type };
+            return mul->in[i];
+        }
+    }
+    return NULL;
+}
+
+static bool match_scores(Build *b, Value *v, Match *m);
+
+/* Tries another way; a failure leaves no trace. */
+static bool try_scores(Build *b, Value *v, Match *m)
+{
+    Match before = *m;
+    bool matched = match_scores(b, v, m);
+    if (!matched)
+        *m = before;
+    return matched;
 }
 
 /* From masked scores down to their product.  What `where` gives instead of a score must be so low that nothing is left
@@ -158,7 +212,9 @@ static Value *also(Build *b, Value *mask, Value *m)
 static bool match_scores(Build *b, Value *v, Match *m)
 {
     double low;
+    see_axes(m, &v->type);
     v = unbatched(v);
+    see_axes(m, &v->type);
     Node *product = only(v, OP_matmul), *add = only(v, OP_add), *where = only(v, OP_where);
     if (product) {
         m->q = product->in[0];
@@ -166,46 +222,88 @@ static bool match_scores(Build *b, Value *v, Match *m)
         m->product = v->type;
         return product->in_count == 2;
     }
-    if (++m->depth > 8)
+    if (++m->depth > DEPTH)
         return false;
     double scale = 1;
     Value *x = unscaled(b->g, v, &scale);
-    if (x) {
+    Value *y = x ? NULL : unmultiplied(v, &m->factor[m->factors]);
+    if (x || y) {
         m->scaled = true;
         m->scale *= scale;
-        return match_scores(b, x, m);
+        m->factors += y != NULL;
+        return match_scores(b, x ? x : y, m);
     }
     for (uint32_t i = 0; add && !m->scaled && i < 2; i++)
-        if (type_same(&add->in[i]->type, &v->type) && match_scores(b, add->in[i], m)) {
-            m->mask = also(b, m->mask, add->in[1 - i]);
+        if (type_same(&add->in[i]->type, &v->type) && try_scores(b, add->in[i], m)) {
+            m->mask[m->masks++] = mask_part(b, add->in[1 - i], v);
             return true;
         }
     for (uint32_t i = 1; where && !m->scaled && i < 3; i++)
         if (is_number(b->g, where->in[3 - i], &low) && low <= -1e30 && type_same(&where->in[i]->type, &v->type) &&
-            match_scores(b, where->in[i], m)) {
+            try_scores(b, where->in[i], m)) {
             Value *zero = build_full(b, DT_f32, 0), *least = build_full(b, DT_f32, low);
-            m->mask = also(b, m->mask, build3(b, OP_where, where->in[0], i == 1 ? zero : least, i == 1 ? least : zero));
+            m->mask[m->masks++] = (Part){ build3(b, OP_where, unexpanded(where->in[0]), i == 1 ? zero : least,
+                                                 i == 1 ? least : zero), v->type };
             return true;
         }
     return false;
 }
 
-/* v, a matrix for each of from's batch axes, for each of to's. */
+/* Axis i of v as if it had `rank` axes. */
+static const Idx *axis_of(Job *job, const Value *v, int i, int rank)
+{
+    i -= rank - v->type.rank;
+    return i < 0 ? idx_const(job, 1) : v->type.dim[i];
+}
+
+/* v, whose matrices broadcast to from's batch axes, for to's, which are from's apart or together.  NULL: it repeats some
+ * of the axes that become one. */
 static Value *rebatched(Build *b, Value *v, const Type *from, const Type *to)
 {
-    Type t = v->type;
-    bool same = from->rank == to->rank, whole = t.rank == from->rank;
-    for (int i = 0; i < from->rank - 2; i++) {
-        same = same && from->dim[i] == to->dim[i];
-        whole = whole && t.dim[i] == from->dim[i];
+    Job *job = b->g->job;
+    const Idx *dim[MAX_RANK], *one = idx_const(job, 1), *q;
+    int f = 0, t = 0, froms = from->rank - 2, tos = to->rank - 2;
+    bool same = froms == tos;
+    for (int i = 0; i < tos && same; i++)
+        same = from->dim[i] == to->dim[i];
+    if (same)
+        return v;
+    while (f < froms || t < tos) { /* axes of equal products */
+        int f0 = f, t0 = t;
+        const Idx *pf = f < froms ? from->dim[f++] : one, *pt = t < tos ? to->dim[t++] : one;
+        while (pf != pt) {
+            if (t < tos && (f == froms || idx_divisible(job, pf, pt, &q)))
+                pt = idx_mul(job, pt, to->dim[t++]);
+            else if (f < froms)
+                pf = idx_mul(job, pf, from->dim[f++]);
+            else
+                return NULL;
+        }
+        bool whole = true, repeats = true;
+        for (; f0 < f; f0++) {
+            const Idx *size = axis_of(job, v, f0, from->rank);
+            whole = whole && size == from->dim[f0];
+            repeats = repeats && size == one;
+        }
+        if (!whole && !repeats)
+            return NULL;
+        for (; t0 < t; t0++)
+            dim[t0] = whole ? to->dim[t0] : one;
     }
-    if (same || !whole)
-        return same ? v : NULL;
-    const Idx *dim[MAX_RANK];
-    memcpy(dim, to->dim, sizeof dim);
-    dim[to->rank - 2] = t.dim[t.rank - 2];
-    dim[to->rank - 1] = t.dim[t.rank - 1];
+    for (int i = 0; i < 2; i++)
+        dim[tos + i] = axis_of(job, v, froms + i, from->rank);
     return build_reshape(b, v, to->rank, dim);
+}
+
+/* The sum (or product) of all parts for the axes of m->most; *fits: each of them has such. */
+static Value *joined(Build *b, Op op, Value *sum, const Part *part, int parts, const Match *m, bool *fits)
+{
+    for (int i = 0; i < parts && *fits; i++) {
+        Value *v = rebatched(b, part[i].v, &part[i].scores, &m->most);
+        *fits = v != NULL;
+        sum = sum && v ? build2(b, op, sum, v) : v;
+    }
+    return sum;
 }
 
 /* where(the greatest score is -inf, 0, softmax): what safe softmax is read as. */
@@ -231,7 +329,7 @@ static Value *match_attention(Build *b, Node *n)
     if (n->in_count != 2 || n->out[0]->type.dtype != DT_f32 || !soft ||
         node_int(soft, "dim", 0) != soft->out[0]->type.rank - 1)
         return NULL;
-    Match m = { .scale = 1 };
+    Match m = { .scale = 1, .most = soft->out[0]->type };
     Value *scores = soft->in[0];
     if (safe)
         scores->uses--; /* its maximum goes with it */
@@ -240,17 +338,22 @@ static Value *match_attention(Build *b, Node *n)
         scores->uses++;
     if (!matched)
         return NULL;
-    const Type *t = &scores->type;
-    Value *in[3] = { rebatched(b, without_scale(b, m.q, &m.scale), &m.product, t),
-                     rebatched(b, without_scale(b, turned(b, m.k), &m.scale), &m.product, t),
-                     rebatched(b, n->in[1], &n->in[0]->type, t) };
-    Value *r = in[0] && in[1] && in[2] ? build_attention(b, in, m.mask, m.scale, false, safe) : NULL;
+    see_axes(&m, &n->in[0]->type);
+    Value *q = rebatched(b, without_scale(b, m.q, &m.scale), &m.product, &m.most);
+    Value *k = rebatched(b, without_scale(b, turned(b, m.k), &m.scale), &m.product, &m.most);
+    Value *v = rebatched(b, n->in[1], &n->in[0]->type, &m.most), *mask = NULL;
+    bool fits = q && k && v;
+    if (fits) {
+        q = joined(b, OP_mul, q, m.factor, m.factors, &m, &fits);
+        mask = joined(b, OP_add, NULL, m.mask, m.masks, &m, &fits);
+    }
+    Value *r = fits ? build_attention(b, (Value *[]){ q, k, v }, mask, m.scale, false, safe) : NULL;
     if (!r)
         return NULL;
     Type whole = n->out[0]->type;
-    bool fits = r->type.dim[r->type.rank - 1] == whole.dim[whole.rank - 1];
-    for (int i = 0; i < r->type.rank - 1; i++)
-        fits = fits && r->type.dim[i] == t->dim[i];
+    fits = r->type.rank == m.most.rank && r->type.dim[r->type.rank - 1] == whole.dim[whole.rank - 1];
+    for (int i = 0; fits && i < r->type.rank - 1; i++)
+        fits = r->type.dim[i] == m.most.dim[i];
     return fits ? build_reshape(b, r, whole.rank, whole.dim) : NULL;
 }
 
