@@ -5,8 +5,9 @@
  * widen them).  What is made of numbers alone stays in the code as long as it is arithmetic on sizes, indices and `full`
  * (cheaper than a load); behind a scatter, a reduction or a product it is computed too.
  * Limits, because archives may be hostile: a result holds at most 4 times its inputs plus 64 KiB, or up to LARGEST
- * bytes while the steps of the whole compilation last; products take from the same steps.  No convolution, no routine,
- * no region.  Where an index is out of range nothing behind a gather or scatter is folded: the run shall say so. */
+ * bytes while the steps of the whole compilation last: one for each byte, one for four multiply-adds of a product.  No
+ * convolution, no routine, no region.  Where an index is out of range nothing behind a gather or scatter is folded: the
+ * run shall say so. */
 #include "passes.h"
 
 enum { FEW = 65536, LARGEST = 8 << 20, STEPS = 256 << 20 };
@@ -60,7 +61,7 @@ static bool affordable(Fold *f, const Node *n, int64_t in)
     bool idle = (k == VIEW || k == CREATE) && !f->computes[v->id];
     int64_t bytes = bytes_of(v), depth = 0, steps = 0;
     if (n->op == OP_matmul && (!idx_is_const(n->in[0]->type.dim[n->in[0]->type.rank - 1], &depth) ||
-                               !mul_i64(bytes / 4, depth, &steps)))
+                               !mul_i64(bytes / 16, depth, &steps) || steps > STEPS))
         return false;
     bool few = bytes / 4 <= in + FEW / 4;
     return (few || bytes <= LARGEST) && pay(f, few || idle ? steps : steps + bytes);
