@@ -189,7 +189,8 @@ typedef struct aotk_pool {
 /* y[b][oy][ox][ch] = act(bias[ch] + residual[b][oy][ox][ch] + sum over (ky, kx, i) of
  * x[.. first + i] * w[(ky * kw + kx) * group + i][ch]), i < group and first = ch - ch % group being the first channel of
  * ch's group. x is read at b * x_n + oy * x_h + ox * x_w + ky * tap_h + kx * tap_w: there is no bounds check, the buffer
- * holds its own zero halo. The residual is not y itself: some channels may be computed twice. */
+ * holds its own zero halo, and a row of w ends with a whole vector of 16. The residual is not y itself: some channels may
+ * be computed twice. */
 typedef struct aotk_depthwise {
     const float *x;                        /* at the first tap of the first pixel, inside the halo */
     const float *w;                        /* rows of ldw floats, of which c are used */

@@ -9,10 +9,11 @@
  * cache: neighbouring pixels lie too far apart for the processor to fetch them ahead by itself.
  * Where a vector holds whole groups, each channel of x is spread over the lanes of its group by a shuffle, else it is
  * the same number for all lanes.
- * Channels past the last whole vector are done by a vector that ends with them, or one by one where
- * there are fewer than a vector holds.
+ * Channels past the last whole vector are done by a vector that ends with them. Where there are fewer
+ * than a vector holds, it reads what lies behind them as well, sums it in vain and does not store it; only in the
+ * last row, behind which there may be nothing, channels are done one by one.
  */
-#include "vec.h"
+#include "walk.h"
 
 enum { AOTK_PIXELS = 8, AOTK_BLOCK_LINES = 256, AOTK_BLOCK_FLOATS = 192 << 10, AOTK_IMAGE_FLOATS = 256 << 10 };
 
@@ -23,9 +24,12 @@ typedef struct aotk_spot {
 } aotk_spot;
 
 /* The sums of `pixels` pixels go through the activation and to y. */
-AOTK_NOINLINE void aotk_depthwise_act(const aotk_depthwise *p, float *y, float *row, int pixels) {
-    aotk_act_row(row, pixels * AOTK_VL, p->act);
-    for (int i = 0; i < pixels; i++) aotk_store(y + i * p->y_w, aotk_load(row + i * AOTK_VL));
+AOTK_NOINLINE void aotk_depthwise_row(const aotk_depthwise *p, float *y, float *row, int pixels) {
+    if (p->act > AOTK_ACT_CLAMP) aotk_act_row(row, pixels * AOTK_VL, p->act);
+    for (int i = 0; i < pixels; i++) {
+        if (p->c < AOTK_VL) aotk_copy_columns(y + i * p->y_w, row + i * AOTK_VL, p->c);
+        else aotk_store(y + i * p->y_w, aotk_load(row + i * AOTK_VL));
+    }
 }
 
 #if AOTK_VL > 1
@@ -110,12 +114,12 @@ AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s
         for (int i = 0; i < pixels; i++) acc[i] = aotk_clamp(acc[i], lo, hi);
     }
     AOTK_ALIGNED float row[AOTK_PIXELS * AOTK_VL];
-    int act = p->act > AOTK_ACT_CLAMP;
-    float *to = act ? row : s->y;
-    aotk_i64 step = act ? AOTK_VL : p->y_w;
+    int by_row = p->act > AOTK_ACT_CLAMP || p->c < AOTK_VL;
+    float *to = by_row ? row : s->y;
+    aotk_i64 step = by_row ? AOTK_VL : p->y_w;
     AOTK_UNROLL
     for (int i = 0; i < pixels; i++) aotk_store(to + i * step, acc[i]);
-    if (act) aotk_depthwise_act(p, s->y, row, pixels);
+    if (by_row) aotk_depthwise_row(p, s->y, row, pixels);
 }
 
 #define AOTK_DEPTHWISE_TILE(pixels, kw, stride)                                                    \
@@ -196,6 +200,39 @@ AOTK_INLINE aotk_spot aotk_spot_at(const aotk_depthwise *p, aotk_i64 b, aotk_i64
     return s;
 }
 
+/* Whether a vector may be read where row y of image b has fewer channels: the next row, or that of the next image, reads
+ * no less far. */
+AOTK_INLINE int aotk_depthwise_overlaps(const aotk_depthwise *p, aotk_i64 b, aotk_i64 y) {
+    int last = y + 1 == p->oh;
+    aotk_i64 x = last ? p->x_n : p->x_h, r = last ? p->r_n : p->r_h;
+    return !(last && b + 1 == p->n) && x + p->c >= AOTK_VL && (!p->residual || r + p->c >= AOTK_VL);
+}
+
+/* Rows [oy, end) of image b, whose pixels have fewer channels than a vector. */
+AOTK_NOINLINE void aotk_depthwise_few(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 end) {
+    aotk_i64 tiles = (p->ow + AOTK_PIXELS - 1) / AOTK_PIXELS;
+    AOTK_ALIGNED float bias[AOTK_VL];
+    int kind = aotk_depthwise_kind(p);
+    for (int c = 0; c < AOTK_VL; c++) bias[c] = p->bias && c < p->c ? p->bias[c] : 0.0f;
+    for (aotk_i64 y = oy; y < end; y++) {
+        if (aotk_depthwise_overlaps(p, b, y)) {
+            for (aotk_i64 i = 0; i < tiles; i++) {
+                aotk_i64 ox = p->ow * i / tiles;
+                aotk_spot s = aotk_spot_at(p, b, y, ox, 0);
+                s.bias = bias;
+                aotk_depthwise_any(p, &s, kind, (int)(p->ow * (i + 1) / tiles - ox));
+            }
+            continue;
+        }
+        for (aotk_i64 ox = 0; ox < p->ow; ox++) {
+            for (aotk_i64 c = 0; c < p->c; c++) {
+                aotk_spot s = aotk_spot_at(p, b, y, ox, c);
+                aotk_depthwise_single(p, &s);
+            }
+        }
+    }
+}
+
 /* Rows [oy, end) of image b. A row of pixels is cut into tiles of two neighbouring sizes: a small rest would wait for
  * its few sums. An image that the L2 cache holds is done a vector of channels after the other, and all of that vector
  * stays in the L1 cache; a larger one with all channels at once, as a stream that the processor can fetch ahead. */
@@ -203,7 +240,7 @@ AOTK_NOINLINE void aotk_depthwise_rows(const aotk_depthwise *p, aotk_i64 b, aotk
     aotk_i64 tiles = (p->ow + AOTK_PIXELS - 1) / AOTK_PIXELS;
     aotk_i64 chunk = p->oh * p->x_h > AOTK_IMAGE_FLOATS ? p->c : AOTK_VL;
     int kind = aotk_depthwise_kind(p);
-    for (aotk_i64 from = 0; from < p->c && p->c >= AOTK_VL; from += chunk) {
+    for (aotk_i64 from = 0; from < p->c; from += chunk) {
         for (aotk_i64 i = 0; i < tiles; i++) {
             aotk_i64 ox = p->ow * i / tiles;
             int pixels = (int)(p->ow * (i + 1) / tiles - ox);
@@ -213,14 +250,6 @@ AOTK_NOINLINE void aotk_depthwise_rows(const aotk_depthwise *p, aotk_i64 b, aotk
                     aotk_spot s = aotk_spot_at(p, b, y, ox, at);
                     aotk_depthwise_any(p, &s, kind, pixels);
                 }
-            }
-        }
-    }
-    for (aotk_i64 c = 0; p->c < AOTK_VL && c < p->c; c++) {
-        for (aotk_i64 y = oy; y < end; y++) {
-            for (aotk_i64 ox = 0; ox < p->ow; ox++) {
-                aotk_spot s = aotk_spot_at(p, b, y, ox, c);
-                aotk_depthwise_single(p, &s);
             }
         }
     }
@@ -242,7 +271,8 @@ AOTK_NOINLINE void aotk_depthwise_part(const aotk_depthwise *p, aotk_i64 begin, 
     for (aotk_i64 i = begin; i < end;) {
         aotk_i64 b = i / p->oh, oy = i % p->oh, rows = end - i < block ? end - i : block;
         if (rows > p->oh - oy) rows = p->oh - oy;
-        aotk_depthwise_rows(p, b, oy, oy + rows);
+        if (p->c < AOTK_VL) aotk_depthwise_few(p, b, oy, oy + rows);
+        else aotk_depthwise_rows(p, b, oy, oy + rows);
         i += rows;
     }
 }
