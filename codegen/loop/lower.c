@@ -525,6 +525,8 @@ static void choose_layout(Lower *l, Graph *g)
                 mark(set, first, &changed);
             }
             bool through = op_info[n->op].kind == POINTWISE || n->op == OP_cat || n->op == OP_pad;
+            if (n->op == OP_take && set[n->in[0]->id] && n->in[0]->type.rank == out->type.rank)
+                mark(set, out, &changed); /* an image made larger: places are looked up once for all channels */
             bool any = through && set[out->id];
             for (uint32_t i = 0; through && i < n->in_count; i++)
                 any |= set[n->in[i]->id] && n->in[i]->type.rank == out->type.rank;
@@ -608,6 +610,8 @@ static bool wants_memory(Lower *l, Roots *r, const Node *n, const Value *v)
     OpKind k = op_info[n->op].kind;
     if (l->realize[v->id] || (own_kernel(k) && !l->inside[v->id]) || n->op == OP_cat)
         return true;
+    if (k == REDUCE && sums_places(n) && l->channels_last[n->in[0]->id]) /* the loops would run against the order of memory */
+        return true;
     if (k == REDUCE)
         return r->many[v->id] || !r->one[v->id] || !fits_inside(l, v, r->one[v->id]);
     if (k == GATHER && r->guarded[v->id]) /* indices are checked, all of them */
@@ -687,7 +691,7 @@ static void choose_buffers(Lower *l, Graph *g)
             if (k == POINTWISE && belongs_to_channels(l, in, v))
                 l->realize[in->id] = true;
             if (sums_places(n) && l->channels_last[in->id] && computed(in))
-                l->realize[in->id] = true; /* the loops would run against the order of memory; there is a kernel for it */
+                l->realize[in->id] = true; /* for the pooling kernel */
             r.guarded[in->id] |= n->op == OP_pad || n->op == OP_window || (!memory && r.guarded[v->id]);
             if (memory) {
                 add_root(&r, in, v);
