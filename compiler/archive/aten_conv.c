@@ -241,9 +241,33 @@ static void named_padding(Call *c, Conv *v, const char *name)
     surround(c, v, low, high);
 }
 
-static Value *convolve(Call *c, const Conv *v)
+/* Several filters for each channel of an image or a line: one for each of its copies, which makes it depthwise. */
+static Conv with_copies(Call *c, const Conv *v)
+{
+    Conv r = *v;
+    const Type *x = &v->x->type, *w = &v->w->type;
+    int64_t out;
+    if (v->groups < 2 || w->rank > 4 || !idx_is(w->dim[1], 1) || !idx_is(x->dim[1], v->groups) || !idx_is_const(w->dim[0], &out) ||
+        out <= v->groups || out % v->groups)
+        return r;
+    const Idx *dim[MAX_RANK] = { x->dim[0], x->dim[1], k(c, 1) };
+    for (int i = 2; i < x->rank; i++)
+        dim[i + 1] = x->dim[i];
+    r.x = build_reshape(&c->b, v->x, x->rank + 1, dim);
+    dim[2] = k(c, out / v->groups);
+    r.x = build_expand(&c->b, r.x, x->rank + 1, dim);
+    dim[1] = k(c, out);
+    for (int i = 2; i < x->rank; i++)
+        dim[i] = x->dim[i];
+    r.x = build_reshape(&c->b, r.x, x->rank, dim);
+    r.groups = out;
+    return r;
+}
+
+static Value *convolve(Call *c, const Conv *given)
 {
     Job *job = c->b.g->job;
+    const Conv copies = with_copies(c, given), *v = &copies;
     const Type *x = &v->x->type, *w = &v->w->type;
     const Idx *rest = idx_mod(job, w->dim[0], k(c, v->groups));
     call_guard(c, GUARD_EQ, x->dim[1], idx_mulk(job, w->dim[1], v->groups), "the channels must fit the weight");

@@ -95,7 +95,8 @@ def volumes():
 
 
 def small_groups():
-    """Groups of 2 to 16 channels, as many in as out, in images and lines; one that has more out, one where a NaN stays in its group."""
+    """Groups of 2 to 16 channels, as many in as out, in images and lines; one that has more out, several filters for each
+    channel, one where a NaN stays in its group."""
     def conv(seed, cin, cout, groups, k, stride=1, pad=1):
         n = len(k)
         w, b = reals(cout, cin // groups, *k, seed=seed) * 0.4, reals(cout, seed=seed + 50)
@@ -108,6 +109,9 @@ def small_groups():
         b, c = conv(4 * seed + 1, size * groups, size * groups, groups, (3, 3)), conv(4 * seed + 2, size * groups, size * groups, groups, (5,), 2, 2)
         d = conv(4 * seed + 3, size * groups, 2 * size * groups, groups, (3, 3), 2)
         calls += [lambda x, a=a, b=b: b(a(x)).relu() + a(x), lambda x, a=a, c=c: torch.tanh(c(a(x)[:, :, 1])), lambda x, a=a, d=d: d(a(x))]
+    for seed, (channels, k) in enumerate(((3, (3, 5)), (9, (1, 3)), (4, (3,)))):
+        calls.append(lambda x, a=conv(200 + seed, 6, channels, 1, (1, 1), pad=0), k=k,
+                     b=conv(300 + seed, channels, 4 * channels, channels, k, 2): b(a(x) if len(k) > 1 else a(x)[:, :, 0]))
     e = conv(99, 24, 24, 6, (3, 3))
     calls.append(lambda x: e(torch.cat([x, x / 0.0 * 0.0, x, x], 1)))
     return calls, ((reals(1, 6, 5, 7),), (reals(1, 6, 5, 7, seed=1),))
@@ -272,6 +276,10 @@ def groups():
         lambda x: aten.grid_sampler_2d.default(x, aten.permute.default(x[:, :2], [0, 2, 3, 1]) * 0.6, 0, 0, False),
         lambda x: aten.col2im.default(x[:, :, :4, :6].reshape(2, 12, 8), [5, 3], [2, 2], [1, 1], [0, 0], [1, 1]),
     ], ((reals(2, 4, 6, 7),), (reals(2, 4, 6, 7, seed=1),))
+    g["op_truth"] = [
+        lambda x: aten._is_all_true.default(x > -9), lambda x: aten._is_all_true.default(x > 0), lambda x: aten._is_any_true.default(x > 9),
+        lambda x: aten._is_any_true.default(x < 0),
+    ], ((reals(3, 4),), (reals(3, 4).abs(),))
     g["op_pad"] = [
         lambda x, pad=pad: aten.constant_pad_nd.default(x, pad, 0.5)
         for pad in ([1, -1], [-2, 2], [0, 0, 1, -1], [1, 1, -1, -1], [-1, 0, 2, 0, 1, -1], [0, 0, 0, 0])
