@@ -287,6 +287,12 @@ static int64_t checked(Job *job, bool ok, int64_t r)
     return r;
 }
 
+static void poly_remove(Poly *p, size_t i)
+{
+    memmove(p->mono.at + i, p->mono.at + i + 1, (--p->mono.n - i) * sizeof *p->mono.at);
+    memmove(p->coef.at + i, p->coef.at + i + 1, (--p->coef.n - i) * sizeof *p->coef.at);
+}
+
 static void poly_add(Poly *p, const Idx *mono, int64_t coef)
 {
     int64_t r = 0;
@@ -305,8 +311,7 @@ static void poly_add(Poly *p, const Idx *mono, int64_t coef)
         p->coef.at[i] = checked(p->job, ok, r);
         if (r)
             return;
-        memmove(p->mono.at + i, p->mono.at + i + 1, (--p->mono.n - i) * sizeof *p->mono.at);
-        memmove(p->coef.at + i, p->coef.at + i + 1, (--p->coef.n - i) * sizeof *p->coef.at);
+        poly_remove(p, i);
         return;
     }
     if (p->mono.n == MAX_TERMS)
@@ -335,8 +340,35 @@ static void poly_add_scaled(Poly *p, const Idx *a, int64_t scale)
         }
 }
 
+/* d*(x//d) + x % d is x, for each remainder that has its quotient in the sum; false: none has. */
+static bool poly_rejoin(Poly *p)
+{
+    for (size_t i = 0; i < p->mono.n; i++) {
+        const Idx *rest = p->mono.at[i];
+        int64_t coef = p->coef.at[i], whole = coef;
+        if (rest->op != IDX_MOD || p->mono.n == 1)
+            continue;
+        const Idx *x = rest->arg[0], *d = rest->arg[1], *q = idx_div(p->job, x, d);
+        if (q->op == IDX_SUM || q->op == IDX_CONST || (d->op == IDX_CONST && !mul_i64(coef, d->k, &whole)))
+            continue;
+        q = d->op == IDX_CONST ? q : idx_mul(p->job, q, d);
+        size_t at = 0;
+        while (at < p->mono.n && (p->mono.at[at] != q || p->coef.at[at] != whole))
+            at++;
+        if (at == p->mono.n)
+            continue;
+        poly_remove(p, at > i ? at : i);
+        poly_remove(p, at > i ? i : at);
+        poly_add_scaled(p, x, coef);
+        return true;
+    }
+    return false;
+}
+
 static const Idx *poly_done(Poly *p)
 {
+    while (poly_rejoin(p))
+        ;
     if (!p->mono.n)
         return idx_const(p->job, p->k);
     if (p->mono.n == 1 && !p->k && p->coef.at[0] == 1)
