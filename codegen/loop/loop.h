@@ -238,14 +238,14 @@ uint64_t weights_add_state(Weights *w, Sym name, DType dtype, const void *first,
 /* ---- statements -------------------------------------------------------------------------------------------- */
 
 Stmt *stmt_add(Job *job, Block *b, StmtKind kind);
-/* Makes two loops of an innermost one over axes that a reshape merged (strip.c).  Once per kernel, before names are given. */
-void kernel_strip(Job *job, Kernel *k);
+/* Puts loops into the order of memory (nest.c).  Once per kernel, before names are given. */
+void kernel_nest(Job *job, Kernel *k);
 /* Gives names to shared and loop-invariant expressions: inserts S_LET.  Once per kernel, before printing. */
 void kernel_name_values(Job *job, Kernel *k);
 /* A call of a routine: it answers with NULL or with what is wrong, which fails the run. */
 bool call_may_fail(const Stmt *s);
 bool call_asks_features(const Stmt *s); /* Kernel.features */
-/* Strips loops, names values, fills reads, writes, checks, splits. */
+/* Orders loops, names values, fills reads, writes, checks, splits. */
 void kernel_finish(Job *job, Kernel *k);
 /* What a task of a kernel that threads share should at least be, in units of Kernel.work: some four microseconds. */
 enum { SPLIT_WORK = 16384 };

@@ -182,7 +182,7 @@ static void note_block(Finish *f, const Block *b)
 
 void kernel_finish(Job *job, Kernel *k)
 {
-    kernel_strip(job, k);
+    kernel_nest(job, k);
     kernel_name_values(job, k);
     note_block(&(Finish){ job, k }, &k->body);
     kernel_split(job, k);
