@@ -179,9 +179,7 @@ static void conv_call(Make *m, const Conv *c, const Way *way)
     field_number(m, s, "n", k(m, share));
     const Idx *const *stride = c->x->stride;
     bool whole_row = c->groups == 1 && (c->size[WIDE] == 1 || (c->dil[WIDE] == 1 && idx_is(along(m, c, stride, WIDE, 1), c->cin)));
-    int high = whole_row ? DEEP : HIGH, wide = whole_row ? HIGH : WIDE;
-    if (whole_row && !c->deep) /* one column of taps */
-        high = HIGH, wide = DEEP;
+    int high = c->deep ? DEEP : HIGH, wide = c->deep ? HIGH : whole_row ? DEEP : WIDE; /* an image's depth: one column of taps */
     field_number(m, s, "taps_h", k(m, c->size[high]));
     field_number(m, s, "taps_w", k(m, c->size[wide]));
     field_number(m, s, "tap_h", along(m, c, stride, high, c->dil[high]));
