@@ -99,6 +99,13 @@ def export(args, name, folder):
     return answer.get("error")
 
 
+def write(file, text):
+    """All of it or nothing: a full disk leaves what was there."""
+    beside = file.with_name(file.name + ".new")
+    beside.write_text(text)
+    beside.replace(file)
+
+
 def size_of(folder):
     return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and f.suffix not in (".log", ".json")) / 1e6
 
@@ -116,7 +123,7 @@ def build(args, name, folder, threads):
     values = worker.answer(args.build_limit)
     worker.end()
     values["artifact_mb"] = size_of(at)
-    kept.write_text(json.dumps(values))
+    write(kept, json.dumps(values))
     return at, values
 
 
@@ -243,7 +250,7 @@ def plot(results, file):
 
 def report(folder):
     results = json.loads((folder / "results.json").read_text())
-    (folder / "table.md").write_text(table(results))
+    write(folder / "table.md", table(results))
     plot(results, folder / "plot.svg")
 
 
@@ -304,7 +311,7 @@ def main():
                 continue
             results["races"] = [r for r in results["races"] if (r["model"], r["threads"]) != (name, threads)]
             results["races"].append({"model": name, "threads": threads, "rows": rows})
-            file.write_text(json.dumps(results, indent=1) + "\n")
+            write(file, json.dumps(results, indent=1) + "\n")
             said = ratio(rows)
             print(f"{name}, {threads}: " + (f"{said[0]:.2f} times {said[1]}" if said else "no ratio"), flush=True)
     report(args.out)
