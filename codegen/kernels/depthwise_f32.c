@@ -188,11 +188,10 @@ AOTK_INLINE void aotk_depthwise_single(const aotk_depthwise *p, const aotk_spot 
     *s->y = acc[0];
 }
 
-/* Channel `at` of pixel `ox` of row `oy` of image `b`. */
+/* Channel `at` of pixel `ox` of row `oy` of image `b`, x at the first one of its group, whose width is a power of 2. */
 AOTK_INLINE aotk_spot aotk_spot_at(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 ox, aotk_i64 at) {
     aotk_spot s;
-    aotk_i64 inside = p->group < AOTK_VL && p->c >= AOTK_VL ? 0 : at % p->group;
-    s.x = p->x + (b * p->x_n + oy * p->x_h + ox * p->x_w + at - inside);
+    s.x = p->x + (b * p->x_n + oy * p->x_h + ox * p->x_w + (at & -p->group));
     s.w = p->w + at;
     s.bias = p->bias ? p->bias + at : 0;
     s.residual = p->residual ? p->residual + (b * p->r_n + oy * p->r_h + ox * p->r_w + at) : 0;

@@ -263,7 +263,7 @@ void lower_contract(Lower *l, Node *n, Buffer *out)
 
 typedef struct Pool {
     Value *x;
-    int64_t kernel[2], stride[2], low[2], dil[2];
+    int64_t stride[2], low[2], dil[2];
     const Idx *kernel_dim[2];
 } Pool;
 
@@ -293,22 +293,18 @@ static bool match_pool(Lower *l, Value *v, Pool *p)
                      .kernel_dim = { flat ? one : in->type.dim[2], in->type.dim[in->type.rank - 1] } };
         return true;
     }
-    if (dims->n != 2)
+    if (!w || w->op != OP_window || in->type.rank != 6 || dims->n != 2 || !idx_is(dims->idx[0], 4) || !idx_is(dims->idx[1], 5))
         return false;
-    if (w && w->op == OP_window && in->type.rank == 6 && idx_is(dims->idx[0], 4) && idx_is(dims->idx[1], 5)) {
-        p->x = w->in[0];
-        for (size_t i = 0; i < 2; i++) {
-            if (node_idx(w, "kernel", i)->op != IDX_CONST || node_int(w, "axes", i) != (int64_t)i + 2)
-                return false;
-            p->kernel[i] = node_int(w, "kernel", i);
-            p->stride[i] = node_int(w, "stride", i);
-            p->low[i] = node_int(w, "low", i);
-            p->dil[i] = node_int(w, "dilation", i);
-            p->kernel_dim[i] = node_idx(w, "kernel", i);
-        }
-        return true;
+    p->x = w->in[0];
+    for (size_t i = 0; i < 2; i++) {
+        if (node_idx(w, "kernel", i)->op != IDX_CONST || node_int(w, "axes", i) != (int64_t)i + 2)
+            return false;
+        p->stride[i] = node_int(w, "stride", i);
+        p->low[i] = node_int(w, "low", i);
+        p->dil[i] = node_int(w, "dilation", i);
+        p->kernel_dim[i] = node_idx(w, "kernel", i);
     }
-    return false;
+    return true;
 }
 
 bool lower_pool(Lower *l, Value *v, Buffer *out)
