@@ -44,19 +44,8 @@ AOTK_INLINE void aotk_inner_tile(const aotk_inner *p, int mr, int nv)
                 acc[i][j] = aotk_load(p->c + i * p->ldc + j * AOTK_VL) * p->before[i];
         }
     }
-    for (aotk_i64 k = 0; k < p->depth; k++, b += ldb, at += step) {
-        aotk_vf line[AOTK_NV];
-        AOTK_UNROLL
-        for (int j = 0; j < nv; j++)
-            line[j] = aotk_load(b + j * AOTK_VL);
-        AOTK_UNROLL
-        for (int i = 0; i < mr; i++) {
-            float s = a[i][at];
-            AOTK_UNROLL
-            for (int j = 0; j < nv; j++)
-                acc[i][j] += s * line[j];
-        }
-    }
+    for (aotk_i64 k = 0; k < p->depth; k++, b += ldb, at += step)
+        aotk_tile_step(acc, a, at, b, mr, nv);
     AOTK_UNROLL
     for (int i = 0; i < mr; i++) {
         float factor = p->after ? p->after[i] : 1.0f;
@@ -79,7 +68,7 @@ AOTK_TILES(AOTK_INNER)
 /* All of a product: `rows` rows by `width` columns, in parts and tiles of neighbouring sizes. */
 AOTK_NOINLINE void aotk_inner_run(const aotk_inner *whole, aotk_i64 rows, aotk_i64 width)
 {
-    aotk_i64 vectors = width / AOTK_VL, widest = aotk_part_vectors(width < AOTK_LANES ? width : AOTK_LANES);
+    aotk_i64 vectors = width / AOTK_VL, widest = aotk_part_vectors(width < AOTK_LANES ? width : AOTK_LANES, rows);
     aotk_i64 parts = (vectors + widest - 1) / widest, column = 0;
     for (aotk_i64 i = 0; i < parts; i++) {
         int nv = (int)(vectors / parts + (i < vectors % parts)), most = aotk_part_rows(nv);

@@ -4,7 +4,7 @@
  * A tile of MR rows by one panel part of NV vectors stays in registers over the whole of K: one
  * rounding per step, no pass over C but the last. Why it is fast:
  *
- *   - 24 accumulators of AVX-512 (8x48, 6x64), 12 of AVX2 (6x16, 4x24) hide the latency of FMA
+ *   - 24 accumulators of AVX-512 (8x48, 6x64), 12 of AVX2 (6x16, 4x24 where there are no more rows) hide the latency of FMA
  *     twice over, and each vector of B that is loaded meets MR rows, so loads never bound it.
  *   - Rows are MR independent pointers under one running index: all fit the general registers,
  *     nothing is copied or gathered (no im2col), and a tile may wrap around the edge of an image.
@@ -138,7 +138,7 @@ AOTK_INLINE void aotk_row_any(const aotk_tile *t, const void *b, int nv, int sto
 }
 
 AOTK_INLINE int aotk_row_vectors(aotk_i64 width) {
-    return aotk_part_vectors(width);
+    return aotk_part_vectors(width, 1);
 }
 #endif
 
@@ -248,7 +248,7 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     part.stored = p->b_stored;
     const char *b = (const char *)p->b + (col * k + d->k * t->ldb) * bytes;
     if (wide) aotk_widen(wide, b, d->length, t->ldb, part.stored);
-    part.nv = part.single ? aotk_row_vectors(t->ldb) : aotk_part_vectors(t->ldb);
+    part.nv = part.single ? aotk_row_vectors(t->ldb) : aotk_part_vectors(t->ldb, end - begin);
     part.width = part.nv * AOTK_VL;
     for (aotk_i64 at = 0; at < valid; at += part.width) {
         part.col = col + at;

@@ -7,15 +7,16 @@
 #include "vec.h"
 
 /* The most rows and vectors of a register tile, and the floats that shall stay in the L2 cache (a quarter of
- * 2 MiB, three quarters of 256 KiB). */
+ * 2 MiB, three quarters of 256 KiB). Steps of k in a round of its loop, and the lines that a round prefetches: with vectors
+ * of eight floats there are more instructions beside the multiply-adds, which a thread that has half of a core feels. */
 #if AOTK_VL == 16
-enum { AOTK_MR = 8, AOTK_NV = 4, AOTK_L2_FLOATS = 128 << 10 };
+enum { AOTK_MR = 8, AOTK_NV = 4, AOTK_KU = 1, AOTK_AHEAD = 2, AOTK_L2_FLOATS = 128 << 10 };
 #elif AOTK_VL == 8
-enum { AOTK_MR = 6, AOTK_NV = 3, AOTK_L2_FLOATS = 48 << 10 };
+enum { AOTK_MR = 6, AOTK_NV = 3, AOTK_KU = 4, AOTK_AHEAD = 4, AOTK_L2_FLOATS = 48 << 10 };
 #elif AOTK_VL == 4
-enum { AOTK_MR = 4, AOTK_NV = 4, AOTK_L2_FLOATS = 48 << 10 };
+enum { AOTK_MR = 4, AOTK_NV = 4, AOTK_KU = 1, AOTK_AHEAD = 2, AOTK_L2_FLOATS = 48 << 10 };
 #else
-enum { AOTK_MR = 2, AOTK_NV = 4, AOTK_L2_FLOATS = 16 << 10 };
+enum { AOTK_MR = 2, AOTK_NV = 4, AOTK_KU = 1, AOTK_AHEAD = 2, AOTK_L2_FLOATS = 16 << 10 };
 #endif
 
 enum { AOTK_LONG = 256 };
@@ -27,7 +28,7 @@ typedef struct aotk_tile {
     const float *r[AOTK_MR];
     const float *b, *bias;
     aotk_i64 ldb;                    /* width of the panel that the part belongs to */
-    const float *next;               /* prefetch: two lines from here, `step` floats further with every k */
+    const float *next;               /* prefetch: AOTK_AHEAD lines from here, `step` floats further with every k */
     aotk_i64 step;
     aotk_i64 taps_h, taps_w, tap_h, tap_w, seg;
     int residual, clamp;
@@ -35,6 +36,19 @@ typedef struct aotk_tile {
 } aotk_tile;
 
 /* ------------------------------------------------------------------------------- register tiles */
+
+/* acc[i][j] += a[i][at] * b[j]. */
+AOTK_INLINE void aotk_tile_step(aotk_vf acc[AOTK_MR][AOTK_NV], const float *const *a, aotk_i64 at, const float *b, int mr, int nv) {
+    aotk_vf row[AOTK_NV];
+    AOTK_UNROLL
+    for (int j = 0; j < nv; j++) row[j] = aotk_load(b + j * AOTK_VL);
+    AOTK_UNROLL
+    for (int i = 0; i < mr; i++) {
+        aotk_vf s = aotk_splat(a[i][at]);
+        AOTK_UNROLL
+        for (int j = 0; j < nv; j++) aotk_add_product(&acc[i][j], s, row[j]);
+    }
+}
 
 /* acc[i][j] += a[i][k] * b[k][j] over all segments. */
 AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr, int nv) {
@@ -45,21 +59,15 @@ AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV]
     for (aotk_i64 y = 0; y < t->taps_h; y++) {
         for (aotk_i64 x = 0; x < t->taps_w; x++) {
             aotk_i64 k = y * t->tap_h + x * t->tap_w;
-            for (aotk_i64 end = k + t->seg; k < end; k++) {
-                aotk_vf row[AOTK_NV];
-                AOTK_PREFETCH(next);
-                AOTK_PREFETCH(next + 16);
-                next += step;
+            aotk_i64 end = k + t->seg;
+            for (; k + AOTK_KU <= end; k += AOTK_KU) {
                 AOTK_UNROLL
-                for (int j = 0; j < nv; j++) row[j] = aotk_load(b + j * AOTK_VL);
-                b += ldb;
+                for (int u = 0; u < AOTK_AHEAD; u++) AOTK_PREFETCH(next + 16 * u);
+                next += AOTK_KU * step;
                 AOTK_UNROLL
-                for (int i = 0; i < mr; i++) {
-                    float s = a[i][k];
-                    AOTK_UNROLL
-                    for (int j = 0; j < nv; j++) acc[i][j] += s * row[j];
-                }
+                for (int u = 0; u < AOTK_KU; u++, b += ldb) aotk_tile_step(acc, a, k + u, b, mr, nv);
             }
+            for (; k < end; k++, b += ldb) aotk_tile_step(acc, a, k, b, mr, nv);
         }
     }
 }
@@ -143,13 +151,15 @@ AOTK_INLINE void aotk_tile_any(const aotk_tile *t, int mr, int nv) {
 }
 
 /* Vectors in a part of a panel `width` columns wide, and the most rows of such a tile. */
-AOTK_INLINE int aotk_part_vectors(aotk_i64 width) {
+AOTK_INLINE int aotk_part_vectors(aotk_i64 width, aotk_i64 rows) {
 #if AOTK_VL == 16
+    (void)rows;
     return (int)(width / 16);
 #elif AOTK_VL == 8
-    return width == 48 ? 3 : 2;
+    return width == 48 && rows <= 4 ? 3 : 2;
 #else
     (void)width;
+    (void)rows;
     return 4;
 #endif
 }

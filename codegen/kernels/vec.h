@@ -117,6 +117,18 @@ AOTK_INLINE aotk_vw aotk_is_nan(aotk_vf a) {
 }
 #endif
 
+/* sum += a * b. Of the forms that AVX2's multiply-add has GCC takes any, and where a tile fills the sixteen registers, what
+ * it then moves about costs up to a third of the time. */
+#if AOTK_VL == 8 && defined(__x86_64__)
+AOTK_INLINE void aotk_add_product(aotk_vf *sum, aotk_vf a, aotk_vf b) {
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(*sum) : "x"(a), "x"(b));
+}
+#else
+AOTK_INLINE void aotk_add_product(aotk_vf *sum, aotk_vf a, aotk_vf b) {
+    *sum += a * b;
+}
+#endif
+
 AOTK_INLINE aotk_vf aotk_select(aotk_vw mask, aotk_vf yes, aotk_vf no) {
     return aotk_from_bits((aotk_bits(yes) & mask) | (aotk_bits(no) & ~mask));
 }

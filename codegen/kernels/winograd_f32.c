@@ -165,7 +165,7 @@ AOTK_WINOGRAD(4)
 AOTK_INLINE void aotk_winograd_products(const aotk_winograd *p, aotk_tile *t, const float *v, const float *u,
                                         float *m, aotk_i64 rows, aotk_i64 most, aotk_i64 width) {
     aotk_i64 ldv = p->cin + AOTK_WINOGRAD_PAD, all = (p->tile + 2) * (p->tile + 2);
-    int nv = aotk_part_vectors(width);
+    int nv = aotk_part_vectors(width, rows);
     aotk_i64 tiles = (rows + aotk_part_rows(nv) - 1) / aotk_part_rows(nv);
     aotk_i64 size = rows / tiles, larger = rows % tiles;
     t->ldb = width;
