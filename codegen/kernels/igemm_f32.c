@@ -176,10 +176,8 @@ AOTK_NOINLINE void aotk_tile_tail(aotk_tile *t, const aotk_part *part, int mr) {
         t->c[i] = out[i];
     }
     aotk_tile_call(t, part, mr);
-    for (int i = 0; i < mr; i++) {
-        aotk_act_row(out[i], part->width, part->act);
-        aotk_copy_columns(c[i], out[i], part->valid);
-    }
+    if (part->act > AOTK_ACT_CLAMP) aotk_act_rows(t->c, mr, part->width, part->act);
+    for (int i = 0; i < mr; i++) aotk_copy_columns(c[i], out[i], part->valid);
 }
 
 /* Rows [begin, end) of one part of a panel, tile by tile. While they run, what lies from t->next on
@@ -205,9 +203,7 @@ AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_par
             aotk_tile_tail(t, part, mr);
         } else {
             aotk_tile_call(t, part, mr);
-            for (int q = 0; q < mr && part->act > AOTK_ACT_CLAMP; q++) {
-                aotk_act_row(t->c[q], part->width, part->act);
-            }
+            if (part->act > AOTK_ACT_CLAMP) aotk_act_rows(t->c, mr, part->width, part->act);
         }
     }
 }

@@ -362,20 +362,27 @@ AOTK_INLINE float aotk_act_hi(int act, float hi) {
 }
 
 #define AOTK_ACT_LOOP(f)                                                                           \
-    for (aotk_i64 j = 0; j < n; j += AOTK_VL) aotk_store(x + j, f(aotk_load(x + j)))
+    for (int i = 0; i < rows; i++) {                                                               \
+        for (aotk_i64 j = 0; j < n; j += AOTK_VL) aotk_store(x[i] + j, f(aotk_load(x[i] + j)));    \
+    }
 
-/* x[j] = act(x[j]), rounded as `act` says; j < n, n a multiple of AOTK_VL. Clamping is done before. */
-AOTK_NOINLINE void aotk_act_row(float *x, aotk_i64 n, int act) {
+/* x[i][j] = act(x[i][j]), rounded as `act` says; j < n, n a multiple of AOTK_VL. Clamping is done before. Rows are taken
+ * together because a call loads a dozen constants. */
+AOTK_NOINLINE void aotk_act_rows(float *const *x, int rows, aotk_i64 n, int act) {
     switch (act & AOTK_ACT_KIND) {
-    case AOTK_ACT_GELU_ERF: AOTK_ACT_LOOP(aotk_gelu_erf); break;
-    case AOTK_ACT_GELU_TANH: AOTK_ACT_LOOP(aotk_gelu_tanh); break;
-    case AOTK_ACT_SILU: AOTK_ACT_LOOP(aotk_silu); break;
-    case AOTK_ACT_SIGMOID: AOTK_ACT_LOOP(aotk_sigmoid); break;
-    case AOTK_ACT_TANH: AOTK_ACT_LOOP(aotk_tanh); break;
+    case AOTK_ACT_GELU_ERF: AOTK_ACT_LOOP(aotk_gelu_erf) break;
+    case AOTK_ACT_GELU_TANH: AOTK_ACT_LOOP(aotk_gelu_tanh) break;
+    case AOTK_ACT_SILU: AOTK_ACT_LOOP(aotk_silu) break;
+    case AOTK_ACT_SIGMOID: AOTK_ACT_LOOP(aotk_sigmoid) break;
+    case AOTK_ACT_TANH: AOTK_ACT_LOOP(aotk_tanh) break;
     default: break;
     }
-    if (act & AOTK_ROUND_F16) AOTK_ACT_LOOP(aotk_round_f16);
-    if (act & AOTK_ROUND_BF16) AOTK_ACT_LOOP(aotk_round_bf16);
+    if (act & AOTK_ROUND_F16) AOTK_ACT_LOOP(aotk_round_f16)
+    if (act & AOTK_ROUND_BF16) AOTK_ACT_LOOP(aotk_round_bf16)
+}
+
+AOTK_INLINE void aotk_act_row(float *x, aotk_i64 n, int act) {
+    aotk_act_rows(&x, 1, n, act);
 }
 
 #endif

@@ -58,23 +58,22 @@ static const Idx *extent(Make *m, const Conv *c, int axis)
 }
 
 /* Strides of a buffer along batch, or the depth of a volume, rows and columns, `step` pixels at a time. */
-static void conv_steps(Make *m, Stmt *s, const char *const *names, const Conv *c, const Idx *const *stride, const int64_t *step)
+static void conv_steps(Make *m, const Conv *c, const Idx *const *stride, const int64_t *step, const Idx **to)
 {
-    field_number(m, s, names[0], c->deep ? along(m, c, stride, DEEP, step[DEEP]) : stride[0]);
-    field_number(m, s, names[1], along(m, c, stride, HIGH, step[HIGH]));
-    field_number(m, s, names[2], along(m, c, stride, WIDE, step[WIDE]));
+    to[0] = c->deep ? along(m, c, stride, DEEP, step[DEEP]) : stride[0];
+    to[1] = along(m, c, stride, HIGH, step[HIGH]);
+    to[2] = along(m, c, stride, WIDE, step[WIDE]);
+}
+
+static void field_steps(Make *m, Stmt *s, const char *const *names, const Conv *c, const Idx *const *stride, const int64_t *step)
+{
+    const Idx *to[3];
+    conv_steps(m, c, stride, step, to);
+    for (int i = 0; i < 3; i++)
+        field_number(m, s, names[i], to[i]);
 }
 
 static const int64_t one_pixel[AXES] = { 1, 1, 1 };
-
-/* The residual's pointer and strides; `r`: their names. */
-static void conv_residual(Make *m, Stmt *s, const Conv *c, const char *const *r, const Idx *offset)
-{
-    if (!contract_residual(c->n))
-        return;
-    field_pointer(m, s, "residual", c->residual.buffer, idx_add(m->job, c->residual.offset, offset));
-    conv_steps(m, s, r, c, c->residual.stride, one_pixel);
-}
 
 /* A residual has its channels together, as the result has. */
 static Affine conv_residual_memory(Lower *l, Value *v)
@@ -101,9 +100,12 @@ static Stmt *image_call(Make *m, const Conv *c, const char *callee, const char *
     field_number(m, s, "n", c->out->dim[0]);
     field_number(m, s, "oh", extent(m, c, HIGH));
     field_number(m, s, "ow", extent(m, c, WIDE));
-    conv_steps(m, s, x, c, c->x->stride, step);
-    conv_steps(m, s, y, c, c->out->stride, one_pixel);
-    conv_residual(m, s, c, r, k(m, 0));
+    field_steps(m, s, x, c, c->x->stride, step);
+    field_steps(m, s, y, c, c->out->stride, one_pixel);
+    if (contract_residual(c->n)) {
+        field_pointer(m, s, "residual", c->residual.buffer, c->residual.offset);
+        field_steps(m, s, r, c, c->residual.stride, one_pixel);
+    }
     field_epilogue(m, s, c->n, k(m, 0));
     field_number(m, s, "tasks", k(m, 1));
     return s;
@@ -146,11 +148,42 @@ static void winograd_call(Make *m, const Conv *c, int64_t tile)
     field_number(m, s, "block", k(m, block));
 }
 
+/* The rows of a product, images, lines and pixels, and their steps in the input, the output and the residual. */
+enum { IN, OUT, RESIDUAL, STEPS };
+
+typedef struct Rows {
+    const Idx *size[3], *step[STEPS][3];
+} Rows;
+
+/* Axes behind each other in all memory become one, as the pixels of a pointwise convolution: a tile that crosses the end
+ * of a line then takes no longer than others. */
+static void merge_rows(Job *job, Rows *r)
+{
+    for (int axis = 1; axis >= 0; axis--) {
+        for (int i = 0; i < STEPS; i++)
+            if (!idx_is(idx_sub(job, r->step[i][axis], idx_mul(job, r->size[2], r->step[i][2])), 0))
+                return;
+        r->size[2] = idx_mul(job, r->size[axis], r->size[2]);
+        r->size[axis] = idx_const(job, 1);
+        for (int i = 0; i < STEPS; i++)
+            r->step[i][axis] = idx_const(job, 0);
+    }
+}
+
+/* An axis of one row has no steps. */
+static void field_rows(Make *m, Stmt *s, const char *const *names, const Rows *r, const Idx *const *v)
+{
+    for (int i = 0; i < 3; i++)
+        if (v == r->size || !idx_is(r->size[i], 1))
+            field_number(m, s, names[i], v[i]);
+}
+
 /* One call for each group, or for each volume of a batch. The taps of a kernel have two axes: depth and height where a
  * row of the filter is one segment, which a volume's always is, else height and width. */
 static void conv_call(Make *m, const Conv *c, const Way *way)
 {
-    static const char *const a[] = { "a0", "a1", "a2" }, *const o[] = { "c0", "c1", "c2" }, *const r[] = { "r0", "r1", "r2" };
+    static const char *const a[] = { "a0", "a1", "a2" }, *const o[] = { "c0", "c1", "c2" }, *const r[] = { "r0", "r1", "r2" },
+                             *const sizes[] = { "m0", "m1", "m2" };
     Job *job = m->job;
     int64_t share = c->cout / c->groups, depth;
     Buffer *packed = pack_conv(m->l, c->n, c->groups, &depth);
@@ -160,22 +193,28 @@ static void conv_call(Make *m, const Conv *c, const Way *way)
     const Idx *first = c->deep ? zero : idx_mulk(job, call, share);
     const Idx *from = c->deep ? idx_mul(job, call, c->x->stride[0]) : idx_mulk(job, call, c->cin);
     const Idx *to = c->deep ? idx_mul(job, call, c->out->stride[0]) : first;
-    const Idx *m0 = c->deep ? extent(m, c, DEEP) : c->out->dim[0];
+    Rows rows = { .size = { c->deep ? extent(m, c, DEEP) : c->out->dim[0], extent(m, c, HIGH), extent(m, c, WIDE) } };
+    const Idx *all = idx_mul(job, rows.size[0], idx_mul(job, rows.size[1], rows.size[2]));
+    const Idx *const *added = contract_residual(c->n) ? c->residual.stride : c->out->stride;
+    conv_steps(m, c, c->x->stride, c->stride, rows.step[IN]);
+    conv_steps(m, c, c->out->stride, one_pixel, rows.step[OUT]);
+    conv_steps(m, c, added, one_pixel, rows.step[RESIDUAL]);
+    merge_rows(job, &rows);
     Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
     s->var = sym(job, "aotk_igemm_f32");
     s->text = sym(job, "aotk_igemm");
     field_pointer(m, s, "a", c->x, idx_add(job, c->corner, from));
-    const Idx *rows = idx_mul(job, m0, idx_mul(job, extent(m, c, HIGH), extent(m, c, WIDE)));
     const Idx *panels = c->deep ? zero : idx_mulk(job, call, aotk_packed_size(depth, share));
-    field_weights(m, s, c->n, packed, panels, rows, k(m, depth));
+    field_weights(m, s, c->n, packed, panels, all, k(m, depth));
     field_pointer(m, s, "c", c->out, idx_add(job, c->out->offset, to));
-    field_number(m, s, "m0", m0);
-    field_number(m, s, "m1", extent(m, c, HIGH));
-    field_number(m, s, "m2", extent(m, c, WIDE));
-    conv_steps(m, s, a, c, c->x->stride, c->stride);
-    conv_steps(m, s, o, c, c->out->stride, one_pixel);
-    if (contract_residual(c->n))
-        conv_residual(m, s, c, r, c->deep ? idx_mul(job, call, c->residual.stride[0]) : first);
+    field_rows(m, s, sizes, &rows, rows.size);
+    field_rows(m, s, a, &rows, rows.step[IN]);
+    field_rows(m, s, o, &rows, rows.step[OUT]);
+    if (contract_residual(c->n)) {
+        const Idx *offset = c->deep ? idx_mul(job, call, c->residual.stride[0]) : first;
+        field_pointer(m, s, "residual", c->residual.buffer, idx_add(job, c->residual.offset, offset));
+        field_rows(m, s, r, &rows, rows.step[RESIDUAL]);
+    }
     field_number(m, s, "n", k(m, share));
     const Idx *const *stride = c->x->stride;
     bool whole_row = c->groups == 1 && (c->size[WIDE] == 1 || (c->dil[WIDE] == 1 && idx_is(along(m, c, stride, WIDE, 1), c->cin)));

@@ -22,9 +22,9 @@ static void g__k1_a_(const f32 *AOT_RESTRICT x_nhwc, const f32 *AOT_RESTRICT w_p
     const f32 *AOT_RESTRICT b_, f32 *AOT_RESTRICT a_)
 {
     AOTK_NAME_AT(aotk_igemm_f32)(&(aotk_igemm){
-        .a = x_nhwc, .b = w_packed, .c = a_, .m0 = 1, .m1 = 8, .m2 = 8, .a0 = 400, .a1 = 40, .a2 = 4,
-        .c0 = 512, .c1 = 64, .c2 = 8, .n = 8, .taps_h = 3, .taps_w = 1, .tap_h = 40, .tap_w = 0,
-        .seg = 12, .bias = b_, .act = AOTK_ACT_RELU, .tasks = 1
+        .a = x_nhwc, .b = w_packed, .c = a_, .m0 = 1, .m1 = 8, .m2 = 8, .a1 = 40, .a2 = 4, .c1 = 64,
+        .c2 = 8, .n = 8, .taps_h = 3, .taps_w = 1, .tap_h = 40, .tap_w = 0, .seg = 12, .bias = b_,
+        .act = AOTK_ACT_RELU, .tasks = 1
     });
 }
 
