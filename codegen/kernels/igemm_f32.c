@@ -186,25 +186,30 @@ AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_par
                                const aotk_depth *d, aotk_i64 begin, aotk_i64 end) {
     aotk_i64 rows = end - begin, most = aotk_part_rows(part->nv), tiles = (rows + most - 1) / most;
     aotk_i64 size = rows / tiles, larger = rows % tiles;
+    int act = part->act > AOTK_ACT_CLAMP, tail = part->valid < part->width;
     aotk_cursor w = aotk_cursor_at(p, begin);
     w.a += d->offset;
     const float *next = t->next;
     t->step = (part->width * aotk_stored_bytes(part->stored) / 4 + tiles - 1) / tiles;
-    for (aotk_i64 i = 0; i < tiles; i++) {
+    for (aotk_i64 i = 0; i < tiles; i += t->count) {
         int mr = (int)(size + (i < larger));
-        aotk_cursor_rows(p, &w, t, mr, part->col);
-        t->next = next ? next + i * t->step * d->length : w.a;
-        if (!next) t->step = aotk_fresh(p, d) * mr / (d->length + 1) + 1;
+        aotk_cursor_rows(p, &w, t, mr, act || tail ? 1 : (i < larger ? larger : tiles) - i, part->col);
+        if (next) {
+            t->next = next + i * t->step * d->length;
+            t->on_next = t->step * d->length;
+        } else {
+            t->next = t->count > 1 ? t->a[0] + t->on_a : w.a;
+            t->on_next = t->on_a;
+            t->step = aotk_fresh(p, d) * mr / (d->length + 1) + 1;
+        }
         if (part->single) t->step = p->n * d->length > 2 * AOTK_L2_FLOATS ? AOTK_PAGE : 0;
         if (d->k > 0) {
             for (int q = 0; q < mr; q++) t->r[q] = t->c[q];
+            t->on_r = t->on_c;
         }
-        if (part->valid < part->width) {
-            aotk_tile_tail(t, part, mr);
-        } else {
-            aotk_tile_call(t, part, mr);
-            if (part->act > AOTK_ACT_CLAMP) aotk_act_rows(t->c, mr, part->width, part->act);
-        }
+        if (tail) aotk_tile_tail(t, part, mr);
+        else aotk_tile_call(t, part, mr);
+        if (act && !tail) aotk_act_rows(t->c, mr, part->width, part->act);
     }
 }
 
@@ -244,9 +249,9 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     part.stored = p->b_stored;
     const char *b = (const char *)p->b + (col * k + d->k * t->ldb) * bytes;
     if (wide) aotk_widen(wide, b, d->length, t->ldb, part.stored);
-    part.nv = part.single ? aotk_row_vectors(t->ldb) : aotk_part_vectors(t->ldb, end - begin);
-    part.width = part.nv * AOTK_VL;
     for (aotk_i64 at = 0; at < valid; at += part.width) {
+        part.nv = part.single ? aotk_row_vectors(t->ldb) : aotk_part_vectors(valid - at, end - begin);
+        part.width = part.nv * AOTK_VL;
         part.col = col + at;
         part.valid = valid - at < part.width ? valid - at : part.width;
         part.b = b + at * bytes * aotk_stored_steps(part.stored);

@@ -21,11 +21,13 @@ enum { AOTK_MR = 2, AOTK_NV = 4, AOTK_KU = 1, AOTK_AHEAD = 2, AOTK_L2_FLOATS = 1
 
 enum { AOTK_LONG = 256 };
 
-/* What a tile needs: pointers to its rows, and the walk over K. */
+/* What a tile needs: pointers to its rows, and the walk over K. Below it there may be more tiles of as many rows; on_...:
+ * how many floats further each of them lies than the one before it. */
 typedef struct aotk_tile {
     const float *a[AOTK_MR];
     float *c[AOTK_MR];
     const float *r[AOTK_MR];
+    aotk_i64 count, on_a, on_c, on_r, on_next;
     const float *b, *bias;
     aotk_i64 ldb;                    /* width of the panel that the part belongs to */
     const float *next;               /* prefetch: AOTK_AHEAD lines from here, `step` floats further with every k */
@@ -50,16 +52,15 @@ AOTK_INLINE void aotk_tile_step(aotk_vf acc[AOTK_MR][AOTK_NV], const float *cons
     }
 }
 
-/* acc[i][j] += a[i][k] * b[k][j] over all segments. */
-AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr, int nv) {
-    const float *b = t->b, *next = t->next, *a[AOTK_MR];
+/* acc[i][j] += a[i][k] * b[k][j] over all segments, a's rows `on` floats further. */
+AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], aotk_i64 on, const float *next, int mr, int nv) {
+    const float *b = t->b, *a[AOTK_MR];
     aotk_i64 ldb = t->ldb, step = t->step;
     AOTK_UNROLL
     for (int i = 0; i < mr; i++) a[i] = t->a[i];
     for (aotk_i64 y = 0; y < t->taps_h; y++) {
         for (aotk_i64 x = 0; x < t->taps_w; x++) {
-            aotk_i64 k = y * t->tap_h + x * t->tap_w;
-            aotk_i64 end = k + t->seg;
+            aotk_i64 k = on + y * t->tap_h + x * t->tap_w, end = k + t->seg;
             for (; k + AOTK_KU <= end; k += AOTK_KU) {
                 AOTK_UNROLL
                 for (int u = 0; u < AOTK_AHEAD; u++) AOTK_PREFETCH(next + 16 * u);
@@ -73,7 +74,7 @@ AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV]
 }
 
 /* Bias and residual. Where the sum takes long enough the rows of c are fetched ahead, as a store waits for its line. */
-AOTK_INLINE void aotk_tile_start(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr,
+AOTK_INLINE void aotk_tile_start(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], aotk_i64 on_c, aotk_i64 on_r, int mr,
                                  int nv) {
     AOTK_UNROLL
     for (int i = 0; i < mr; i++) {
@@ -84,21 +85,20 @@ AOTK_INLINE void aotk_tile_start(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_N
         AOTK_UNROLL
         for (int i = 0; i < mr; i++) {
             AOTK_UNROLL
-            for (int j = 0; j < nv; j++) AOTK_PREFETCH(t->c[i] + j * AOTK_VL);
+            for (int j = 0; j < nv; j++) AOTK_PREFETCH(t->c[i] + on_c + j * AOTK_VL);
         }
     }
     if (t->residual) {
         AOTK_UNROLL
         for (int i = 0; i < mr; i++) {
             AOTK_UNROLL
-            for (int j = 0; j < nv; j++) acc[i][j] += aotk_load(t->r[i] + j * AOTK_VL);
+            for (int j = 0; j < nv; j++) acc[i][j] += aotk_load(t->r[i] + on_r + j * AOTK_VL);
         }
     }
 }
 
 /* Activation and store. */
-AOTK_INLINE void aotk_tile_finish(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], int mr,
-                                  int nv) {
+AOTK_INLINE void aotk_tile_finish(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], aotk_i64 on_c, int mr, int nv) {
     if (t->clamp) {
         AOTK_UNROLL
         for (int i = 0; i < mr; i++) {
@@ -109,15 +109,17 @@ AOTK_INLINE void aotk_tile_finish(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_
     AOTK_UNROLL
     for (int i = 0; i < mr; i++) {
         AOTK_UNROLL
-        for (int j = 0; j < nv; j++) aotk_store(t->c[i] + j * AOTK_VL, acc[i][j]);
+        for (int j = 0; j < nv; j++) aotk_store(t->c[i] + on_c + j * AOTK_VL, acc[i][j]);
     }
 }
 
 AOTK_INLINE void aotk_tile_run(const aotk_tile *t, int mr, int nv) {
-    aotk_vf acc[AOTK_MR][AOTK_NV];
-    aotk_tile_start(t, acc, mr, nv);
-    aotk_tile_sum(t, acc, mr, nv);
-    aotk_tile_finish(t, acc, mr, nv);
+    for (aotk_i64 i = 0; i < t->count; i++) {
+        aotk_vf acc[AOTK_MR][AOTK_NV];
+        aotk_tile_start(t, acc, i * t->on_c, i * t->on_r, mr, nv);
+        aotk_tile_sum(t, acc, i * t->on_a, t->next + i * t->on_next, mr, nv);
+        aotk_tile_finish(t, acc, i * t->on_c, mr, nv);
+    }
 }
 
 #define AOTK_TILE(mr, nv)                                                                          \
@@ -133,6 +135,7 @@ AOTK_INLINE void aotk_tile_run(const aotk_tile *t, int mr, int nv) {
     X(1, 4) X(2, 4) X(3, 4) X(4, 4) X(5, 4) X(6, 4)
 #elif AOTK_VL == 8
 #define AOTK_TILES(X)                                                                              \
+    X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1)                                                \
     X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)                                                \
     X(1, 3) X(2, 3) X(3, 3) X(4, 3)
 #elif AOTK_VL == 4
@@ -150,13 +153,14 @@ AOTK_INLINE void aotk_tile_any(const aotk_tile *t, int mr, int nv) {
     switch (nv * 16 + mr) { AOTK_TILES(AOTK_TILE_CASE) default: break; }
 }
 
-/* Vectors in a part of a panel `width` columns wide, and the most rows of such a tile. */
+/* Vectors in a part of a panel that has `width` columns left, for so many rows, and the most rows of such a tile. */
 AOTK_INLINE int aotk_part_vectors(aotk_i64 width, aotk_i64 rows) {
 #if AOTK_VL == 16
     (void)rows;
-    return (int)(width / 16);
+    return (int)((width + 15) / 16);
 #elif AOTK_VL == 8
-    return width == 48 && rows <= 4 ? 3 : 2;
+    aotk_i64 vectors = (width + 7) / 8;
+    return vectors == 3 || (vectors % 3 == 0 && rows <= 4) ? 3 : vectors == 1 ? 1 : 2;
 #else
     (void)width;
     (void)rows;

@@ -68,22 +68,26 @@ AOTK_INLINE void aotk_cursor_along(const aotk_igemm *p, aotk_cursor *w, aotk_i64
     aotk_cursor_step(p, w);
 }
 
-/* Points the tile at mr rows from the cursor on, columns from col on, and steps behind them. */
-AOTK_INLINE void aotk_cursor_rows(const aotk_igemm *p, aotk_cursor *w, aotk_tile *t, int mr,
-                                  aotk_i64 col) {
+/* Points the tile at mr rows from the cursor on, columns from col on, and as many more tiles below it, at most `most` in all,
+ * as lie in the same line; steps behind them. */
+AOTK_INLINE void aotk_cursor_rows(const aotk_igemm *p, aotk_cursor *w, aotk_tile *t, int mr, aotk_i64 most, aotk_i64 col) {
     const float *a = w->a, *r = w->r + col;
     float *c = w->c + col;
-    if (w->i2 + mr < p->m2) { /* within one line of rows */
-        aotk_i64 r2 = p->residual ? p->r2 : 0;
+    aotk_i64 r2 = p->residual ? p->r2 : 0, line = (p->m2 - 1 - w->i2) / mr;
+    t->count = line < 1 ? 1 : line < most ? line : most;
+    t->on_a = mr * p->a2;
+    t->on_c = mr * p->c2;
+    t->on_r = mr * r2;
+    if (line > 0) {
         for (int q = 0; q < mr; q++, a += p->a2, c += p->c2, r += r2) {
             t->a[q] = a;
             t->c[q] = c;
             t->r[q] = r;
         }
-        w->i2 += mr;
-        w->a = a;
-        w->c = c - col;
-        w->r = r - col;
+        w->i2 += t->count * mr;
+        w->a += t->count * t->on_a;
+        w->c += t->count * t->on_c;
+        w->r += t->count * t->on_r;
         return;
     }
     for (int q = 0; q < mr; q++) {

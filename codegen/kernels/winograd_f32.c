@@ -170,20 +170,26 @@ AOTK_INLINE void aotk_winograd_products(const aotk_winograd *p, aotk_tile *t, co
     aotk_i64 size = rows / tiles, larger = rows % tiles;
     t->ldb = width;
     t->step = (nv * AOTK_VL + tiles - 1) / tiles;
+    t->on_next = t->step * p->cin;
     for (aotk_i64 e = 0; e < all; e++, u += p->cin * width, v += most * ldv, m += most * 64) {
         for (aotk_i64 at = 0; at < width; at += nv * AOTK_VL) {
             const float *a = v;
             float *c = m + at;
             t->b = u + at;
             t->next = u + p->cin * (width + at);
-            for (aotk_i64 i = 0; i < tiles; i++) {
+            for (aotk_i64 i = 0; i < tiles; i += t->count) {
                 int mr = (int)(size + (i < larger));
-                for (int q = 0; q < mr; q++, a += ldv, c += 64) {
-                    t->a[q] = a;
-                    t->c[q] = c;
+                t->count = (i < larger ? larger : tiles) - i;
+                t->on_a = mr * ldv;
+                t->on_c = mr * 64;
+                for (int q = 0; q < mr; q++) {
+                    t->a[q] = a + q * ldv;
+                    t->c[q] = c + q * 64;
                 }
                 aotk_tile_any(t, mr, nv);
-                t->next += t->step * p->cin;
+                a += t->count * t->on_a;
+                c += t->count * t->on_c;
+                t->next += t->count * t->on_next;
             }
         }
     }
@@ -225,6 +231,7 @@ AOTK_API void AOTK_NAME(aotk_winograd_f32)(const aotk_winograd *p) {
     for (int i = 0; i < 64; i++) zeros[i] = 0.0f;
     t.bias = zeros;
     t.residual = t.clamp = 0;
+    t.on_r = 0;
     t.lo = t.hi = 0.0f;
     t.taps_h = t.taps_w = 1;
     t.tap_h = t.tap_w = 0;
