@@ -73,7 +73,7 @@ AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV]
     }
 }
 
-/* Bias and residual. Where the sum takes long enough the rows of c are fetched ahead, as a store waits for its line. */
+/* Bias. Where the sum takes long enough the rows of c and the residual are fetched ahead, as a store waits for its line. */
 AOTK_INLINE void aotk_tile_start(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], aotk_i64 on_c, aotk_i64 on_r, int mr,
                                  int nv) {
     AOTK_UNROLL
@@ -81,13 +81,24 @@ AOTK_INLINE void aotk_tile_start(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_N
         AOTK_UNROLL
         for (int j = 0; j < nv; j++) acc[i][j] = aotk_load(t->bias + j * AOTK_VL);
     }
-    if (t->taps_h * t->taps_w * t->seg >= AOTK_LONG) {
+    if (t->taps_h * t->taps_w * t->seg < AOTK_LONG) return;
+    AOTK_UNROLL
+    for (int i = 0; i < mr; i++) {
         AOTK_UNROLL
-        for (int i = 0; i < mr; i++) {
-            AOTK_UNROLL
-            for (int j = 0; j < nv; j++) AOTK_PREFETCH(t->c[i] + on_c + j * AOTK_VL);
-        }
+        for (int j = 0; j < nv; j++) AOTK_PREFETCH(t->c[i] + on_c + j * AOTK_VL);
     }
+    if (!t->residual) return;
+    AOTK_UNROLL
+    for (int i = 0; i < mr; i++) {
+        AOTK_UNROLL
+        for (int j = 0; j < nv; j++) AOTK_PREFETCH(t->r[i] + on_r + j * AOTK_VL);
+    }
+}
+
+/* Residual, activation and store. What was summed before is added to the sum, not the terms to it one by one: so long sums
+ * are more exact. */
+AOTK_INLINE void aotk_tile_finish(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], aotk_i64 on_c, aotk_i64 on_r, int mr,
+                                  int nv) {
     if (t->residual) {
         AOTK_UNROLL
         for (int i = 0; i < mr; i++) {
@@ -95,10 +106,6 @@ AOTK_INLINE void aotk_tile_start(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_N
             for (int j = 0; j < nv; j++) acc[i][j] += aotk_load(t->r[i] + on_r + j * AOTK_VL);
         }
     }
-}
-
-/* Activation and store. */
-AOTK_INLINE void aotk_tile_finish(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], aotk_i64 on_c, int mr, int nv) {
     if (t->clamp) {
         AOTK_UNROLL
         for (int i = 0; i < mr; i++) {
@@ -118,7 +125,7 @@ AOTK_INLINE void aotk_tile_run(const aotk_tile *t, int mr, int nv) {
         aotk_vf acc[AOTK_MR][AOTK_NV];
         aotk_tile_start(t, acc, i * t->on_c, i * t->on_r, mr, nv);
         aotk_tile_sum(t, acc, i * t->on_a, t->next + i * t->on_next, mr, nv);
-        aotk_tile_finish(t, acc, i * t->on_c, mr, nv);
+        aotk_tile_finish(t, acc, i * t->on_c, i * t->on_r, mr, nv);
     }
 }
 

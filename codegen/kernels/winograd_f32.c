@@ -22,7 +22,7 @@
 #define AOTK_A2 0.47265625f
 #define AOTK_B2 2.25f
 
-enum { AOTK_WINOGRAD_A = 6, AOTK_WINOGRAD_PAD = 16 }; /* the larger A; floats between rows of V */
+enum { AOTK_WINOGRAD_A = 6, AOTK_WINOGRAD_PAD = 16, AOTK_WINOGRAD_FEW = 64 }; /* the larger A; floats between rows of V; channels */
 
 /* t = B' d, one column. */
 AOTK_INLINE void aotk_winograd_in(int tile, const aotk_vf *d, aotk_vf *t) {
@@ -161,35 +161,43 @@ AOTK_INLINE void aotk_winograd_tile_out(const aotk_winograd *p, const aotk_winog
 AOTK_WINOGRAD(2)
 AOTK_WINOGRAD(4)
 
-/* M = V U for one panel `width` columns wide: matrix after matrix, part after part, tile after tile. */
+/* M = V U for one panel `width` columns wide: matrix after matrix, part after part, tile after tile. The error of 4x4 tiles
+ * is most of all that of these sums. Images of few channels come first in a model, and all behind them amplifies their
+ * error: their channels are summed in two halves, which are then added. */
 AOTK_INLINE void aotk_winograd_products(const aotk_winograd *p, aotk_tile *t, const float *v, const float *u,
                                         float *m, aotk_i64 rows, aotk_i64 most, aotk_i64 width) {
     aotk_i64 ldv = p->cin + AOTK_WINOGRAD_PAD, all = (p->tile + 2) * (p->tile + 2);
+    aotk_i64 pieces = p->tile == 4 && p->cin < AOTK_WINOGRAD_FEW && p->cin >= AOTK_WINOGRAD_FEW / 2 ? 2 : 1;
     int nv = aotk_part_vectors(width, rows);
     aotk_i64 tiles = (rows + aotk_part_rows(nv) - 1) / aotk_part_rows(nv);
     aotk_i64 size = rows / tiles, larger = rows % tiles;
     t->ldb = width;
+    t->seg = p->cin / pieces;
     t->step = (nv * AOTK_VL + tiles - 1) / tiles;
-    t->on_next = t->step * p->cin;
+    t->on_next = t->step * t->seg;
     for (aotk_i64 e = 0; e < all; e++, u += p->cin * width, v += most * ldv, m += most * 64) {
         for (aotk_i64 at = 0; at < width; at += nv * AOTK_VL) {
-            const float *a = v;
-            float *c = m + at;
-            t->b = u + at;
             t->next = u + p->cin * (width + at);
-            for (aotk_i64 i = 0; i < tiles; i += t->count) {
-                int mr = (int)(size + (i < larger));
-                t->count = (i < larger ? larger : tiles) - i;
-                t->on_a = mr * ldv;
-                t->on_c = mr * 64;
-                for (int q = 0; q < mr; q++) {
-                    t->a[q] = a + q * ldv;
-                    t->c[q] = c + q * 64;
+            for (aotk_i64 piece = 0; piece < pieces; piece++) {
+                const float *a = v + piece * t->seg;
+                float *c = m + at;
+                t->b = u + piece * t->seg * width + at;
+                t->residual = piece > 0;
+                for (aotk_i64 i = 0; i < tiles; i += t->count) {
+                    int mr = (int)(size + (i < larger));
+                    t->count = (i < larger ? larger : tiles) - i;
+                    t->on_a = mr * ldv;
+                    t->on_c = t->on_r = mr * 64;
+                    for (int q = 0; q < mr; q++) {
+                        t->a[q] = a + q * ldv;
+                        t->c[q] = c + q * 64;
+                        t->r[q] = t->c[q];
+                    }
+                    aotk_tile_any(t, mr, nv);
+                    a += t->count * t->on_a;
+                    c += t->count * t->on_c;
+                    t->next += t->count * t->on_next;
                 }
-                aotk_tile_any(t, mr, nv);
-                a += t->count * t->on_a;
-                c += t->count * t->on_c;
-                t->next += t->count * t->on_next;
             }
         }
     }
@@ -230,12 +238,10 @@ AOTK_API void AOTK_NAME(aotk_winograd_f32)(const aotk_winograd *p) {
     aotk_tile t;
     for (int i = 0; i < 64; i++) zeros[i] = 0.0f;
     t.bias = zeros;
-    t.residual = t.clamp = 0;
-    t.on_r = 0;
+    t.clamp = 0;
     t.lo = t.hi = 0.0f;
     t.taps_h = t.taps_w = 1;
     t.tap_h = t.tap_w = 0;
-    t.seg = p->cin;
     for (aotk_i64 i = 0; i < blocks; i++) {
         aotk_winograd_block_run(p, &t, p->work, begin + count * i / blocks, begin + count * (i + 1) / blocks);
     }
