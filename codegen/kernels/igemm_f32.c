@@ -4,8 +4,10 @@
  * A tile of MR rows by one panel part of NV vectors stays in registers over the whole of K: one
  * rounding per step, no pass over C but the last. Why it is fast:
  *
- *   - 24 accumulators of AVX-512 (8x48, 6x64), 12 of AVX2 (6x16, 4x24 where there are no more rows) hide the latency of FMA
- *     twice over, and each vector of B that is loaded meets MR rows, so loads never bound it.
+ *   - 24 accumulators of AVX-512 (8x48, 6x64), 12 of AVX2 (6x16; 4x24 where no more rows or columns
+ *     are left) hide the latency of FMA twice over, and each vector of B that is loaded meets MR
+ *     rows, so loads never bound it. Tiles below each other are one call: where K is short, setting
+ *     one up takes as long as its sum.
  *   - Rows are MR independent pointers under one running index: all fit the general registers,
  *     nothing is copied or gathered (no im2col), and a tile may wrap around the edge of an image.
  *     MR <= 8, because rows 4 KiB apart share one set of the L1 cache, which has 8 to 12 ways.

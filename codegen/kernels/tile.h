@@ -40,7 +40,8 @@ typedef struct aotk_tile {
 /* ------------------------------------------------------------------------------- register tiles */
 
 /* acc[i][j] += a[i][at] * b[j]. */
-AOTK_INLINE void aotk_tile_step(aotk_vf acc[AOTK_MR][AOTK_NV], const float *const *a, aotk_i64 at, const float *b, int mr, int nv) {
+AOTK_INLINE void aotk_tile_step(aotk_vf acc[AOTK_MR][AOTK_NV], const float *const *a, aotk_i64 at, const float *b, int mr,
+                                int nv) {
     aotk_vf row[AOTK_NV];
     AOTK_UNROLL
     for (int j = 0; j < nv; j++) row[j] = aotk_load(b + j * AOTK_VL);
@@ -53,7 +54,8 @@ AOTK_INLINE void aotk_tile_step(aotk_vf acc[AOTK_MR][AOTK_NV], const float *cons
 }
 
 /* acc[i][j] += a[i][k] * b[k][j] over all segments, a's rows `on` floats further. */
-AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], aotk_i64 on, const float *next, int mr, int nv) {
+AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], aotk_i64 on, const float *next, int mr,
+                               int nv) {
     const float *b = t->b, *a[AOTK_MR];
     aotk_i64 ldb = t->ldb, step = t->step;
     AOTK_UNROLL

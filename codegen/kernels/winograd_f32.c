@@ -22,7 +22,8 @@
 #define AOTK_A2 0.47265625f
 #define AOTK_B2 2.25f
 
-enum { AOTK_WINOGRAD_A = 6, AOTK_WINOGRAD_PAD = 16, AOTK_WINOGRAD_FEW = 64 }; /* the larger A; floats between rows of V; channels */
+enum { AOTK_WINOGRAD_A = 6, AOTK_WINOGRAD_PAD = 16 }; /* the larger A; floats between rows of V */
+enum { AOTK_WINOGRAD_FEW = 64 };                      /* fewer channels are summed in halves */
 
 /* t = B' d, one column. */
 AOTK_INLINE void aotk_winograd_in(int tile, const aotk_vf *d, aotk_vf *t) {
