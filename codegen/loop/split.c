@@ -63,7 +63,7 @@ static const Idx *sizes_product(Work *w, const Stmt *s, const char *const *size)
     return product;
 }
 
-enum { READ = 4 }; /* floats of weights that are read in the time of one scalar operator */
+enum { READ = 2 }; /* floats of weights that are read in the time of one scalar operator */
 
 /* The sizes whose product is a call's work, how many of its steps take the time of one scalar operator, the floating
  * point operations of a step, and the sizes of the weights: with few rows, reading them is the work. */
