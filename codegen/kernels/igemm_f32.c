@@ -19,8 +19,12 @@
  *     holding the sum in between.
  *   - M is cut into tiles of two neighbouring sizes, never into full tiles and a small rest.
  *   - M = 1 is a stream over B: several steps of k at once in separate sums. The processor sees the
- *     stream by itself, but within a page: of a B beyond the L2 cache, a line a page ahead is fetched
- *     now and then. More prefetches only cost loads, a third of the time where B is in that cache.
+ *     stream by itself. One with AVX-512 was seen to do so within a page: of a B beyond the L2 cache, a
+ *     line a page ahead is fetched now and then. One with AVX2 reads on over pages and took any such
+ *     line for another stream: a fifth of the speed of memory.
+ *   - Two to eight rows wait for memory, too. With AVX2 a tile is narrower than a panel, and every
+ *     fourth line is no stream: two rows take whole panels, though eight vectors of each are more than
+ *     the registers hold; more rows take panels one by one, in pieces that stay in the L2 cache.
  *
  * Weights may be stored as f16 or bf16: half the bytes where the speed is that of memory. M = 1
  * widens them in registers. Otherwise a piece of a panel is widened into a buffer on the stack that
@@ -30,7 +34,7 @@
  */
 #include "pairs.h"
 
-enum { AOTK_PAGE = 4096 };
+enum { AOTK_ROW_AHEAD = AOTK_VL == 16 ? 4096 : 0 }; /* bytes ahead that a row's stream fetches, 0: none */
 
 /* Bytes of a stored weight, how many steps of k lie together, and a vector from column i on: of step `s` of those. */
 AOTK_INLINE aotk_i64 aotk_stored_bytes(int stored) {
@@ -151,6 +155,7 @@ typedef struct aotk_part {
     aotk_i64 col, width, valid;
     const void *b;  /* single: the weights as they are stored */
     int nv, single; /* single: M = 1 */
+    int whole;      /* all of the panel's columns, as one stream */
     int stored;
     int act;        /* of this pass over the part */
 } aotk_part;
@@ -159,9 +164,20 @@ AOTK_INLINE aotk_i64 aotk_igemm_nr(const aotk_igemm *p) {
     return aotk_panel_nr(p->taps_h * p->taps_w * p->seg, p->n, p->b_stored == AOTK_STORED_BF16_PAIRS);
 }
 
+/* Tiles of whole panels that other products have no use for. */
+#if AOTK_VL == 8
+#define AOTK_WHOLE_TILES(X) X(2, 4) X(2, 6) X(2, 8)
+#else
+#define AOTK_WHOLE_TILES(X)
+#endif
+AOTK_WHOLE_TILES(AOTK_TILE)
+
 AOTK_INLINE void aotk_tile_call(const aotk_tile *t, const aotk_part *part, int mr) {
-    if (part->single) aotk_row_any(t, part->b, part->nv, part->stored);
-    else aotk_tile_any(t, mr, part->nv);
+    if (part->single) {
+        aotk_row_any(t, part->b, part->nv, part->stored);
+        return;
+    }
+    switch (part->nv * 16 + mr) { AOTK_TILES(AOTK_TILE_CASE) AOTK_WHOLE_TILES(AOTK_TILE_CASE) default: break; }
 }
 
 /* The last columns of C: in and out through a temporary of the part's full width. */
@@ -204,7 +220,7 @@ AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_par
             t->on_next = t->on_a;
             t->step = aotk_fresh(p, d) * mr / (d->length + 1) + 1;
         }
-        if (part->single) t->step = p->n * d->length > 2 * AOTK_L2_FLOATS ? AOTK_PAGE : 0;
+        if (part->single) t->step = p->n * d->length > 2 * AOTK_L2_FLOATS ? AOTK_ROW_AHEAD : 0;
         if (d->k > 0) {
             for (int q = 0; q < mr; q++) t->r[q] = t->c[q];
             t->on_r = t->on_c;
@@ -245,6 +261,7 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     aotk_part part;
     part.act = d->k + d->length == k ? p->act : AOTK_ACT_NONE;
     part.single = p->m0 * p->m1 * p->m2 == 1;
+    part.whole = part.single || (AOTK_VL == 8 && end - begin == 2);
     t->ldb = (valid + 15) / 16 * 16;
     t->residual = p->residual != (void *)0 || d->k > 0;
     t->clamp = aotk_act_clamps(part.act);
@@ -252,13 +269,15 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     const char *b = (const char *)p->b + (col * k + d->k * t->ldb) * bytes;
     if (wide) aotk_widen(wide, b, d->length, t->ldb, part.stored);
     for (aotk_i64 at = 0; at < valid; at += part.width) {
-        part.nv = part.single ? aotk_row_vectors(t->ldb) : aotk_part_vectors(valid - at, end - begin);
+        part.nv = part.whole ? aotk_row_vectors(t->ldb) : aotk_part_vectors(valid - at, end - begin);
         part.width = part.nv * AOTK_VL;
         part.col = col + at;
         part.valid = valid - at < part.width ? valid - at : part.width;
         part.b = b + at * bytes * aotk_stored_steps(part.stored);
         t->b = wide ? wide + at : (const float *)part.b;
-        t->next = fetch_a ? (const float *)0 : (const float *)(b + (k * t->ldb + at * d->length) * bytes);
+        t->next = (const float *)(b + ((aotk_few(p) ? d->length : k) * t->ldb + at * d->length) * bytes);
+        if (fetch_a) t->next = (const float *)0;
+        if (part.whole) t->next = t->b;
         t->bias = bias;
         if (p->bias && d->k == 0 && part.valid == part.width) {
             t->bias = p->bias + part.col;
@@ -296,27 +315,35 @@ AOTK_INLINE aotk_i64 aotk_block_rows(const aotk_igemm *p, const aotk_depth *d) {
     return rows < 96 ? 96 : rows;
 }
 
-/* Rows [begin, end) of panels [first, last): row blocks, then pieces of K, then panels. */
+/* Rows [begin, end) of panels [first, last): pieces of K, then panels. */
+AOTK_INLINE void aotk_panels_run(const aotk_igemm *p, aotk_tile *t, aotk_i64 begin, aotk_i64 end, aotk_i64 first,
+                                 aotk_i64 last, int fetch_a, float *wide) {
+    aotk_i64 all = p->taps_h * p->taps_w * p->seg, k = 0;
+    do {
+        aotk_depth d = aotk_depth_at(p, k);
+        t->taps_h = d.taps_h;
+        t->taps_w = d.taps_w;
+        t->seg = d.seg;
+        for (aotk_i64 panel = first; panel < last; panel++) {
+            aotk_panel_run(p, t, &d, panel, begin, end, fetch_a && panel == first, wide);
+        }
+        k += d.length;
+    } while (k < all);
+}
+
+/* Rows [begin, end) of panels [first, last): blocks of rows, then all panels, or of few rows one by one. */
 AOTK_NOINLINE void aotk_igemm_part(const aotk_igemm *p, aotk_tile *t, aotk_i64 begin, aotk_i64 end,
                                    aotk_i64 first, aotk_i64 last, float *wide) {
     aotk_depth d = aotk_depth_at(p, 0);
     aotk_i64 most = aotk_block_rows(p, &d), blocks = (end - begin + most - 1) / most;
-    aotk_i64 all = p->taps_h * p->taps_w * p->seg, size = (end - begin) * aotk_fresh(p, &d);
+    aotk_i64 size = (end - begin) * aotk_fresh(p, &d), at_once = aotk_few(p) ? 1 : last - first;
     int fetch_a = p->a2 <= d.length && (size > AOTK_L2_FLOATS || last - first == 1);
     for (aotk_i64 i = 0; i < blocks; i++) {
         aotk_i64 from = begin + (end - begin) * i / blocks;
         aotk_i64 to = begin + (end - begin) * (i + 1) / blocks;
-        aotk_i64 k = 0;
-        do {
-            d = aotk_depth_at(p, k);
-            t->taps_h = d.taps_h;
-            t->taps_w = d.taps_w;
-            t->seg = d.seg;
-            for (aotk_i64 panel = first; panel < last; panel++) {
-                aotk_panel_run(p, t, &d, panel, from, to, fetch_a && panel == first, wide);
-            }
-            k += d.length;
-        } while (k < all);
+        for (aotk_i64 at = first; at < last; at += at_once) {
+            aotk_panels_run(p, t, from, to, at, at + at_once, fetch_a && at == first, wide);
+        }
     }
 }
 

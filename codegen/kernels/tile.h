@@ -12,7 +12,7 @@
 #if AOTK_VL == 16
 enum { AOTK_MR = 8, AOTK_NV = 4, AOTK_KU = 1, AOTK_AHEAD = 2, AOTK_L2_FLOATS = 128 << 10 };
 #elif AOTK_VL == 8
-enum { AOTK_MR = 6, AOTK_NV = 3, AOTK_KU = 4, AOTK_AHEAD = 4, AOTK_L2_FLOATS = 48 << 10 };
+enum { AOTK_MR = 6, AOTK_NV = 8, AOTK_KU = 4, AOTK_AHEAD = 4, AOTK_L2_FLOATS = 48 << 10 };
 #elif AOTK_VL == 4
 enum { AOTK_MR = 4, AOTK_NV = 4, AOTK_KU = 1, AOTK_AHEAD = 2, AOTK_L2_FLOATS = 48 << 10 };
 #else

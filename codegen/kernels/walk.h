@@ -7,6 +7,7 @@
 
 enum { AOTK_KC = 1024 };    /* K beyond one and a half of this is cut into pieces */
 enum { AOTK_KC_16 = 96 };   /* the same for weights of 16 bits */
+enum { AOTK_KC_FEW = 256 }; /* the same for few rows */
 
 /* What multiplies pairs is assembly, so that the compiler need not know it, but its assembler must. */
 #if AOTK_VL == 16 && defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 12)
@@ -110,11 +111,18 @@ AOTK_INLINE int aotk_widens(const aotk_igemm *p) {
     return p->b_stored != AOTK_STORED_F32 && (AOTK_VL == 1 || p->m0 * p->m1 * p->m2 > 1) && !aotk_paired(p);
 }
 
+/* Few rows wait for memory. Where a tile is narrower than a panel they take one panel after the other, in pieces that stay in
+ * the L1 and L2 caches until all tiles have read them, so that weights are one stream. */
+AOTK_INLINE int aotk_few(const aotk_igemm *p) {
+    aotk_i64 m = p->m0 * p->m1 * p->m2;
+    return AOTK_VL == 8 && m > 2 && m <= 8;
+}
+
 /* About how long a piece of K is. */
 AOTK_INLINE aotk_i64 aotk_kc(const aotk_igemm *p) {
     if (aotk_paired(p)) return AOTK_PAIRS_DEPTH * 2 / 3;
     if (aotk_widens(p)) return AOTK_KC_16;
-    return p->depth ? p->depth : AOTK_KC;
+    return p->depth ? p->depth : aotk_few(p) ? AOTK_KC_FEW : AOTK_KC;
 }
 
 /* The piece of at most about AOTK_KC values that begins at k, cut at the coarsest level that allows

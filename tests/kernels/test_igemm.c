@@ -158,6 +158,16 @@ static void test_shapes(void) {
         aotk_igemm p = gemm(m, 96 + m % 5 * 8, 300);
         check(&p, m * p.n);
     }
+    for (aotk_i64 m = 1; m <= 9; m++) { /* few rows: K in pieces */
+        for (aotk_i64 n = 40; n <= 140; n += 7) {
+            aotk_igemm p = gemm(m, n, 380 + m * n);
+            p.bias = bias_room;
+            p.act = n % 2 ? AOTK_ACT_RELU : AOTK_ACT_NONE;
+            p.tasks = 1 + n % 4;
+            if (n % 3 == 0) p.residual = res_room, p.r2 = n;
+            check(&p, m * n);
+        }
+    }
     aotk_igemm none = gemm(0, 20, 5);
     check(&none, 0);
 }
@@ -378,10 +388,11 @@ static void test_every_half(void) {
 
 /* The split into tasks changes no bit, also where sums round. */
 static void test_tasks(void) {
-    static const aotk_i64 sizes[][3] = {{1, 300, 257}, {3, 100, 99}, {50, 130, 64}, {97, 64, 333}, {300, 200, 1600}};
+    static const aotk_i64 sizes[][3] = {{1, 300, 257}, {3, 100, 99}, {50, 130, 64}, {97, 64, 333}, {300, 200, 1600},
+                                        {2, 200, 500}, {4, 300, 900},  {8, 150, 1700}};
     fill_unit(a_room, ROOM);
     fill_unit(plain, ROOM);
-    for (int s = 0; s < 5; s++) {
+    for (int s = 0; s < 8; s++) {
         aotk_igemm p = gemm(sizes[s][0], sizes[s][1], sizes[s][2]);
         int pairs = p.seg % AOTK_PAIRS_STEP == 0;
         p.work = work_room;

@@ -7,7 +7,8 @@
  * Times are the minimum of many runs, 0.25 s for each shape; the percentage is of the best peak
  * measured between those runs, because clocks and neighbours change, by as many multiply-adds as
  * the shape has, because a clock that a microsecond reaches does not last. Buffers stay warm as far as
- * the caches allow. M = 1 also shows GB/s of weights read. f16, bf16: weights are stored
+ * the caches allow. M <= 8 also shows GB/s of weights read and its share of reading them alone, in turns with
+ * the product as the peak is; where B is 64 MB that is the bandwidth of memory. f16, bf16: weights are stored
  * so. "tiles", "dots": bf16, in the tiles of AMX, by dot products, where the processor has them. "cold" uses a
  * new copy of B in every run, as the layers of a model do.
  */
@@ -42,6 +43,15 @@ static double now(void) {
 PEAK(chains16, 64, "avx512f,fma")
 PEAK(chains8, 32, "avx2,fma")
 
+#define READ(i) c##i += *(const vec *)(b + 8 * i);
+#define USE(i) __asm__ volatile("" ::"x"(c##i));
+__attribute__((target("avx2"), noinline)) static void read_floats(const float *b, aotk_i64 n) {
+    typedef float vec __attribute__((vector_size(32), aligned(4), may_alias));
+    CHAINS(START)
+    for (const float *end = b + n - n % 96; b < end; b += 96) { CHAINS(READ) }
+    CHAINS(USE)
+}
+
 /* Seconds for `flops` floating point operations at full rate, at least 10^6 of them. */
 static double peak_time(const level *l, double flops) {
     int step = 12 * 2 * (l->needs == 4 ? 16 : 8);
@@ -51,6 +61,13 @@ static double peak_time(const level *l, double flops) {
     return (now() - t) * flops / ((double)n * step);
 }
 #else
+static void read_floats(const float *b, aotk_i64 n) {
+    static volatile float sink;
+    float sum = 0;
+    for (aotk_i64 i = 0; i < n; i++) sum += b[i];
+    sink = sum;
+}
+
 static double peak_time(const level *l, double flops) {
     (void)l;
     return flops * 1e-6;
@@ -58,7 +75,7 @@ static double peak_time(const level *l, double flops) {
 #endif
 
 typedef struct {
-    double seconds, percent;
+    double seconds, percent, bytes, read; /* bytes of weights, percent of reading them; 0: not measured */
 } speed;
 
 /* One call of a kernel, the n-th of a shape. */
@@ -75,7 +92,7 @@ static speed measure(const level *l, double flops, run *kernel, void *call) {
         t = now() - t;
         if (t < best) best = t;
     }
-    return (speed){best, 100 * top / best};
+    return (speed){.seconds = best, .percent = 100 * top / best};
 }
 
 /* Each run takes the next of `copies` packed weights, which lie `size` floats apart. */
@@ -98,6 +115,28 @@ typedef struct {
     int copies;
 } winograd_call;
 
+/* Seconds to read the weights of one copy and nothing else. */
+static double read_time(const igemm_call *c, int n) {
+    double t = now();
+    read_floats((const float *)c->p.b + n % c->copies * c->size, c->size);
+    return now() - t;
+}
+
+/* The same as measure, and what share it is of reading all weights, in turns with it. */
+static speed measure_stream(const level *l, double flops, igemm_call *c) {
+    double best = 1e9, least = 1e9, stop = now() + 0.5;
+    for (int n = 0; n < 10 || now() < stop; n += 2) {
+        double t = read_time(c, n);
+        if (t < least) least = t;
+        t = now();
+        run_igemm(l, c, n + 1);
+        t = now() - t;
+        if (t < best) best = t;
+    }
+    speed s = measure(l, flops, run_igemm, c);
+    return (speed){best, s.percent * s.seconds / best, 4.0 * (double)c->size, 100 * least / best};
+}
+
 static void run_winograd(const level *l, void *call, int n) {
     const winograd_call *c = call;
     aotk_winograd p = c->p;
@@ -110,10 +149,10 @@ static void run_depthwise(const level *l, void *call, int n) {
     l->depthwise(call);
 }
 
-static void report(const char *name, speed s, double flops, double bytes) {
+static void report(const char *name, speed s, double flops) {
     printf("%-34s %9.1f us %7.1f GFLOP/s %5.1f %%", name, s.seconds * 1e6, flops / s.seconds * 1e-9,
            s.percent);
-    if (bytes > 0) printf(" %6.1f GB/s", bytes / s.seconds * 1e-9);
+    if (s.bytes > 0) printf(" %6.1f GB/s %5.1f %% of reading", s.bytes / s.seconds * 1e-9, s.read);
     putchar('\n');
     fflush(stdout);
 }
@@ -135,6 +174,8 @@ static const product products[] = {
     {2048, 2048, 2048, 1, 0},    {8, 3072, 768, 1, 0},
     {8, 3072, 768, COPIES, 0},   {4, 3072, 768, 1, 0},
     {4, 3072, 768, COPIES, 0},   {2, 3072, 768, 1, 0},
+    {2, 3072, 768, COPIES, 0},   {2, 4096, 4096, 4, 0},
+    {4, 4096, 4096, 4, 0},       {8, 4096, 4096, 4, 0},
     {1, 3072, 768, 1, 0},        {1, 3072, 768, COPIES, 0},
     {1, 4096, 4096, 1, 0},       {1, 4096, 4096, 4, 0},
     {1, 1000, 2048, 1, 0},       {1, 1000, 2048, COPIES, 0},
@@ -180,8 +221,8 @@ static void bench_product(const level *l, const product *s, int stored, const ch
         .tasks = 1,
     };
     double flops = 2.0 * (double)(s->m * s->n * s->k);
-    report(name, measure(l, flops, run_igemm, &(igemm_call){p, b_size, s->copies}), flops,
-           s->m <= 4 ? 4.0 * (double)b_size : 0);
+    igemm_call call = {p, b_size, s->copies};
+    report(name, s->m <= 8 ? measure_stream(l, flops, &call) : measure(l, flops, run_igemm, &call), flops);
     free(a), free(b), free(c), free(work);
 }
 
@@ -228,7 +269,7 @@ static void bench_conv(const level *l, const conv *s, int copies, const char *wo
         .tasks = 1,
     };
     double flops = 2.0 * (double)(s->out * s->out * s->n * k);
-    report(name, measure(l, flops, run_igemm, &(igemm_call){p, b_size, copies}), flops, 0);
+    report(name, measure(l, flops, run_igemm, &(igemm_call){p, b_size, copies}), flops);
     free(a), free(b), free(c);
 }
 
@@ -249,7 +290,7 @@ static void bench_winograd(const level *l, const conv *s, const char *word) {
                            .y_h = s->out * s->n, .y_w = s->n, .tile = tile, .act = AOTK_ACT_RELU, .tasks = 1};
         p.work = buffer(aotk_winograd_work(tile, s->cin, p.block), 0);
         double flops = 18.0 * (double)(s->out * s->out * s->n * s->cin);
-        report(name, measure(l, flops, run_winograd, &(winograd_call){p, u_size, copies}), flops, 0);
+        report(name, measure(l, flops, run_winograd, &(winograd_call){p, u_size, copies}), flops);
         free(x), free(u), free(y), free(p.work);
     }
 }
@@ -273,7 +314,7 @@ static void bench_depthwise(const level *l, const conv *s, int group, int act, c
                         .x_h = s->stride * w * s->n, .x_w = s->stride * s->n, .y_h = s->out * s->n, .y_w = s->n,
                         .kh = s->kernel, .kw = s->kernel, .tap_h = w * s->n, .tap_w = s->n, .ldw = s->n, .act = act, .tasks = 1};
     double flops = 2.0 * (double)(s->out * s->out * s->n * s->kernel * s->kernel * group);
-    report(name, measure(l, flops, run_depthwise, &p), flops, 0);
+    report(name, measure(l, flops, run_depthwise, &p), flops);
     free(x), free(f), free(y);
 }
 
