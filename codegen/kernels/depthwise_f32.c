@@ -7,6 +7,8 @@
  * tile, a pixel of x is loaded once for all the sums of a line that need it; for others once for each
  * multiply-add. A column of tiles is walked down a block of rows, so that loads come out of the L1
  * cache: neighbouring pixels lie too far apart for the processor to fetch them ahead by itself.
+ * Pixels of 128, 256, 512 or 1024 channels and their multiples lie in a few sets of that cache, which do not hold what a
+ * tile reads: a line of channels of a block is copied to where the pixels lie side by side.
  * Where a vector holds whole groups, each channel of x is spread over the lanes of its group by a shuffle, else it is
  * the same number for all lanes.
  * Channels past the last whole vector are done by a vector that ends with them. Where there are fewer
@@ -16,6 +18,10 @@
 #include "walk.h"
 
 enum { AOTK_PIXELS = 8, AOTK_BLOCK_LINES = 256, AOTK_BLOCK_FLOATS = 192 << 10, AOTK_IMAGE_FLOATS = 256 << 10 };
+
+/* Channels of a cache line, and how many are done before the next ones: half a line is seldom there when the other half
+ * is wanted. Lines that are copied, and the least sets and ways of an L1 cache. */
+enum { AOTK_LINE = 16, AOTK_CHANNELS = AOTK_VL == 16 ? 16 : 32, AOTK_COPIED = 400, AOTK_SETS = 64, AOTK_WAYS = 8 };
 
 /* Where one tile works: its first output pixel and channel; x at that of the group, if that is wider than a vector. */
 typedef struct aotk_spot {
@@ -233,18 +239,19 @@ AOTK_NOINLINE void aotk_depthwise_few(const aotk_depthwise *p, aotk_i64 b, aotk_
 }
 
 /* Rows [oy, end) of image b. A row of pixels is cut into tiles of two neighbouring sizes: a small rest would wait for
- * its few sums. An image that the L2 cache holds is done a vector of channels after the other, and all of that vector
- * stays in the L1 cache; a larger one with all channels at once, as a stream that the processor can fetch ahead. */
+ * its few sums. An image that the L2 cache holds is done a line or two of channels after the other, and all of those
+ * stay in the L1 cache; a larger one with all channels at once, as a stream that the processor can fetch ahead. */
 AOTK_NOINLINE void aotk_depthwise_rows(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 end) {
     aotk_i64 tiles = (p->ow + AOTK_PIXELS - 1) / AOTK_PIXELS;
-    aotk_i64 chunk = p->oh * p->x_h > AOTK_IMAGE_FLOATS ? p->c : AOTK_VL;
+    aotk_i64 chunk = p->oh * p->x_h > AOTK_IMAGE_FLOATS ? p->c : AOTK_CHANNELS;
     int kind = aotk_depthwise_kind(p);
     for (aotk_i64 from = 0; from < p->c; from += chunk) {
+        aotk_i64 to = p->c - from < chunk ? p->c : from + chunk;
         for (aotk_i64 i = 0; i < tiles; i++) {
             aotk_i64 ox = p->ow * i / tiles;
             int pixels = (int)(p->ow * (i + 1) / tiles - ox);
             for (aotk_i64 y = oy; y < end; y++) {
-                for (aotk_i64 c = from; c < from + chunk; c += AOTK_VL) {
+                for (aotk_i64 c = from; c < to; c += AOTK_VL) {
                     aotk_i64 at = c + AOTK_VL <= p->c ? c : p->c - AOTK_VL;
                     aotk_spot s = aotk_spot_at(p, b, y, ox, at);
                     aotk_depthwise_any(p, &s, kind, pixels);
@@ -254,23 +261,80 @@ AOTK_NOINLINE void aotk_depthwise_rows(const aotk_depthwise *p, aotk_i64 b, aotk
     }
 }
 
-/* Rows of output that are done together, a vector of channels after the other: what a tile's column reads of them stays
+/* Pixels of x across and down in units of the filter's, and columns of it under a row of output. */
+typedef struct aotk_reach {
+    aotk_i64 across, down, columns;
+} aotk_reach;
+
+AOTK_INLINE aotk_reach aotk_reach_of(const aotk_depthwise *p) {
+    aotk_reach w = {p->tap_w > 0 ? p->x_w / p->tap_w : 1, p->tap_h > 0 ? p->x_h / p->tap_h : 1, 0};
+    w.columns = (p->ow - 1) * w.across + p->kw;
+    return w;
+}
+
+/* Whether what a tile needs, lines of x, weights and y, shares too few sets of the L1 cache, and copying helps. */
+AOTK_INLINE int aotk_depthwise_copies(const aotk_depthwise *p) {
+    aotk_reach w = aotk_reach_of(p);
+    if (p->group > 1 || !aotk_depthwise_kind(p) || p->c % AOTK_VL || w.columns * p->kh > AOTK_COPIED) return 0;
+    if (p->kh > 7 || p->tap_h <= 0 || p->x_h % p->tap_h || p->tap_w % AOTK_LINE) return 0;
+    aotk_i64 apart = p->tap_w / AOTK_LINE, shared = apart & -apart;
+    aotk_i64 sets = shared < AOTK_SETS ? AOTK_SETS / shared : 1, pixels = p->ow < AOTK_PIXELS ? p->ow : AOTK_PIXELS;
+    return ((pixels - 1) * w.across + p->kw) * p->kh + p->kh * p->kw + pixels > AOTK_WAYS * sets;
+}
+
+/* Copies `lines` of c channels, `step` apart, to lines side by side. */
+AOTK_INLINE float *aotk_copy_lines(float *to, const float *from, aotk_i64 lines, aotk_i64 step, aotk_i64 c) {
+    for (aotk_i64 i = 0; i < lines; i++, to += AOTK_LINE, from += step) {
+        for (aotk_i64 j = 0; j < c; j += AOTK_VL) aotk_store(to + j, aotk_load(from + j));
+    }
+    return to;
+}
+
+/* Rows [oy, end) of image b by way of copies, a line of channels after the other. */
+AOTK_NOINLINE void aotk_depthwise_copied(const aotk_depthwise *p, aotk_i64 b, aotk_i64 oy, aotk_i64 end) {
+    AOTK_ALIGNED float x[AOTK_COPIED * AOTK_LINE], weights[7 * 7 * AOTK_LINE];
+    aotk_reach w = aotk_reach_of(p);
+    aotk_i64 rows = (end - oy - 1) * w.down + p->kh;
+    for (aotk_i64 at = 0; at < p->c; at += AOTK_LINE) {
+        aotk_spot s = aotk_spot_at(p, b, oy, 0, at);
+        aotk_depthwise part = *p;
+        part.c = p->c - at < AOTK_LINE ? p->c - at : AOTK_LINE;
+        float *to = x;
+        for (aotk_i64 y = 0; y < rows; y++) to = aotk_copy_lines(to, s.x + y * p->tap_h, w.columns, p->tap_w, part.c);
+        aotk_copy_lines(weights, s.w, p->kh * p->kw, p->ldw, part.c);
+        part.x = x;
+        part.w = weights;
+        part.bias = s.bias;
+        part.residual = s.residual;
+        part.y = s.y;
+        part.oh = end - oy;
+        part.ldw = part.tap_w = AOTK_LINE;
+        part.x_w = w.across * AOTK_LINE;
+        part.tap_h = w.columns * AOTK_LINE;
+        part.x_h = w.down * part.tap_h;
+        aotk_depthwise_rows(&part, 0, 0, part.oh);
+    }
+}
+
+/* Rows of output that are done together, some channels after the other: what a tile's column reads of them stays
  * in the L1 cache, where kh rows use it, and the rows with all their channels in the L2 cache. */
 AOTK_INLINE aotk_i64 aotk_depthwise_block(const aotk_depthwise *p) {
-    aotk_i64 across = p->tap_w > 0 ? p->x_w / p->tap_w : 1, down = p->tap_h > 0 ? p->x_h / p->tap_h : 1;
-    aotk_i64 lines = AOTK_PIXELS * across + p->kw, floats = p->ow * (p->x_w < 0 ? -p->x_w : p->x_w);
+    aotk_reach w = aotk_reach_of(p);
+    if (aotk_depthwise_copies(p)) return (AOTK_COPIED / w.columns - p->kh) / w.down + 1;
+    aotk_i64 lines = AOTK_PIXELS * w.across + p->kw, floats = p->ow * (p->x_w < 0 ? -p->x_w : p->x_w);
     aotk_i64 rows = AOTK_BLOCK_LINES / lines, most = AOTK_BLOCK_FLOATS / (floats + 1);
-    rows = (rows - p->kh) / (down > 0 ? down : 1);
+    rows = (rows - p->kh) / (w.down > 0 ? w.down : 1);
     return rows < 1 || most < 1 ? 1 : rows < most ? rows : most;
 }
 
 /* The part of a task, [begin, end) of the rows of all images. */
 AOTK_NOINLINE void aotk_depthwise_part(const aotk_depthwise *p, aotk_i64 begin, aotk_i64 end) {
-    aotk_i64 block = aotk_depthwise_block(p);
+    aotk_i64 block = aotk_depthwise_block(p), copies = aotk_depthwise_copies(p);
     for (aotk_i64 i = begin; i < end;) {
         aotk_i64 b = i / p->oh, oy = i % p->oh, rows = end - i < block ? end - i : block;
         if (rows > p->oh - oy) rows = p->oh - oy;
         if (p->c < AOTK_VL) aotk_depthwise_few(p, b, oy, oy + rows);
+        else if (copies) aotk_depthwise_copied(p, b, oy, oy + rows);
         else aotk_depthwise_rows(p, b, oy, oy + rows);
         i += rows;
     }

@@ -298,6 +298,7 @@ static void bench_winograd(const level *l, const conv *s, const char *word) {
 static const conv depthwise[] = { /* cin and n are one number */
     {112, 32, 32, 3, 1}, {56, 144, 144, 3, 1}, {28, 240, 240, 5, 1}, {14, 480, 480, 3, 1},
     {14, 672, 672, 5, 1}, {7, 1152, 1152, 5, 1}, {14, 384, 384, 7, 1}, {28, 192, 192, 3, 2},
+    {14, 512, 512, 3, 1}, {7, 1024, 1024, 3, 1},
 };
 
 static void bench_depthwise(const level *l, const conv *s, int group, int act, const char *word) {
