@@ -217,7 +217,7 @@ static inline AOTK_UNUSED aotk_i64 aotk_winograd_block(aotk_i64 tile, aotk_i64 c
 }
 
 static inline AOTK_UNUSED aotk_i64 aotk_winograd_work(aotk_i64 tile, aotk_i64 cin, aotk_i64 block) {
-    return (tile + 2) * (tile + 2) * block * (cin + 80);
+    return (tile + 2) * (tile + 2) * (block * (cin + 80) + 32);
 }
 
 /* y[b][oy][ox][j] = act(bias[j] + residual[b][oy][ox][j] + sum over (ky, kx, ch) of

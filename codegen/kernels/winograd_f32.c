@@ -13,7 +13,8 @@
  *       y = act(A' M A + bias + residual)
  *
  * Panels outside, matrices inside: M is narrow, and what leaves it is still in the cache. A tile that
- * reaches over the edge reads zeros there and stores what is inside.
+ * reaches over the edge reads zeros there and stores what is inside. Matrices lie a line more than their size apart, else
+ * those of 16 tiles would share one set of the L1 cache.
  */
 #include "tile.h"
 
@@ -22,7 +23,7 @@
 #define AOTK_A2 0.47265625f
 #define AOTK_B2 2.25f
 
-enum { AOTK_WINOGRAD_A = 6, AOTK_WINOGRAD_PAD = 16 }; /* the larger A; floats between rows of V */
+enum { AOTK_WINOGRAD_A = 6, AOTK_WINOGRAD_PAD = 16 }; /* the larger A; floats between rows of V, and between matrices */
 enum { AOTK_WINOGRAD_FEW = 64 };                      /* fewer channels are summed in halves */
 
 /* t = B' d, one column. */
@@ -162,6 +163,28 @@ AOTK_INLINE void aotk_winograd_tile_out(const aotk_winograd *p, const aotk_winog
 AOTK_WINOGRAD(2)
 AOTK_WINOGRAD(4)
 
+/* nv vectors of the rows of one matrix, tile by tile: a[row * lda] times t->b into c[row * 64]. */
+AOTK_INLINE void aotk_winograd_matrix(aotk_tile *t, const float *a, aotk_i64 lda, float *c, aotk_i64 rows, int nv) {
+    aotk_i64 most = aotk_part_rows(nv), tiles = (rows + most - 1) / most, size = rows / tiles, larger = rows % tiles;
+    t->step = (nv * AOTK_VL + tiles - 1) / tiles;
+    t->on_next = t->step * t->seg;
+    for (aotk_i64 i = 0; i < tiles; i += t->count) {
+        int mr = (int)(size + (i < larger));
+        t->count = (i < larger ? larger : tiles) - i;
+        t->on_a = mr * lda;
+        t->on_c = t->on_r = mr * 64;
+        for (int q = 0; q < mr; q++) {
+            t->a[q] = a + q * lda;
+            t->c[q] = c + q * 64;
+            t->r[q] = t->c[q];
+        }
+        aotk_tile_any(t, mr, nv);
+        a += t->count * t->on_a;
+        c += t->count * t->on_c;
+        t->next += t->count * t->on_next;
+    }
+}
+
 /* M = V U for one panel `width` columns wide: matrix after matrix, part after part, tile after tile. The error of 4x4 tiles
  * is most of all that of these sums. Images of few channels come first in a model, and all behind them amplifies their
  * error: their channels are summed in two halves, which are then added. */
@@ -170,35 +193,16 @@ AOTK_INLINE void aotk_winograd_products(const aotk_winograd *p, aotk_tile *t, co
     aotk_i64 ldv = p->cin + AOTK_WINOGRAD_PAD, all = (p->tile + 2) * (p->tile + 2);
     aotk_i64 pieces = p->tile == 4 && p->cin < AOTK_WINOGRAD_FEW && p->cin >= AOTK_WINOGRAD_FEW / 2 ? 2 : 1;
     int nv = aotk_part_vectors(width, rows);
-    aotk_i64 tiles = (rows + aotk_part_rows(nv) - 1) / aotk_part_rows(nv);
-    aotk_i64 size = rows / tiles, larger = rows % tiles;
     t->ldb = width;
     t->seg = p->cin / pieces;
-    t->step = (nv * AOTK_VL + tiles - 1) / tiles;
-    t->on_next = t->step * t->seg;
-    for (aotk_i64 e = 0; e < all; e++, u += p->cin * width, v += most * ldv, m += most * 64) {
+    aotk_i64 next_v = most * ldv + AOTK_WINOGRAD_PAD, next_m = most * 64 + AOTK_WINOGRAD_PAD;
+    for (aotk_i64 e = 0; e < all; e++, u += p->cin * width, v += next_v, m += next_m) {
         for (aotk_i64 at = 0; at < width; at += nv * AOTK_VL) {
             t->next = u + p->cin * (width + at);
             for (aotk_i64 piece = 0; piece < pieces; piece++) {
-                const float *a = v + piece * t->seg;
-                float *c = m + at;
                 t->b = u + piece * t->seg * width + at;
                 t->residual = piece > 0;
-                for (aotk_i64 i = 0; i < tiles; i += t->count) {
-                    int mr = (int)(size + (i < larger));
-                    t->count = (i < larger ? larger : tiles) - i;
-                    t->on_a = mr * ldv;
-                    t->on_c = t->on_r = mr * 64;
-                    for (int q = 0; q < mr; q++) {
-                        t->a[q] = a + q * ldv;
-                        t->c[q] = c + q * 64;
-                        t->r[q] = t->c[q];
-                    }
-                    aotk_tile_any(t, mr, nv);
-                    a += t->count * t->on_a;
-                    c += t->count * t->on_c;
-                    t->next += t->count * t->on_next;
-                }
+                aotk_winograd_matrix(t, v + piece * t->seg, ldv, m + at, rows, nv);
             }
         }
     }
@@ -208,13 +212,14 @@ AOTK_INLINE void aotk_winograd_products(const aotk_winograd *p, aotk_tile *t, co
 AOTK_INLINE void aotk_winograd_block_run(const aotk_winograd *p, aotk_tile *t, float *work, aotk_i64 begin,
                                          aotk_i64 end) {
     aotk_i64 most = p->block, ldv = p->cin + AOTK_WINOGRAD_PAD;
+    aotk_i64 next_v = most * ldv + AOTK_WINOGRAD_PAD, next_m = most * 64 + AOTK_WINOGRAD_PAD;
     aotk_i64 all = (p->tile + 2) * (p->tile + 2), nr = aotk_panel_nr(p->cin, p->cout, 0);
-    float *v = work, *m = work + all * most * ldv;
+    float *v = work, *m = work + all * next_v;
     for (aotk_i64 i = begin; i < end; i++) {
         aotk_winograd_spot s = aotk_winograd_at(p, i);
         float *to = v + (i - begin) * ldv;
-        if (p->tile == 4) aotk_winograd_in_4(p, &s, to, most * ldv);
-        else aotk_winograd_in_2(p, &s, to, most * ldv);
+        if (p->tile == 4) aotk_winograd_in_4(p, &s, to, next_v);
+        else aotk_winograd_in_2(p, &s, to, next_v);
     }
     for (aotk_i64 col = 0; col < p->cout; col += nr) {
         aotk_i64 width = p->cout - col < nr ? p->cout - col : nr;
@@ -224,8 +229,8 @@ AOTK_INLINE void aotk_winograd_block_run(const aotk_winograd *p, aotk_tile *t, f
             const float *from = m + (i - begin) * 64, *bias = p->bias ? p->bias + col : (const float *)0;
             s.y += col;
             if (s.residual) s.residual += col;
-            if (p->tile == 4) aotk_winograd_out_4(p, &s, bias, from, most * 64, width);
-            else aotk_winograd_out_2(p, &s, bias, from, most * 64, width);
+            if (p->tile == 4) aotk_winograd_out_4(p, &s, bias, from, next_m, width);
+            else aotk_winograd_out_2(p, &s, bias, from, next_m, width);
         }
     }
 }

@@ -31,13 +31,13 @@ static void g__k0_x__task(void *args, int64_t task, int64_t worker)
  * reads  x_nhwc: f32[b, 64, 24, 20] channels last
  * reads  w_packed: f32[110592]
  * writes a_: f32[b, 48, 24, 20] channels last
- * writes a_work: f32[191808] */
+ * writes a_work: f32[192960] */
 static void g__k1_a_(const f32 *AOT_RESTRICT x_nhwc, const f32 *AOT_RESTRICT w_packed, f32 *AOT_RESTRICT a_,
     f32 *AOT_RESTRICT a_work, i64 b, i64 task, i64 tasks, i64 worker)
 {
     AOTK_NAME_AT(aotk_winograd_f32)(&(aotk_winograd){
         .x = x_nhwc, .y = a_ + 1104, .n = b, .oh = 24, .ow = 20, .x_n = 36608, .x_h = 1408, .x_w = 64,
-        .y_n = 27456, .y_h = 1056, .y_w = 48, .task = task, .tasks = tasks, .u = w_packed, .work = a_work + worker * 191808,
+        .y_n = 27456, .y_h = 1056, .y_w = 48, .task = task, .tasks = tasks, .u = w_packed, .work = a_work + worker * 192960,
         .cin = 64, .cout = 48, .tile = 4, .block = 37
     });
     AOTK_NAME_AT(aotk_zero_halo_f32)(&(aotk_halo){
@@ -65,13 +65,13 @@ static void g__k1_a__task(void *args, int64_t task, int64_t worker)
  * reads  a_: f32[b, 48, 24, 20] channels last
  * reads  v_packed: f32[110592]
  * writes c_: f32[b, 64, 24, 20] channels last
- * writes c_work: f32[193536] */
+ * writes c_work: f32[194688] */
 static void g__k2_c_(const f32 *AOT_RESTRICT a_, const f32 *AOT_RESTRICT v_packed, f32 *AOT_RESTRICT c_,
     f32 *AOT_RESTRICT c_work, i64 b, i64 task, i64 tasks, i64 worker)
 {
     AOTK_NAME_AT(aotk_winograd_f32)(&(aotk_winograd){
         .x = a_, .y = c_, .n = b, .oh = 24, .ow = 20, .x_n = 27456, .x_h = 1056, .x_w = 48, .y_n = 30720,
-        .y_h = 1280, .y_w = 64, .task = task, .tasks = tasks, .u = v_packed, .work = c_work + worker * 193536, .cin = 48, .cout = 64,
+        .y_h = 1280, .y_w = 64, .task = task, .tasks = tasks, .u = v_packed, .work = c_work + worker * 194688, .cin = 48, .cout = 64,
         .tile = 4, .block = 42
     });
 }
