@@ -12,7 +12,7 @@
 #endif
 
 enum { CHAINS = 12, /* as many as hide the latency of two units */ SPINS = 1 << 17, SPIN_TRIES = 12 };
-enum { READ_BYTES = 48 << 20, READ_TRIES = 3, LINE = 256 };
+enum { READ_BYTES = 48 << 20, READ_TRIES = 3, READ_CHAINS = 8, STEP = 512 };
 
 const uint64_t peak_sets[PEAK_SETS] = { 24 << 10, 384 << 10, 3 << 20, 16 << 20, 96 << 20 };
 
@@ -43,17 +43,18 @@ typedef struct Work {
         store(out, sum[0]);                                                                         \
         return out[0];                                                                              \
     }
-#define READ(name, level)                                                                           \
+#define READ(name, level, vector_bytes)                                                             \
     level static uint64_t name(const void *at, uint64_t bytes)                                     \
     {                                                                                               \
-        typedef uint64_t Vector __attribute__((vector_size(64)));                                   \
+        typedef uint64_t Vector __attribute__((vector_size(vector_bytes)));                         \
         const Vector *from = at;                                                                    \
-        Vector sum[4] = { { 0 } };                                                                  \
-        for (uint64_t i = 0; i < bytes / 64; i += 4)                                                \
-            for (int k = 0; k < 4; k++)                                                             \
+        Vector sum[READ_CHAINS] = { { 0 } };                                                        \
+        for (uint64_t i = 0; i < bytes / vector_bytes; i += READ_CHAINS)                            \
+            for (int k = 0; k < READ_CHAINS; k++)                                                   \
                 sum[k] += from[i + (uint64_t)k];                                                    \
-        sum[0] += sum[1] + sum[2] + sum[3];                                                         \
-        return sum[0][0] + sum[0][7];                                                               \
+        for (int k = 1; k < READ_CHAINS; k++)                                                       \
+            sum[0] += sum[k];                                                                       \
+        return sum[0][0] + sum[0][1];                                                               \
     }
 /* clang-format on */
 
@@ -62,9 +63,9 @@ typedef struct Work {
 SPIN(spin_v4, LEVEL_V4, __m512, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_storeu_ps)
 SPIN(spin_v3, LEVEL_V3, __m256, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_storeu_ps)
 SPIN(spin_base, , __m128, _mm_set1_ps, MULTIPLY_ADD, _mm_storeu_ps)
-READ(read_v4, LEVEL_V4)
-READ(read_v3, LEVEL_V3)
-READ(read_base, )
+READ(read_v4, LEVEL_V4, 64)
+READ(read_v3, LEVEL_V3, 32)
+READ(read_base, , 16)
 
 static void choose(Work *w, const char *isa)
 {
@@ -79,7 +80,7 @@ typedef float Vector4 __attribute__((vector_size(16)));
 #define MULTIPLY_ADD(x, y, z) ((x) * (y) + (z))
 #define STORE(at, x) memcpy(at, &(x), 16)
 SPIN(spin_base, , Vector4, SET, MULTIPLY_ADD, STORE)
-READ(read_base, )
+READ(read_base, , 16)
 
 static void choose(Work *w, const char *isa)
 {
@@ -137,7 +138,7 @@ void peak_measure(Job *job, const char *isa, uint64_t wanted, Peak *out)
     double spins = 2.0 * CHAINS * SPINS * w->lanes * (double)threads;
     out->flops = spins / least(pool, threads, do_spin, w, SPIN_TRIES);
     for (int i = 0; i < PEAK_SETS; i++) {
-        w->each = peak_sets[i] / threads / LINE * LINE;
+        w->each = peak_sets[i] / threads / STEP * STEP;
         w->rounds = peak_sets[i] < READ_BYTES ? READ_BYTES / peak_sets[i] : 1;
         out->read[i] = (double)(w->each * w->rounds * threads) / least(pool, threads, do_read, w, READ_TRIES);
     }
