@@ -29,6 +29,11 @@ typedef struct aotk_spot {
     float *y;
 } aotk_spot;
 
+/* Whether activations beyond the registers are left to the caller of a tile, who has more of them to do at once. */
+AOTK_INLINE int aotk_depthwise_late(const aotk_depthwise *p) {
+    return p->act > AOTK_ACT_CLAMP && p->c % AOTK_VL == 0;
+}
+
 /* The sums of `pixels` pixels go through the activation and to y. */
 AOTK_NOINLINE void aotk_depthwise_row(const aotk_depthwise *p, float *y, float *row, int pixels) {
     if (p->act > AOTK_ACT_CLAMP) aotk_act_row(row, pixels * AOTK_VL, p->act);
@@ -120,7 +125,7 @@ AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s
         for (int i = 0; i < pixels; i++) acc[i] = aotk_clamp(acc[i], lo, hi);
     }
     AOTK_ALIGNED float row[AOTK_PIXELS * AOTK_VL];
-    int by_row = p->act > AOTK_ACT_CLAMP || p->c < AOTK_VL;
+    int by_row = (p->act > AOTK_ACT_CLAMP && !aotk_depthwise_late(p)) || p->c < AOTK_VL;
     float *to = by_row ? row : s->y;
     aotk_i64 step = by_row ? AOTK_VL : p->y_w;
     AOTK_UNROLL
@@ -255,6 +260,10 @@ AOTK_NOINLINE void aotk_depthwise_rows(const aotk_depthwise *p, aotk_i64 b, aotk
                     aotk_i64 at = c + AOTK_VL <= p->c ? c : p->c - AOTK_VL;
                     aotk_spot s = aotk_spot_at(p, b, y, ox, at);
                     aotk_depthwise_any(p, &s, kind, pixels);
+                }
+                if (aotk_depthwise_late(p)) {
+                    float *first = aotk_spot_at(p, b, y, ox, from).y;
+                    aotk_act_rows(&first, 1, to - from, pixels, p->y_w, p->act);
                 }
             }
         }

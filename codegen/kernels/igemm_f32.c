@@ -34,6 +34,7 @@
  */
 #include "pairs.h"
 
+enum { AOTK_ACT_TILES = 8 }; /* the most that are computed before their activation, so that they are still in the L1 cache */
 enum { AOTK_ROW_AHEAD = AOTK_VL == 16 ? 4096 : 0 }; /* bytes ahead that a row's stream fetches, 0: none */
 
 /* Bytes of a stored weight, how many steps of k lie together, and a vector from column i on: of step `s` of those. */
@@ -194,7 +195,7 @@ AOTK_NOINLINE void aotk_tile_tail(aotk_tile *t, const aotk_part *part, int mr) {
         t->c[i] = out[i];
     }
     aotk_tile_call(t, part, mr);
-    if (part->act > AOTK_ACT_CLAMP) aotk_act_rows(t->c, mr, part->width, part->act);
+    if (part->act > AOTK_ACT_CLAMP) aotk_act_rows(t->c, mr, part->width, 1, 0, part->act);
     for (int i = 0; i < mr; i++) aotk_copy_columns(c[i], out[i], part->valid);
 }
 
@@ -211,7 +212,8 @@ AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_par
     t->step = (part->width * aotk_stored_bytes(part->stored) / 4 + tiles - 1) / tiles;
     for (aotk_i64 i = 0; i < tiles; i += t->count) {
         int mr = (int)(size + (i < larger));
-        aotk_cursor_rows(p, &w, t, mr, act || tail ? 1 : (i < larger ? larger : tiles) - i, part->col);
+        aotk_i64 alike = (i < larger ? larger : tiles) - i;
+        aotk_cursor_rows(p, &w, t, mr, tail ? 1 : act && alike > AOTK_ACT_TILES ? AOTK_ACT_TILES : alike, part->col);
         if (next) {
             t->next = next + i * t->step * d->length;
             t->on_next = t->step * d->length;
@@ -227,7 +229,7 @@ AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_par
         }
         if (tail) aotk_tile_tail(t, part, mr);
         else aotk_tile_call(t, part, mr);
-        if (act && !tail) aotk_act_rows(t->c, mr, part->width, part->act);
+        if (act && !tail) aotk_act_rows(t->c, mr, part->width, t->count, t->on_c, part->act);
     }
 }
 

@@ -142,9 +142,9 @@ AOTK_INLINE void aotk_winograd_tile_out(const aotk_winograd *p, const aotk_winog
         }
     }
     if (p->act > AOTK_ACT_CLAMP) {
-        for (aotk_i64 i = 0; i < rows; i++) {
-            for (aotk_i64 j = 0; j < columns; j++) aotk_act_row(s->y + (i * p->y_h + j * p->y_w), width, p->act);
-        }
+        float *row[4];
+        for (aotk_i64 i = 0; i < rows; i++) row[i] = s->y + i * p->y_h;
+        aotk_act_rows(row, (int)rows, width, columns, p->y_w, p->act);
     }
 }
 
