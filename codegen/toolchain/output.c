@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { COPY_BYTES = 1 << 20, MAX_LINKS = 40 };
+enum { COPY_BYTES = 1 << 20, BLOCK = 2 << 20, MAX_LINKS = 40 };
 
 struct Output {
     Job *job;
@@ -24,6 +24,9 @@ struct Output {
     const char *temp;   /* NULL: has no name */
     uint64_t size, limit;
     int fd;
+    char *block;        /* BLOCK bytes that lie at block_at, a multiple of that; [from, to) of them are still to be written */
+    uint64_t block_at;
+    size_t from, to;
 };
 
 static _Noreturn void io_fail(const Output *o, const char *what, int error)
@@ -147,15 +150,8 @@ Output *output_open(Job *job, const char *path, int mode)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-void output_write(Output *o, uint64_t at, const void *bytes, size_t size)
+static void write_at(const Output *o, uint64_t at, const char *from, size_t size)
 {
-    const char *from = bytes;
-    if (!size)
-        return;
-    if (at > o->limit || size > o->limit - at) /* the system would raise SIGXFSZ */
-        io_fail(o, "cannot be written", EFBIG);
-    if (at + size > o->size)
-        o->size = at + size;
     while (size) {
         ssize_t n = pwrite(o->fd, from, size < SSIZE_MAX / 4 ? size : SSIZE_MAX / 4, (off_t)at);
         if (n < 0 && errno == EINTR)
@@ -166,6 +162,65 @@ void output_write(Output *o, uint64_t at, const void *bytes, size_t size)
         at += (uint64_t)n;
         size -= (size_t)n;
     }
+}
+
+static void flush(Output *o)
+{
+    write_at(o, o->block_at + o->from, o->block + o->from, o->to - o->from);
+    o->from = o->to;
+}
+
+/* What follows the file's end, `at` not before it. Blocks are written whole: the page cache keeps a whole aligned block in one
+ * piece of memory and maps it with one entry, so that the first run of a model faults once for each, and not for every
+ * few pages. */
+static void append(Output *o, uint64_t at, const char *bytes, size_t size)
+{
+    if (o->from < o->to && at >= o->block_at + BLOCK)
+        flush(o);
+    if (o->from < o->to) {
+        size_t place = (size_t)(at - o->block_at);
+        memset(o->block + o->to, 0, place - o->to);
+        o->to = place;
+    } else {
+        o->block_at = at / BLOCK * BLOCK;
+        o->from = o->to = (size_t)(at % BLOCK);
+    }
+    while (size) {
+        size_t n = size < BLOCK - o->to ? size : BLOCK - o->to;
+        if (n == BLOCK) {
+            n = size / BLOCK * BLOCK;
+            write_at(o, o->block_at, bytes, n);
+            o->block_at += n;
+        } else {
+            memcpy(o->block + o->to, bytes, n);
+            o->to += n;
+        }
+        if (o->to == BLOCK) {
+            flush(o);
+            o->block_at += BLOCK;
+            o->from = o->to = 0;
+        }
+        bytes += n;
+        size -= n;
+    }
+}
+
+void output_write(Output *o, uint64_t at, const void *bytes, size_t size)
+{
+    if (!size)
+        return;
+    if (at > o->limit || size > o->limit - at) /* the system would raise SIGXFSZ */
+        io_fail(o, "cannot be written", EFBIG);
+    if (!o->block)
+        o->block = job_big(o->job, BLOCK);
+    if (at < o->size) {
+        flush(o);
+        write_at(o, at, bytes, size);
+    } else {
+        append(o, at, bytes, size);
+    }
+    if (at + size > o->size)
+        o->size = at + size;
 }
 
 static void write_all(const Output *o, int fd, const char *from, size_t size)
@@ -212,6 +267,8 @@ static void copy_into(Output *o)
 
 void output_commit(Output *o)
 {
+    if (o->block)
+        flush(o);
     if (!o->target) {
         copy_into(o);
     } else {
@@ -225,6 +282,9 @@ void output_commit(Output *o)
     }
     job_undefer(o->job, o);
     discard(o);
+    if (o->block)
+        job_release_big(o->job, o->block);
+    o->block = NULL;
 }
 
 void output_file(Job *job, const char *path, int mode, const void *bytes, size_t size)

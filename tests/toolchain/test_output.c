@@ -212,6 +212,50 @@ static void interrupted(void)
     CHECK(holds(path, "old"));
 }
 
+/* Pieces behind each other with gaps, around the 2 MiB that are written at once, and some that lie before the end. */
+enum { PIECES = 400, LARGEST = 40 << 20 };
+
+typedef struct Model {
+    const char *path;
+    unsigned char *bytes;
+    size_t size;
+} Model;
+
+static void write_pieces(Job *job, void *arg)
+{
+    Model *m = arg;
+    Output *o = output_open(job, m->path, 0666);
+    unsigned seed = 1;
+    for (int i = 0; i < PIECES; i++) {
+        seed = seed * 1103515245u + 12345u;
+        size_t edge = (size_t)2 << 20, kind = seed >> 16 & 15, n = kind == 0 ? edge * 2 + (seed >> 8 & 255) : seed >> 12 & 0xffff;
+        size_t gap = kind == 1 ? edge + 77 : kind == 2 ? edge - m->size % edge : seed >> 20 & 63;
+        size_t at = kind == 3 && m->size > n ? (m->size - n) / 2 : m->size + gap;
+        if (kind == 4)
+            n = edge - at % edge;
+        if (at + n > LARGEST)
+            break;
+        unsigned char *piece = job_alloc(job, n + 1);
+        for (size_t j = 0; j < n; j++)
+            piece[j] = (unsigned char)(j * 7 + (size_t)i + 1);
+        memcpy(m->bytes + at, piece, n);
+        m->size = at + n > m->size && n ? at + n : m->size;
+        output_write(o, at, piece, n);
+    }
+    output_commit(o);
+}
+
+static void pieces(void)
+{
+    Model m = { toy_path("pieces"), calloc(LARGEST, 1), 0 };
+    CHECK(m.bytes && toy_job(write_pieces, &m) == EXIT_DONE);
+    size_t n = 0;
+    char *bytes = toy_file(m.path, &n);
+    CHECK(m.size > LARGEST / 2 && n == m.size && bytes && !memcmp(bytes, m.bytes, n));
+    free(bytes);
+    free(m.bytes);
+}
+
 int main(void)
 {
     toy_begin();
@@ -225,6 +269,7 @@ int main(void)
     RUN(too_big);
     RUN(full_disk);
     RUN(interrupted);
+    RUN(pieces);
     toy_end();
     return check_report();
 }
