@@ -327,9 +327,9 @@ AOTK_NOINLINE void aotk_depthwise_copied(const aotk_depthwise *p, aotk_i64 b, ao
 
 /* Rows of output that are done together, some channels after the other: what a tile's column reads of them stays
  * in the L1 cache, where kh rows use it, and the rows with all their channels in the L2 cache. */
-AOTK_INLINE aotk_i64 aotk_depthwise_block(const aotk_depthwise *p) {
+AOTK_INLINE aotk_i64 aotk_depthwise_block(const aotk_depthwise *p, int copies) {
     aotk_reach w = aotk_reach_of(p);
-    if (aotk_depthwise_copies(p)) return (AOTK_COPIED / w.columns - p->kh) / w.down + 1;
+    if (copies) return (AOTK_COPIED / w.columns - p->kh) / w.down + 1;
     aotk_i64 lines = AOTK_PIXELS * w.across + p->kw, floats = p->ow * (p->x_w < 0 ? -p->x_w : p->x_w);
     aotk_i64 rows = AOTK_BLOCK_LINES / lines, most = AOTK_BLOCK_FLOATS / (floats + 1);
     rows = (rows - p->kh) / (w.down > 0 ? w.down : 1);
@@ -338,7 +338,8 @@ AOTK_INLINE aotk_i64 aotk_depthwise_block(const aotk_depthwise *p) {
 
 /* The part of a task, [begin, end) of the rows of all images. */
 AOTK_NOINLINE void aotk_depthwise_part(const aotk_depthwise *p, aotk_i64 begin, aotk_i64 end) {
-    aotk_i64 block = aotk_depthwise_block(p), copies = aotk_depthwise_copies(p);
+    int copies = aotk_depthwise_copies(p);
+    aotk_i64 block = aotk_depthwise_block(p, copies);
     for (aotk_i64 i = begin; i < end;) {
         aotk_i64 b = i / p->oh, oy = i % p->oh, rows = end - i < block ? end - i : block;
         if (rows > p->oh - oy) rows = p->oh - oy;

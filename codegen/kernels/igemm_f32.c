@@ -156,7 +156,6 @@ typedef struct aotk_part {
     aotk_i64 col, width, valid;
     const void *b;  /* single: the weights as they are stored */
     int nv, single; /* single: M = 1 */
-    int whole;      /* all of the panel's columns, as one stream */
     int stored;
     int act;        /* of this pass over the part */
 } aotk_part;
@@ -263,7 +262,7 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     aotk_part part;
     part.act = d->k + d->length == k ? p->act : AOTK_ACT_NONE;
     part.single = p->m0 * p->m1 * p->m2 == 1;
-    part.whole = part.single || (AOTK_VL == 8 && end - begin == 2);
+    int whole = part.single || (AOTK_VL == 8 && end - begin == 2); /* all columns at once, as one stream */
     t->ldb = (valid + 15) / 16 * 16;
     t->residual = p->residual != (void *)0 || d->k > 0;
     t->clamp = aotk_act_clamps(part.act);
@@ -271,7 +270,7 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     const char *b = (const char *)p->b + (col * k + d->k * t->ldb) * bytes;
     if (wide) aotk_widen(wide, b, d->length, t->ldb, part.stored);
     for (aotk_i64 at = 0; at < valid; at += part.width) {
-        part.nv = part.whole ? aotk_row_vectors(t->ldb) : aotk_part_vectors(valid - at, end - begin);
+        part.nv = whole ? aotk_row_vectors(t->ldb) : aotk_part_vectors(valid - at, end - begin);
         part.width = part.nv * AOTK_VL;
         part.col = col + at;
         part.valid = valid - at < part.width ? valid - at : part.width;
@@ -279,7 +278,7 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
         t->b = wide ? wide + at : (const float *)part.b;
         t->next = (const float *)(b + ((aotk_few(p) ? d->length : k) * t->ldb + at * d->length) * bytes);
         if (fetch_a) t->next = (const float *)0;
-        if (part.whole) t->next = t->b;
+        if (whole) t->next = t->b;
         t->bias = bias;
         if (p->bias && d->k == 0 && part.valid == part.width) {
             t->bias = p->bias + part.col;
