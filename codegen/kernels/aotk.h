@@ -208,22 +208,22 @@ typedef struct aotk_depthwise {
     aotk_i64 task, tasks;
 } aotk_depthwise;
 
-/* ------------------------------- aotk_winograd_f32: NHWC convolution, 3 x 3, stride 1, undilated */
+/* -------------- aotk_winograd_f32: NHWC or NDHWC convolution, 3 x 3 across and down, stride 1, undilated */
 
-/* How many tiles to work on at once, and the floats of `work` that `block` of them take. */
-static inline AOTK_UNUSED aotk_i64 aotk_winograd_block(aotk_i64 tile, aotk_i64 cin) {
-    aotk_i64 most = (192 << 10) / ((tile + 2) * (tile + 2) * (cin + 80));
+/* How many tiles to work on at once, and the floats of `work` that `block` of them take; depth: planes * cin. */
+static inline AOTK_UNUSED aotk_i64 aotk_winograd_block(aotk_i64 tile, aotk_i64 depth) {
+    aotk_i64 most = (192 << 10) / ((tile + 2) * (tile + 2) * (depth + 80));
     return most < 16 ? 16 : most > 96 ? 96 : most;
 }
 
-static inline AOTK_UNUSED aotk_i64 aotk_winograd_work(aotk_i64 tile, aotk_i64 cin, aotk_i64 block) {
-    return (tile + 2) * (tile + 2) * (block * (cin + 80) + 32);
+static inline AOTK_UNUSED aotk_i64 aotk_winograd_work(aotk_i64 tile, aotk_i64 depth, aotk_i64 block) {
+    return (tile + 2) * (tile + 2) * (block * (depth + 80) + 32);
 }
 
-/* y[b][oy][ox][j] = act(bias[j] + residual[b][oy][ox][j] + sum over (ky, kx, ch) of
- * x[b][oy + ky][ox + kx][ch] * w[j][ch][ky][kx]), computed in output tiles of `tile` x `tile` pixels,
- * `tile` being 2 or 4. cin and cout are multiples of 16. There is no bounds check on x: the buffer
- * holds its own zero halo. The residual may be y itself. With 4 the error is about twice that of a
+/* y[b][oy][ox][j] = act(bias[j] + residual[b][oy][ox][j] + sum over (d, ky, kx, ch) of
+ * x[b][d * x_d][oy + ky][ox + kx][ch] * w[j][ch][d][ky][kx]), computed in output tiles of `tile` x `tile` pixels,
+ * `tile` being 2 or 4. A volume's b are its planes, and d those of the filter, of which an image's has one. cin and cout
+ * are multiples of 16. There is no bounds check on x: the buffer holds its own zero halo. The residual may be y itself. With 4 the error is about twice that of a
  * plain sum, with 2 no larger. */
 typedef struct aotk_winograd {
     const float *x;                        /* at the first tap of the first pixel, inside the halo */
@@ -233,8 +233,8 @@ typedef struct aotk_winograd {
     float *y;
     float *work;                           /* of this task, 64-byte aligned, undefined at entry */
     aotk_i64 block;                        /* the most tiles that are worked on at once */
-    aotk_i64 n, oh, ow, cin, cout;
-    aotk_i64 x_n, x_h, x_w;                /* strides of x; channels are adjacent */
+    aotk_i64 n, oh, ow, planes, cin, cout; /* planes: of the filter, at least 1 */
+    aotk_i64 x_n, x_d, x_h, x_w;           /* strides of x; x_d: what meets the next plane of the filter */
     aotk_i64 y_n, y_h, y_w;                /* strides of y */
     aotk_i64 r_n, r_h, r_w;                /* strides of residual */
     aotk_i64 tile;
@@ -243,9 +243,9 @@ typedef struct aotk_winograd {
     aotk_i64 task, tasks;
 } aotk_winograd;
 
-/* aotk_pack_winograd_f32(dst, src, tile, n, cin, s_n, s_c, s_h, s_w): transforms the weight w[j][c][y][x]
- * = src[j * s_n + c * s_c + y * s_h + x * s_w] into (tile + 2)^2 * cin * n floats, n a multiple of 16: panels
- * as above, each holding its (tile + 2)^2 matrices cin x NR one after another. For the compiler itself. */
+/* aotk_pack_winograd_f32(dst, src, tile, n, planes, cin, s_n, s_c, s_d, s_h, s_w): transforms the weight w[j][c][d][y][x]
+ * = src[j * s_n + c * s_c + d * s_d + y * s_h + x * s_w] into (tile + 2)^2 * planes * cin * n floats, n a multiple of 16:
+ * panels as above, each holding its (tile + 2)^2 matrices (planes * cin) x NR one after another. For the compiler itself. */
 
 /* ----------------------------------------------------- aotk_attention_f32: softmax(q k^T) v */
 
@@ -371,8 +371,9 @@ typedef struct aotk_routine {
                                                 aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_h,          \
                                                 aotk_i64 s_w);                                     \
     void AOTK_PASTE(aotk_pack_winograd_f32, suffix)(float *dst, const float *src, aotk_i64 tile,   \
-                                                    aotk_i64 n, aotk_i64 cin, aotk_i64 s_n,        \
-                                                    aotk_i64 s_c, aotk_i64 s_h, aotk_i64 s_w);     \
+                                                    aotk_i64 n, aotk_i64 planes, aotk_i64 cin,     \
+                                                    aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_d,      \
+                                                    aotk_i64 s_h, aotk_i64 s_w);                   \
     void AOTK_PASTE(aotk_igemm_f32, suffix)(const aotk_igemm *p);                                  \
     void AOTK_PASTE(aotk_pool_f32, suffix)(const aotk_pool *p);                                    \
     void AOTK_PASTE(aotk_depthwise_f32, suffix)(const aotk_depthwise *p);                          \

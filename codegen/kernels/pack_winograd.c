@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Packing of 3x3 filters for aotk_winograd_f32; by the compiler only, an artifact has them packed. */
+/* Packing of 3x3 filters, and of volumes' d x 3 x 3, for aotk_winograd_f32; by the compiler only, an artifact has them packed. */
 #include "aotk.h"
 
 /* G of F(4x4, 3x3) for the points 0, +-a, +-b and infinity, a = 11/16 and b = 3/2: a point p has the row (1, p, p^2)
@@ -33,16 +33,16 @@ static void aotk_winograd_filter(double *u, const float *w, aotk_i64 tile, aotk_
 }
 
 AOTK_API void AOTK_NAME(aotk_pack_winograd_f32)(float *dst, const float *src, aotk_i64 tile, aotk_i64 n,
-                                                aotk_i64 cin, aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_h,
-                                                aotk_i64 s_w) {
-    aotk_i64 nr = aotk_panel_nr(cin, n, 0), all = (tile + 2) * (tile + 2);
+                                                aotk_i64 planes, aotk_i64 cin, aotk_i64 s_n, aotk_i64 s_c,
+                                                aotk_i64 s_d, aotk_i64 s_h, aotk_i64 s_w) {
+    aotk_i64 depth = planes * cin, nr = aotk_panel_nr(depth, n, 0), all = (tile + 2) * (tile + 2);
     for (aotk_i64 j = 0; j < n; j++) {
         aotk_i64 col = j / nr * nr, width = n - col < nr ? n - col : nr;
-        for (aotk_i64 c = 0; c < cin; c++) {
+        for (aotk_i64 i = 0; i < depth; i++) {
             double u[36];
-            float *to = dst + col * cin * all + c * width + (j - col);
-            aotk_winograd_filter(u, src + j * s_n + c * s_c, tile, s_h, s_w);
-            for (aotk_i64 e = 0; e < all; e++) to[e * cin * width] = (float)u[e];
+            float *to = dst + col * depth * all + i * width + (j - col);
+            aotk_winograd_filter(u, src + j * s_n + i % cin * s_c + i / cin * s_d, tile, s_h, s_w);
+            for (aotk_i64 e = 0; e < all; e++) to[e * depth * width] = (float)u[e];
         }
     }
 }

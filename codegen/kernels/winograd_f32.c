@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* 3x3 convolution of stride 1 by Winograd's minimal filtering: F(4x4, 3x3) and F(2x2, 3x3) of Lavin and
- * Gray, arXiv:1509.09308. The interpolation points of the former are 0, +-11/16, +-3/2 and infinity: with them
+/* 3x3 convolution of stride 1, and d x 3x3 of volumes, by Winograd's minimal filtering: F(4x4, 3x3) and F(2x2, 3x3) of
+ * Lavin and Gray, arXiv:1509.09308. The interpolation points of the former are 0, +-11/16, +-3/2 and infinity: with them
  * the error is less than half of that with the usual +-1 and +-2 (why: Barabasz et al., arXiv:1803.10986), and
  * every constant is exact. Those of the latter are 0, +-1 and infinity.
  *
  * An output tile of T x T pixels takes A x A products a channel, A = T + 2, instead of 9 T^2: 4 or 2.25
  * times fewer. How it goes, for one block of tiles at a time, that V and M stay in the L2 cache:
  *
- *   V[e][tile][cin] = B' d B for the A x A pixels d under each tile, e < A^2
+ *   V[e][tile][planes * cin] = B' d B for the A x A pixels d under each tile, e < A^2
  *   for each panel of NR output channels:
  *       M[e][tile][NR] = V[e] U[e]: A^2 small products, U streaming by once, its next matrix prefetched
  *       y = act(A' M A + bias + residual)
  *
  * Panels outside, matrices inside: M is narrow, and what leaves it is still in the cache. A tile that
- * reaches over the edge reads zeros there and stores what is inside. Matrices lie a line more than their size apart, else
+ * reaches over the edge reads zeros there and stores what is inside. The planes of a volume's filter are summed as channels
+ * are, those of x below a tile being transformed one by one. Matrices lie a line more than their size apart, else
  * those of 16 tiles would share one set of the L1 cache.
  */
 #include "tile.h"
@@ -25,6 +26,11 @@
 
 enum { AOTK_WINOGRAD_A = 6, AOTK_WINOGRAD_PAD = 16 }; /* the larger A; floats between rows of V, and between matrices */
 enum { AOTK_WINOGRAD_FEW = 64 };                      /* fewer channels are summed in halves */
+
+/* Products behind each other in the sums of M. */
+AOTK_INLINE aotk_i64 aotk_winograd_depth(const aotk_winograd *p) {
+    return p->planes * p->cin;
+}
 
 /* t = B' d, one column. */
 AOTK_INLINE void aotk_winograd_in(int tile, const aotk_vf *d, aotk_vf *t) {
@@ -78,8 +84,8 @@ AOTK_INLINE aotk_winograd_spot aotk_winograd_at(const aotk_winograd *p, aotk_i64
     return s;
 }
 
-/* v[e * step + c] for all channels c; `whole`: all pixels under the tile exist. */
-AOTK_INLINE void aotk_winograd_tile_in(const aotk_winograd *p, const aotk_winograd_spot *s, float *v,
+/* v[e * step + c] for all channels c of one plane, whose pixels under the tile begin at `from`; `whole`: all of them exist. */
+AOTK_INLINE void aotk_winograd_tile_in(const aotk_winograd *p, const aotk_winograd_spot *s, const float *from, float *v,
                                        aotk_i64 step, int tile, int whole) {
     int a = tile + 2;
     for (aotk_i64 c = 0; c < p->cin; c += AOTK_VL) {
@@ -87,7 +93,7 @@ AOTK_INLINE void aotk_winograd_tile_in(const aotk_winograd *p, const aotk_winogr
         AOTK_UNROLL
         for (int j = 0; j < a; j++) {
             aotk_vf d[AOTK_WINOGRAD_A], t[AOTK_WINOGRAD_A];
-            const float *x = s->x + j * p->x_w + c;
+            const float *x = from + j * p->x_w + c;
             AOTK_UNROLL
             for (int i = 0; i < a; i++) {
                 if (whole || (i < s->rows + 2 && j < s->columns + 2)) d[i] = aotk_load(x + i * p->x_h);
@@ -151,8 +157,11 @@ AOTK_INLINE void aotk_winograd_tile_out(const aotk_winograd *p, const aotk_winog
 #define AOTK_WINOGRAD(tile)                                                                                  \
     AOTK_NOINLINE void aotk_winograd_in_##tile(const aotk_winograd *p, const aotk_winograd_spot *s, float *v, \
                                                aotk_i64 step) {                                              \
-        if (s->rows >= tile && s->columns >= tile) aotk_winograd_tile_in(p, s, v, step, tile, 1);            \
-        else aotk_winograd_tile_in(p, s, v, step, tile, 0);                                                  \
+        const float *x = s->x;                                                                               \
+        for (aotk_i64 d = 0; d < p->planes; d++, x += p->x_d, v += p->cin) {                                 \
+            if (s->rows >= tile && s->columns >= tile) aotk_winograd_tile_in(p, s, x, v, step, tile, 1);     \
+            else aotk_winograd_tile_in(p, s, x, v, step, tile, 0);                                           \
+        }                                                                                                    \
     }                                                                                                        \
     AOTK_NOINLINE void aotk_winograd_out_##tile(const aotk_winograd *p, const aotk_winograd_spot *s,         \
                                                 const float *bias, const float *m, aotk_i64 step,            \
@@ -190,15 +199,15 @@ AOTK_INLINE void aotk_winograd_matrix(aotk_tile *t, const float *a, aotk_i64 lda
  * error: their channels are summed in two halves, which are then added. */
 AOTK_INLINE void aotk_winograd_products(const aotk_winograd *p, aotk_tile *t, const float *v, const float *u,
                                         float *m, aotk_i64 rows, aotk_i64 most, aotk_i64 width) {
-    aotk_i64 ldv = p->cin + AOTK_WINOGRAD_PAD, all = (p->tile + 2) * (p->tile + 2);
-    aotk_i64 pieces = p->tile == 4 && p->cin < AOTK_WINOGRAD_FEW && p->cin >= AOTK_WINOGRAD_FEW / 2 ? 2 : 1;
+    aotk_i64 depth = aotk_winograd_depth(p), ldv = depth + AOTK_WINOGRAD_PAD, all = (p->tile + 2) * (p->tile + 2);
+    aotk_i64 pieces = p->tile == 4 && depth < AOTK_WINOGRAD_FEW && depth >= AOTK_WINOGRAD_FEW / 2 ? 2 : 1;
     int nv = aotk_part_vectors(width, rows);
     t->ldb = width;
-    t->seg = p->cin / pieces;
+    t->seg = depth / pieces;
     aotk_i64 next_v = most * ldv + AOTK_WINOGRAD_PAD, next_m = most * 64 + AOTK_WINOGRAD_PAD;
-    for (aotk_i64 e = 0; e < all; e++, u += p->cin * width, v += next_v, m += next_m) {
+    for (aotk_i64 e = 0; e < all; e++, u += depth * width, v += next_v, m += next_m) {
         for (aotk_i64 at = 0; at < width; at += nv * AOTK_VL) {
-            t->next = u + p->cin * (width + at);
+            t->next = u + depth * (width + at);
             for (aotk_i64 piece = 0; piece < pieces; piece++) {
                 t->b = u + piece * t->seg * width + at;
                 t->residual = piece > 0;
@@ -211,9 +220,9 @@ AOTK_INLINE void aotk_winograd_products(const aotk_winograd *p, aotk_tile *t, co
 /* Tiles [begin, end), no more than fit a block. */
 AOTK_INLINE void aotk_winograd_block_run(const aotk_winograd *p, aotk_tile *t, float *work, aotk_i64 begin,
                                          aotk_i64 end) {
-    aotk_i64 most = p->block, ldv = p->cin + AOTK_WINOGRAD_PAD;
+    aotk_i64 most = p->block, depth = aotk_winograd_depth(p), ldv = depth + AOTK_WINOGRAD_PAD;
     aotk_i64 next_v = most * ldv + AOTK_WINOGRAD_PAD, next_m = most * 64 + AOTK_WINOGRAD_PAD;
-    aotk_i64 all = (p->tile + 2) * (p->tile + 2), nr = aotk_panel_nr(p->cin, p->cout, 0);
+    aotk_i64 all = (p->tile + 2) * (p->tile + 2), nr = aotk_panel_nr(depth, p->cout, 0);
     float *v = work, *m = work + all * next_v;
     for (aotk_i64 i = begin; i < end; i++) {
         aotk_winograd_spot s = aotk_winograd_at(p, i);
@@ -223,7 +232,7 @@ AOTK_INLINE void aotk_winograd_block_run(const aotk_winograd *p, aotk_tile *t, f
     }
     for (aotk_i64 col = 0; col < p->cout; col += nr) {
         aotk_i64 width = p->cout - col < nr ? p->cout - col : nr;
-        aotk_winograd_products(p, t, v, p->u + col * p->cin * all, m, end - begin, most, width);
+        aotk_winograd_products(p, t, v, p->u + col * depth * all, m, end - begin, most, width);
         for (aotk_i64 i = begin; i < end; i++) {
             aotk_winograd_spot s = aotk_winograd_at(p, i);
             const float *from = m + (i - begin) * 64, *bias = p->bias ? p->bias + col : (const float *)0;

@@ -22,17 +22,17 @@ static int64_t typical(const Type *t, int axis)
     return d->hi < 64 ? d->hi : d->lo > 64 ? d->lo : 64;
 }
 
-/* ---- 3x3, stride 1: Winograd or a plain sum ---- */
+/* ---- 3x3 across and down, stride 1: Winograd or a plain sum ---- */
 
 static bool fits_winograd(const Node *n)
 {
     const Type *w = &n->in[1]->type;
-    if (n->op != OP_conv || w->rank != 4 || node_int(n, "groups", 0) != 1 || number(w->dim[2]) != 3 || number(w->dim[3]) != 3)
+    if (n->op != OP_conv || w->rank < 4 || node_int(n, "groups", 0) != 1)
         return false;
-    for (size_t i = 0; i < 2; i++)
-        if (node_int(n, "stride", i) != 1 || node_int(n, "dilation", i) != 1 || number(w->dim[i]) % 16)
+    for (int i = w->rank - 2; i < w->rank; i++)
+        if (number(w->dim[i]) != 3 || node_int(n, "stride", (size_t)i - 2) != 1 || node_int(n, "dilation", (size_t)i - 2) != 1)
             return false;
-    return true;
+    return number(w->dim[0]) % 16 == 0 && number(w->dim[1]) % 16 == 0;
 }
 
 /* The output tile that is fastest: 4, 2, or 0 for a plain sum.  The unit is a multiply-add at full rate, two of them a
@@ -44,13 +44,18 @@ static int winograd_tile(const Node *node, int most)
     const Type *out = &node->out[0]->type;
     if (!fits_winograd(node))
         return 0;
-    double cin = (double)number(node->in[1]->type.dim[1]), cout = (double)number(node->in[1]->type.dim[0]);
-    double n = (double)typical(out, 0), h = (double)typical(out, 2), w = (double)typical(out, 3);
-    double matrix = cin * cout, best = 9 * matrix * (n * h * w * 1.03 + STREAM);
+    const Type *filter = &node->in[1]->type;
+    double depth = (double)number(filter->dim[1]), cout = (double)number(filter->dim[0]), n = (double)typical(out, 0);
+    double h = (double)typical(out, out->rank - 2), w = (double)typical(out, out->rank - 1);
+    for (int i = 2; i < out->rank - 2; i++) { /* of a volume, planes are as images of a batch, and as channels */
+        n *= (double)typical(out, i);
+        depth *= (double)number(filter->dim[i]);
+    }
+    double matrix = depth * cout, best = 9 * matrix * (n * h * w * 1.03 + STREAM);
     int tile = 0;
     for (int t = 2; t <= most; t += 2) {
         double tiles = n * ceil(h / t) * ceil(w / t), all = (t + 2) * (t + 2);
-        double cost = all * (matrix * (tiles + TOUCH) + TOUCH * tiles * (cin + cout));
+        double cost = all * (matrix * (tiles + TOUCH) + TOUCH * tiles * (depth + cout));
         if (cost < best) {
             best = cost;
             tile = t;

@@ -57,6 +57,12 @@ static const Idx *extent(Make *m, const Conv *c, int axis)
     return at < 2 ? k(m, 1) : c->out->dim[at];
 }
 
+/* Where the volume `batch` begins, in memory of which `at` is the beginning of the first. */
+static const Idx *volume_at(Make *m, const Conv *c, const Idx *batch, const Idx *at, const Idx *const *stride)
+{
+    return c->deep ? idx_add(m->job, at, idx_mul(m->job, batch, stride[0])) : at;
+}
+
 /* Strides of a buffer along batch, or the depth of a volume, rows and columns, `step` pixels at a time. */
 static void conv_steps(Make *m, const Conv *c, const Idx *const *stride, const int64_t *step, const Idx **to)
 {
@@ -87,23 +93,24 @@ static Affine conv_residual_memory(Lower *l, Value *v)
     return a;
 }
 
-/* What the calls that walk over an image have in common. */
-static Stmt *image_call(Make *m, const Conv *c, const char *callee, const char *type, const int64_t *step)
+/* What the calls that walk over an image have in common; of a volume, the planes are their images, and they do the one of
+ * the batch that `batch` says. */
+static Stmt *image_call(Make *m, const Conv *c, const Idx *batch, const char *callee, const char *type, const int64_t *step)
 {
     static const char *const x[] = { "x_n", "x_h", "x_w" }, *const y[] = { "y_n", "y_h", "y_w" },
                              *const r[] = { "r_n", "r_h", "r_w" };
     Stmt *s = stmt_add(m->job, m->block[m->level], S_CALL);
     s->var = sym(m->job, callee);
     s->text = sym(m->job, type);
-    field_pointer(m, s, "x", c->x, c->corner);
-    field_pointer(m, s, "y", c->out, c->out->offset);
-    field_number(m, s, "n", c->out->dim[0]);
+    field_pointer(m, s, "x", c->x, volume_at(m, c, batch, c->corner, c->x->stride));
+    field_pointer(m, s, "y", c->out, volume_at(m, c, batch, c->out->offset, c->out->stride));
+    field_number(m, s, "n", c->deep ? extent(m, c, DEEP) : c->out->dim[0]);
     field_number(m, s, "oh", extent(m, c, HIGH));
     field_number(m, s, "ow", extent(m, c, WIDE));
     field_steps(m, s, x, c, c->x->stride, step);
     field_steps(m, s, y, c, c->out->stride, one_pixel);
     if (contract_residual(c->n)) {
-        field_pointer(m, s, "residual", c->residual.buffer, c->residual.offset);
+        field_pointer(m, s, "residual", c->residual.buffer, volume_at(m, c, batch, c->residual.offset, c->residual.stride));
         field_steps(m, s, r, c, c->residual.stride, one_pixel);
     }
     field_epilogue(m, s, c->n, k(m, 0));
@@ -115,7 +122,7 @@ static void depthwise_call(Make *m, const Conv *c)
 {
     int64_t row;
     Buffer *packed = pack_depthwise(m->l, c->n, &row);
-    Stmt *s = image_call(m, c, "aotk_depthwise_f32", "aotk_depthwise", c->stride);
+    Stmt *s = image_call(m, c, k(m, 0), "aotk_depthwise_f32", "aotk_depthwise", c->stride);
     field_pointer(m, s, "w", packed, k(m, 0));
     field_number(m, s, "c", k(m, c->cout));
     field_number(m, s, "group", k(m, c->cin));
@@ -129,23 +136,30 @@ static void depthwise_call(Make *m, const Conv *c)
 static void winograd_call(Make *m, const Conv *c, int64_t tile)
 {
     Buffer *packed = pack_winograd(m->l, c->n, tile);
-    int64_t block = aotk_winograd_block(tile, c->cin), all = 1;
-    for (int i = 0; i < 4; i++) /* that many tiles there may not be at all */
+    int64_t depth = c->size[DEEP] * c->cin, block = aotk_winograd_block(tile, depth), all = 1;
+    for (int i = c->deep ? 2 : 0; i < c->out->rank; i++) /* that many tiles there may not be at all */
         if (i != 1 && all < block) {
-            int64_t edge = i ? tile : 1, high = c->out->dim[i]->hi;
+            int64_t edge = i >= c->out->rank - 2 ? tile : 1, high = c->out->dim[i]->hi;
             all *= high > block * edge ? block : (high + edge - 1) / edge;
         }
     block = all < 1 ? 1 : all < block ? all : block;
     Buffer *work = call_scratch(m->l, job_printf(m->job, "%s_work", c->n->out[0]->name),
-                                k(m, aotk_winograd_work(tile, c->cin, block)));
+                                k(m, aotk_winograd_work(tile, depth, block)));
     work->scratch = true;
-    Stmt *s = image_call(m, c, "aotk_winograd_f32", "aotk_winograd", one_pixel);
+    bool apart = c->deep && !idx_is(c->out->dim[0], 1);
+    const Idx *batch = apart ? open_apart(m, "b", c->out->dim[0]) : k(m, 0);
+    Stmt *s = image_call(m, c, batch, "aotk_winograd_f32", "aotk_winograd", (int64_t[AXES]){ c->stride[DEEP], 1, 1 });
     field_pointer(m, s, "u", packed, k(m, 0));
     field_pointer(m, s, "work", work, k(m, 0));
+    field_number(m, s, "planes", k(m, c->size[DEEP]));
+    if (c->deep)
+        field_number(m, s, "x_d", along(m, c, c->x->stride, DEEP, c->dil[DEEP]));
     field_number(m, s, "cin", k(m, c->cin));
     field_number(m, s, "cout", k(m, c->cout));
     field_number(m, s, "tile", k(m, tile));
     field_number(m, s, "block", k(m, block));
+    if (apart)
+        close_loop(m);
 }
 
 /* The rows of a product, images, lines and pixels, and their steps in the input, the output and the residual. */

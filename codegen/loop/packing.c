@@ -88,19 +88,18 @@ int64_t packed_row(int64_t channels)
     return (channels + 15) / 16 * 16;
 }
 
-/* A convolution's filters: [out, in, w], [out, in, h, w] or [out, in, d, h, w], whose planes are one below the other. */
+/* A convolution's filters: [out, in, w], [out, in, h, w] or [out, in, d, h, w]. */
 typedef struct Filters {
-    int64_t out, in, h, w, row; /* row: channels of DEPTHWISE in whole vectors */
-    int64_t s_out, s_in, s_h, s_w;
+    int64_t out, in, d, h, w, row; /* row: channels of DEPTHWISE in whole vectors */
+    int64_t s_out, s_in, s_d, s_h, s_w;
 } Filters;
 
 static Filters filters(const Tensor *t)
 {
-    bool image = t->rank > 3;
-    int64_t planes = t->rank > 4 ? t->size[2] : 1;
-    return (Filters){ .out = t->size[0], .in = t->size[1], .h = image ? planes * t->size[t->rank - 2] : 1, .w = t->size[t->rank - 1],
-                      .row = packed_row(t->size[0]), .s_out = t->stride[0], .s_in = t->stride[1],
-                      .s_h = image ? t->stride[t->rank - 2] : 0, .s_w = t->stride[t->rank - 1] };
+    bool image = t->rank > 3, volume = t->rank > 4;
+    return (Filters){ .out = t->size[0], .in = t->size[1], .d = volume ? t->size[2] : 1, .h = image ? t->size[t->rank - 2] : 1,
+                      .w = t->size[t->rank - 1], .row = packed_row(t->size[0]), .s_out = t->stride[0], .s_in = t->stride[1],
+                      .s_d = volume ? t->stride[2] : 0, .s_h = image ? t->stride[t->rank - 2] : 0, .s_w = t->stride[t->rank - 1] };
 }
 
 int64_t packed_steps(const Tensor *t, int64_t *step)
@@ -121,9 +120,9 @@ static int64_t packed_count(const Packing *p)
     if (is_matrix(p->kind))
         return packed_steps(t, step);
     Filters f = filters(t);
-    return is_conv(p->kind)            ? p->n * aotk_packed_size(f.h * f.w * f.in, f.out / p->n)
+    return is_conv(p->kind)            ? p->n * aotk_packed_size(f.d * f.h * f.w * f.in, f.out / p->n)
            : p->kind == PACK_DEPTHWISE ? f.h * f.w * f.in * f.row
-                                       : (p->n + 2) * (p->n + 2) * f.in * f.out;
+                                       : (p->n + 2) * (p->n + 2) * f.d * f.in * f.out;
 }
 
 size_t packing_bytes(const Packing *p)
@@ -174,14 +173,15 @@ static void pack_conv(Job *job, const Tensor *view, int64_t groups, bool pairs, 
     const Tensor *t = is_stacked(view) ? view : &copy;
     const char *from = t == view ? elements_of(job, view) : dense_of(job, &copy);
     const Filters f = filters(t);
-    int64_t share = f.out / groups, size = dtype_info[t->dtype].bytes, count = aotk_packed_size(f.h * f.w * f.in, share);
+    int64_t share = f.out / groups, high = f.d * f.h; /* planes are one below the other */
+    int64_t size = dtype_info[t->dtype].bytes, count = aotk_packed_size(high * f.w * f.in, share);
     for (int64_t g = 0; g < groups; g++) {
         void *panels = to + g * count * size;
         const void *filter = from + g * share * f.s_out * size;
         if (t->dtype == DT_f32)
-            aotk_pack_conv_f32_host(panels, filter, share, f.in, f.h, f.w, f.s_out, f.s_in, f.s_h, f.s_w);
+            aotk_pack_conv_f32_host(panels, filter, share, f.in, high, f.w, f.s_out, f.s_in, f.s_h, f.s_w);
         else
-            aotk_pack_16_host(panels, filter, share, f.in, f.h, f.w, f.s_out, f.s_in, f.s_h, f.s_w, pairs);
+            aotk_pack_16_host(panels, filter, share, f.in, high, f.w, f.s_out, f.s_in, f.s_h, f.s_w, pairs);
     }
 }
 
@@ -202,7 +202,7 @@ void *packing_apply(Job *job, const Packing *p, size_t *bytes)
         if (p->kind == PACK_DEPTHWISE)
             pack_depthwise(to, from, &f);
         else
-            aotk_pack_winograd_f32_host(to, from, p->n, f.out, f.in, f.s_out, f.s_in, f.s_h, f.s_w);
+            aotk_pack_winograd_f32_host(to, from, p->n, f.out, f.d, f.in, f.s_out, f.s_in, f.s_d, f.s_h, f.s_w);
     }
     return to;
 }
@@ -238,7 +238,7 @@ const char *packing_fault(const Packing *p, int64_t count)
     if (t->dtype != DT_f32 && t->dtype != DT_f16 && t->dtype != DT_bf16)
         return "packs what is no float";
     bool pairs = p->kind == PACK_PAIRS || p->kind == PACK_CONV_PAIRS;
-    if (is_matrix(p->kind) ? t->rank < 2 : t->rank < 3 || t->rank > (is_conv(p->kind) ? 5 : 4))
+    if (is_matrix(p->kind) ? t->rank < 2 : t->rank < 3 || t->rank > (p->kind == PACK_DEPTHWISE ? 4 : 5))
         return is_matrix(p->kind) ? "has too few dimensions" : "is no filter";
     if (pairs && !packs_pairs(t->dtype, t->size[is_matrix(p->kind) ? t->rank - 2 : 1]))
         return "has pairs of what cannot be paired";
@@ -246,6 +246,6 @@ const char *packing_fault(const Packing *p, int64_t count)
         return NULL;
     if (is_conv(p->kind))
         return p->n < 1 || t->size[0] % p->n ? "has a wrong number of groups" : NULL;
-    bool tile = (p->n == 2 || p->n == 4) && t->rank == 4 && t->size[2] == 3 && t->size[3] == 3;
+    bool tile = (p->n == 2 || p->n == 4) && t->rank > 3 && t->size[t->rank - 2] == 3 && t->size[t->rank - 1] == 3;
     return p->kind == PACK_WINOGRAD && !tile ? "has a tile that is not known" : NULL;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* aotk_winograd_f32 against the definition: both tiles, edges that no tile ends at, residual, activations, tasks. */
+/* aotk_winograd_f32 against the definition: both tiles, edges that no tile ends at, planes of volumes, residual, activations,
+ * tasks. */
 #include "check.h"
 #include <stdbool.h>
 
@@ -8,8 +9,8 @@ enum { ROOM = 1 << 18 };
 static float *x, *w, *u, *bias, *residual, *got, *first, *work;
 static double *want;
 
-void aotk_pack_winograd_f32_host(float *dst, const float *src, aotk_i64 tile, aotk_i64 n, aotk_i64 cin, aotk_i64 s_n,
-                                 aotk_i64 s_c, aotk_i64 s_h, aotk_i64 s_w);
+void aotk_pack_winograd_f32_host(float *dst, const float *src, aotk_i64 tile, aotk_i64 n, aotk_i64 planes, aotk_i64 cin,
+                                 aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_d, aotk_i64 s_h, aotk_i64 s_w);
 
 static double activated(const aotk_winograd *p, double v)
 {
@@ -26,11 +27,11 @@ static double naive(const aotk_winograd *p, aotk_i64 b, aotk_i64 oy, aotk_i64 ox
     double sum = p->bias ? (double)p->bias[j] : 0;
     if (p->residual)
         sum += (double)p->residual[b * p->r_n + oy * p->r_h + ox * p->r_w + j];
-    for (aotk_i64 ky = 0; ky < 3; ky++)
-        for (aotk_i64 kx = 0; kx < 3; kx++)
+    for (aotk_i64 d = 0; d < p->planes; d++)
+        for (aotk_i64 tap = 0; tap < 9; tap++)
             for (aotk_i64 c = 0; c < p->cin; c++)
-                sum += (double)p->x[b * p->x_n + (oy + ky) * p->x_h + (ox + kx) * p->x_w + c] *
-                       (double)w[((j * p->cin + c) * 3 + ky) * 3 + kx];
+                sum += (double)p->x[b * p->x_n + d * p->x_d + (oy + tap / 3) * p->x_h + (ox + tap % 3) * p->x_w + c] *
+                       (double)w[((j * p->cin + c) * p->planes + d) * 9 + tap];
     return activated(p, sum);
 }
 
@@ -43,15 +44,15 @@ static void compare(const aotk_winograd *p, const char *level, aotk_i64 size)
         bool outside = want[i] == (double)canary;
         if (outside ? got[i] == canary : fabs(want[i] - (double)got[i]) <= 1e-5 * most)
             continue;
-        FAIL("winograd%s tile %lld %lldx%lldx%lldx%lld -> %lld act %d: [%lld] %g, not %g", level, p->tile, p->n, p->oh,
-             p->ow, p->cin, p->cout, p->act, i, (double)got[i], want[i]);
+        FAIL("winograd%s tile %lld %lldx%lldx%lldx%lldx%lld -> %lld act %d: [%lld] %g, not %g", level, p->tile, p->n, p->oh,
+             p->ow, p->planes, p->cin, p->cout, p->act, i, (double)got[i], want[i]);
         return;
     }
 }
 
 static void check(aotk_winograd *p, aotk_i64 size)
 {
-    aotk_i64 tasks = p->tasks, room = aotk_winograd_work(p->tile, p->cin, p->block);
+    aotk_i64 tasks = p->tasks, room = aotk_winograd_work(p->tile, p->planes * p->cin, p->block);
     for (aotk_i64 i = 0; i < size; i++)
         want[i] = (double)canary;
     for (aotk_i64 b = 0; b < p->n; b++)
@@ -86,7 +87,7 @@ int main(void)
     static const int acts[] = { AOTK_ACT_NONE, AOTK_ACT_RELU, AOTK_ACT_CLAMP, AOTK_ACT_SILU };
     x = buffer(ROOM, 0);
     w = buffer(ROOM, 0);
-    u = buffer(ROOM, 0);
+    u = buffer(3 * ROOM, 0);
     bias = buffer(ROOM, 0);
     residual = buffer(ROOM, 0);
     got = buffer(ROOM, 0);
@@ -107,10 +108,12 @@ int main(void)
         p.ow = random_in(1, round % 10 ? 11 : 40);
         p.cin = 16 * random_in(1, 3);
         p.cout = 16 * random_in(1, 7);
-        aotk_pack_winograd_f32_host(u, w, p.tile, p.cout, p.cin, 9 * p.cin, 9, 3, 1);
+        p.planes = round % 3 ? 1 : random_in(1, 3);
+        aotk_pack_winograd_f32_host(u, w, p.tile, p.cout, p.planes, p.cin, 9 * p.planes * p.cin, 9 * p.planes, 9, 3, 1);
         p.x_w = p.cin + wide;
         p.x_h = (p.ow + 2) * p.x_w;
         p.x_n = (p.oh + 2) * p.x_h;
+        p.x_d = p.x_n * random_in(1, 2);
         p.y_w = p.cout + random_in(0, 2);
         p.y_h = (p.ow + 1) * p.y_w;
         p.y_n = p.oh * p.y_h;
@@ -118,11 +121,11 @@ int main(void)
         p.r_h = p.ow * p.cout;
         p.r_n = p.oh * p.r_h;
         p.act = acts[random_in(0, 3)];
-        p.block = round % 5 ? random_in(1, 30) : aotk_winograd_block(p.tile, p.cin);
+        p.block = round % 5 ? random_in(1, 30) : aotk_winograd_block(p.tile, p.planes * p.cin);
         p.lo = -2;
         p.hi = 6;
         p.tasks = random_in(1, 4);
-        if (p.n * p.x_n + 4 < ROOM && p.n * p.y_n + 32 < ROOM && p.n * p.r_n + 2 < ROOM)
+        if (p.n * p.x_n + (p.planes - 1) * p.x_d + 4 < ROOM && p.n * p.y_n + 32 < ROOM && p.n * p.r_n + 2 < ROOM)
             check(&p, p.n * p.y_n + 32);
     }
     printf("winograd: %d failures\n", failures);

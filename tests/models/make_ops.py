@@ -94,6 +94,24 @@ def volumes():
     return [net], ((reals(2, 3, 4, 6, 5),), (reals(2, 3, 4, 6, 5, seed=1) * 2,))
 
 
+def planes():
+    """Convolutions of volumes, three by three across and down, wide enough for Winograd's algorithm: with bias, activation and
+    residual, strided and dilated along time, one whose weight is a view."""
+    def conv(seed, cin, cout, depth, stride=1, dilation=1, swap=False):
+        w, b = reals(cout, cin, depth, 3, 3, seed=seed) * 0.1, reals(cout, seed=seed + 50)
+        w = w.transpose(2, 3).contiguous().transpose(2, 3) if swap else w
+        return lambda x: aten.convolution.default(x, w, b, [stride, 1, 1], [depth // 2 * dilation, 1, 1], [dilation, 1, 1], False, [0] * 3, 1)
+
+    first = reals(16, 3, 1, 1, 1, seed=9)
+    a, b, c, d = conv(1, 16, 32, 3), conv(2, 32, 32, 3, swap=True), conv(3, 32, 16, 3, stride=2), conv(4, 16, 16, 3, dilation=2)
+
+    def net(x):
+        p = a(aten.convolution.default(x, first, None, [1] * 3, [0] * 3, [1] * 3, False, [0] * 3, 1)).relu()
+        return d(c((b(p) + p).relu()))
+
+    return [net], ((reals(2, 3, 4, 12, 11),), (reals(2, 3, 4, 12, 11, seed=1) * 2,))
+
+
 def small_groups():
     """Groups of 2 to 16 channels, as many in as out, in images and lines; one that has more out, several filters for each
     channel, one where a NaN stays in its group."""
@@ -247,6 +265,7 @@ def groups():
         (reals(3, 4, 3, seed=1), torch.tensor([1, 1]), torch.tensor([0, 2])))
     g["op_conv_pair"] = inverted_residuals()
     g["op_conv_volumes"] = volumes()
+    g["op_conv_planes"] = planes()
     g["op_conv_groups"] = small_groups()
     g["op_cat_layers"] = dense_block()
     g["op_matmul"] = [
