@@ -198,7 +198,7 @@ typedef struct aotk_depthwise {
     const float *residual;                 /* added before the activation, or NULL */
     float *y;
     aotk_i64 n, oh, ow, c;                 /* c: a multiple of group */
-    aotk_i64 group;                        /* 1, 2, 4, 8 or 16 */
+    aotk_i64 group;                        /* 1, 2, 4 or 8 */
     aotk_i64 x_n, x_h, x_w;                /* strides of x from one output pixel to the next */
     aotk_i64 y_n, y_h, y_w;                /* strides of y; channels are adjacent */
     aotk_i64 r_n, r_h, r_w;                /* the same for residual */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Depthwise convolution of NHWC tensors: every channel by its own small filter; or, in groups of 2, 4, 8 or 16 channels,
+/* Depthwise convolution of NHWC tensors: every channel by its own small filter; or, in groups of 2, 4 or 8 channels,
  * by as many filters as the group has channels.
  *
  * A vector of channels of AOTK_PIXELS neighbouring output pixels stays in registers while the filter
@@ -151,7 +151,7 @@ AOTK_INLINE void aotk_depthwise_tile(const aotk_depthwise *p, const aotk_spot *s
 AOTK_DEPTHWISE_TILES(AOTK_DEPTHWISE_TILE)
 #define AOTK_GROUPED(X, group)                                                                     \
     X(1, group) X(2, group) X(3, group) X(4, group) X(5, group) X(6, group) X(7, group) X(8, group)
-#define AOTK_GROUPED_TILES(X) AOTK_GROUPED(X, 2) AOTK_GROUPED(X, 4) AOTK_GROUPED(X, 8) AOTK_GROUPED(X, 16)
+#define AOTK_GROUPED_TILES(X) AOTK_GROUPED(X, 2) AOTK_GROUPED(X, 4) AOTK_GROUPED(X, 8)
 AOTK_GROUPED_TILES(AOTK_GROUPED_TILE)
 
 #define AOTK_GROUPED_KIND(pixels, group) ((group) * 16 + (pixels))

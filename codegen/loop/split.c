@@ -76,7 +76,7 @@ static const Idx *call_count(Work *w, const Stmt *s, Count what)
     } calls[] = { { "aotk_igemm_f32", { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" }, 12, 2, { "n", "taps_h", "taps_w", "seg" } },
                   { "aotk_winograd_f32", { "n", "oh", "ow", "planes", "cin", "cout" }, 3, 18, { NULL } },
                   { "aotk_attention_f32", { "n0", "n1", "n2", "l", "s", "e" }, 6, 4, { NULL } },
-                  { "aotk_depthwise_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 2, { NULL } },
+                  { "aotk_depthwise_f32", { "n", "oh", "ow", "c", "group", "kh", "kw" }, 4, 2, { NULL } },
                   { "aotk_pool_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 0, { NULL } },
                   { "aotk_copy4_f32", { "n[0]", "n[1]", "n[2]", "n[3]" }, 1, 0, { NULL } } };
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {

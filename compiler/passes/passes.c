@@ -262,7 +262,7 @@ int64_t conv_lanes(const Node *n)
 {
     const Type *w = &n->in[1]->type;
     int64_t groups = node_int(n, "groups", 0), cin = 0;
-    bool small = groups > 1 && w->rank <= 4 && idx_is_const(w->dim[1], &cin) && cin <= 16 && (cin & (cin - 1)) == 0;
+    bool small = groups > 1 && w->rank <= 4 && idx_is_const(w->dim[1], &cin) && cin <= 8 && (cin & (cin - 1)) == 0;
     return small && idx_is(w->dim[0], groups * cin) ? cin : 0;
 }
 

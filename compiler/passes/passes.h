@@ -68,7 +68,7 @@ Value *build_attention(Build *b, Value *const *qkv, Value *mask, double scale, b
 bool contract_is_tiled(const Node *n);
 /* Whether operand 1 of a contraction is a constant that the compiler packs for tiled kernels; then what it is a view of. */
 bool contract_packs(const Node *n, Tensor *weight);
-/* The channels of a group, 1, 2, 4, 8 or 16, as many out as in, where vectors take several groups at once (1: depthwise);
+/* The channels of a group, 1, 2, 4 or 8, as many out as in, where vectors take several groups at once (1: depthwise);
  * 0: any other convolution. */
 int64_t conv_lanes(const Node *n);
 /* Operands of a CONTRACT node after fuse_epilogue; NULL: none. */

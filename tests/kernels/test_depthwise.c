@@ -141,7 +141,7 @@ int main(void)
         p.oh = large ? random_in(68, 71) : random_in(1, 4);
         p.ow = large ? random_in(68, 71) : random_in(1, 19);
         p.c = large ? random_in(57, 61) : random_in(1, round % 3 ? 60 : 15);
-        p.group = round % 2 ? 1 : 1 << random_in(1, 4);
+        p.group = round % 2 ? 1 : 1 << random_in(1, 3);
         p.c = (p.c + p.group - 1) / p.group * p.group;
         stride = large ? 1 : stride;
         p.kh = random_in(1, 5);

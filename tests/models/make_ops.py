@@ -280,6 +280,7 @@ def groups():
         lambda x, w, b: aten.convolution.default(x, w[:, :1], b, [1, 1], [1, 1], [1, 1], False, [0, 0], 4),
         lambda x, w, b: aten.convolution.default(x, w, None, *conv, True, [1, 0], 1),
         lambda x, w, b: aten.convolution.default(x[:, :, 0], w[:, :, 0], b, [1], [1], [1], False, [0], 1),
+        lambda x, w, b, v=reals(8, 4, 3, 3, seed=5): aten.convolution.default(x, v, None, [1, 1], [7, 4], [7, 4], False, [0, 0], 1),
         lambda x, w, b: aten.convolution.default(x.unsqueeze(2), w.unsqueeze(2), b, [1, 1, 1], [0, 1, 1], [1, 1, 1], False, [0] * 3, 1),
     ], ((reals(2, 4, 6, 7), reals(4, 4, 3, 3, seed=1), reals(4, seed=2)), (reals(2, 4, 6, 7, seed=3), reals(4, 4, 3, 3, seed=4), reals(4)))
     g["op_pool"] = [
