@@ -208,7 +208,7 @@ typedef struct aotk_depthwise {
     aotk_i64 task, tasks;
 } aotk_depthwise;
 
-/* -------------- aotk_winograd_f32: NHWC or NDHWC convolution, 3 x 3 across and down, stride 1, undilated */
+/* -------------- aotk_winograd_f32: NHWC or NDHWC convolution, 3 x 3 across and down, stride 1 */
 
 /* How many tiles to work on at once, and the floats of `work` that `block` of them take; depth: planes * cin. */
 static inline AOTK_UNUSED aotk_i64 aotk_winograd_block(aotk_i64 tile, aotk_i64 depth) {
@@ -221,10 +221,10 @@ static inline AOTK_UNUSED aotk_i64 aotk_winograd_work(aotk_i64 tile, aotk_i64 de
 }
 
 /* y[b][oy][ox][j] = act(bias[j] + residual[b][oy][ox][j] + sum over (d, ky, kx, ch) of
- * x[b][d * x_d][oy + ky][ox + kx][ch] * w[j][ch][d][ky][kx]), computed in output tiles of `tile` x `tile` pixels,
- * `tile` being 2 or 4. A volume's b are its planes, and d those of the filter, of which an image's has one. cin and cout
- * are multiples of 16. There is no bounds check on x: the buffer holds its own zero halo. The residual may be y itself. With 4 the error is about twice that of a
- * plain sum, with 2 no larger. */
+ * x[b][d * x_d][oy + ky * dilation_h][ox + kx * dilation_w][ch] * w[j][ch][d][ky][kx]), computed in output tiles of
+ * `tile` x `tile` pixels, `tile` being 2 or 4, a dilation apart. A volume's b are its planes, and d those of the filter,
+ * of which an image's has one. cin and cout are multiples of 16. There is no bounds check on x: the buffer holds its own
+ * zero halo. The residual may be y itself. With 4 the error is about twice that of a plain sum, with 2 no larger. */
 typedef struct aotk_winograd {
     const float *x;                        /* at the first tap of the first pixel, inside the halo */
     const float *u;                        /* by aotk_pack_winograd_f32, 64-byte aligned */
@@ -237,7 +237,7 @@ typedef struct aotk_winograd {
     aotk_i64 x_n, x_d, x_h, x_w;           /* strides of x; x_d: what meets the next plane of the filter */
     aotk_i64 y_n, y_h, y_w;                /* strides of y */
     aotk_i64 r_n, r_h, r_w;                /* strides of residual */
-    aotk_i64 tile;
+    aotk_i64 tile, dilation_h, dilation_w; /* dilations: at least 1 */
     float lo, hi;                          /* for AOTK_ACT_CLAMP */
     int act;
     aotk_i64 task, tasks;

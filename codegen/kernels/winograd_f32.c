@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* 3x3 convolution of stride 1, and d x 3x3 of volumes, by Winograd's minimal filtering: F(4x4, 3x3) and F(2x2, 3x3) of
+/* 3x3 convolution of stride 1, and d x 3x3 of volumes, dilated or not, by Winograd's minimal filtering: F(4x4, 3x3) and F(2x2, 3x3) of
  * Lavin and Gray, arXiv:1509.09308. The interpolation points of the former are 0, +-11/16, +-3/2 and infinity: with them
  * the error is less than half of that with the usual +-1 and +-2 (why: Barabasz et al., arXiv:1803.10986), and
  * every constant is exact. Those of the latter are 0, +-1 and infinity.
@@ -14,8 +14,9 @@
  *
  * Panels outside, matrices inside: M is narrow, and what leaves it is still in the cache. A tile that
  * reaches over the edge reads zeros there and stores what is inside. The planes of a volume's filter are summed as channels
- * are, those of x below a tile being transformed one by one. Matrices lie a line more than their size apart, else
- * those of 16 tiles would share one set of the L1 cache.
+ * are, those of x below a tile being transformed one by one. A filter dilated by D meets only every D-th pixel: D^2 images, D
+ * pixels from one of theirs to the next. Matrices lie a line more than their size apart, else those of 16 tiles would share one
+ * set of the L1 cache.
  */
 #include "tile.h"
 
@@ -69,18 +70,25 @@ AOTK_INLINE void aotk_winograd_out(int tile, const aotk_vf *m, aotk_vf *y) {
 typedef struct aotk_winograd_spot {
     const float *x, *residual;
     float *y;
-    aotk_i64 rows, columns; /* of the output, from here on; may be more than the tile has */
+    aotk_i64 rows, columns; /* of the output, from here on; may be more than the tile has, or none */
 } aotk_winograd_spot;
 
+/* Tiles across or down one of the images of every `dilation`-th of `pixels`, the largest: the last of another may be empty. */
+AOTK_INLINE aotk_i64 aotk_winograd_along(const aotk_winograd *p, aotk_i64 pixels, aotk_i64 dilation) {
+    return ((pixels + dilation - 1) / dilation + p->tile - 1) / p->tile;
+}
+
 AOTK_INLINE aotk_winograd_spot aotk_winograd_at(const aotk_winograd *p, aotk_i64 t) {
-    aotk_i64 wide = (p->ow + p->tile - 1) / p->tile, high = (p->oh + p->tile - 1) / p->tile;
-    aotk_i64 j = t % wide * p->tile, i = t / wide % high * p->tile, b = t / wide / high;
+    aotk_i64 wide = aotk_winograd_along(p, p->ow, p->dilation_w), high = aotk_winograd_along(p, p->oh, p->dilation_h);
+    aotk_i64 j = t % wide * p->tile, i = t / wide % high * p->tile, image = t / wide / high;
+    aotk_i64 ox = j * p->dilation_w + image % p->dilation_w, b = image / p->dilation_w / p->dilation_h;
+    aotk_i64 oy = i * p->dilation_h + image / p->dilation_w % p->dilation_h;
     aotk_winograd_spot s;
-    s.x = p->x + (b * p->x_n + i * p->x_h + j * p->x_w);
-    s.y = p->y + (b * p->y_n + i * p->y_h + j * p->y_w);
-    s.residual = p->residual ? p->residual + (b * p->r_n + i * p->r_h + j * p->r_w) : (const float *)0;
-    s.rows = p->oh - i;
-    s.columns = p->ow - j;
+    s.x = p->x + (b * p->x_n + oy * p->x_h + ox * p->x_w);
+    s.y = p->y + (b * p->y_n + oy * p->y_h + ox * p->y_w);
+    s.residual = p->residual ? p->residual + (b * p->r_n + oy * p->r_h + ox * p->r_w) : (const float *)0;
+    s.rows = (p->oh - oy + p->dilation_h - 1) / p->dilation_h;
+    s.columns = (p->ow - ox + p->dilation_w - 1) / p->dilation_w;
     return s;
 }
 
@@ -88,15 +96,16 @@ AOTK_INLINE aotk_winograd_spot aotk_winograd_at(const aotk_winograd *p, aotk_i64
 AOTK_INLINE void aotk_winograd_tile_in(const aotk_winograd *p, const aotk_winograd_spot *s, const float *from, float *v,
                                        aotk_i64 step, int tile, int whole) {
     int a = tile + 2;
+    aotk_i64 x_h = p->x_h * p->dilation_h, x_w = p->x_w * p->dilation_w;
     for (aotk_i64 c = 0; c < p->cin; c += AOTK_VL) {
         aotk_vf half[AOTK_WINOGRAD_A][AOTK_WINOGRAD_A];
         AOTK_UNROLL
         for (int j = 0; j < a; j++) {
             aotk_vf d[AOTK_WINOGRAD_A], t[AOTK_WINOGRAD_A];
-            const float *x = from + j * p->x_w + c;
+            const float *x = from + j * x_w + c;
             AOTK_UNROLL
             for (int i = 0; i < a; i++) {
-                if (whole || (i < s->rows + 2 && j < s->columns + 2)) d[i] = aotk_load(x + i * p->x_h);
+                if (whole || (i < s->rows + 2 && j < s->columns + 2)) d[i] = aotk_load(x + i * x_h);
                 else d[i] = aotk_splat(0.0f);
             }
             aotk_winograd_in(tile, d, t);
@@ -121,6 +130,8 @@ AOTK_INLINE void aotk_winograd_tile_out(const aotk_winograd *p, const aotk_winog
     int a = tile + 2, clamp = aotk_act_clamps(p->act);
     float lo = aotk_act_lo(p->act, p->lo), hi = aotk_act_hi(p->act, p->hi);
     aotk_i64 rows = s->rows < tile ? s->rows : tile, columns = s->columns < tile ? s->columns : tile;
+    aotk_i64 y_h = p->y_h * p->dilation_h, y_w = p->y_w * p->dilation_w;
+    aotk_i64 r_h = p->r_h * p->dilation_h, r_w = p->r_w * p->dilation_w;
     for (aotk_i64 c = 0; c < width; c += AOTK_VL) {
         aotk_vf half[4][AOTK_WINOGRAD_A], first = bias ? aotk_load(bias + c) : aotk_splat(0.0f);
         AOTK_UNROLL
@@ -141,16 +152,16 @@ AOTK_INLINE void aotk_winograd_tile_out(const aotk_winograd *p, const aotk_winog
             for (int j = 0; j < tile; j++) {
                 if (j >= columns) break;
                 t[j] += first;
-                if (s->residual) t[j] += aotk_load(s->residual + (i * p->r_h + j * p->r_w + c));
+                if (s->residual) t[j] += aotk_load(s->residual + (i * r_h + j * r_w + c));
                 if (clamp) t[j] = aotk_clamp(t[j], lo, hi);
-                aotk_store(s->y + (i * p->y_h + j * p->y_w + c), t[j]);
+                aotk_store(s->y + (i * y_h + j * y_w + c), t[j]);
             }
         }
     }
     if (p->act > AOTK_ACT_CLAMP) {
         float *row[4];
-        for (aotk_i64 i = 0; i < rows; i++) row[i] = s->y + i * p->y_h;
-        aotk_act_rows(row, (int)rows, width, columns, p->y_w, p->act);
+        for (aotk_i64 i = 0; i < rows; i++) row[i] = s->y + i * y_h;
+        aotk_act_rows(row, (int)rows, width, columns, y_w, p->act);
     }
 }
 
@@ -246,8 +257,8 @@ AOTK_INLINE void aotk_winograd_block_run(const aotk_winograd *p, aotk_tile *t, f
 
 AOTK_API void AOTK_NAME(aotk_winograd_f32)(const aotk_winograd *p) {
     AOTK_ALIGNED float zeros[64];
-    aotk_i64 wide = (p->ow + p->tile - 1) / p->tile, high = (p->oh + p->tile - 1) / p->tile;
-    aotk_i64 all = p->n * wide * high;
+    aotk_i64 wide = aotk_winograd_along(p, p->ow, p->dilation_w), high = aotk_winograd_along(p, p->oh, p->dilation_h);
+    aotk_i64 all = p->n * p->dilation_h * p->dilation_w * wide * high;
     aotk_i64 begin = all * p->task / p->tasks, count = all * (p->task + 1) / p->tasks - begin;
     aotk_i64 blocks = (count + p->block - 1) / p->block;
     aotk_tile t;

@@ -30,9 +30,16 @@ static bool fits_winograd(const Node *n)
     if (n->op != OP_conv || w->rank < 4 || node_int(n, "groups", 0) != 1)
         return false;
     for (int i = w->rank - 2; i < w->rank; i++)
-        if (number(w->dim[i]) != 3 || node_int(n, "stride", (size_t)i - 2) != 1 || node_int(n, "dilation", (size_t)i - 2) != 1)
+        if (number(w->dim[i]) != 3 || node_int(n, "stride", (size_t)i - 2) != 1)
             return false;
     return number(w->dim[0]) % 16 == 0 && number(w->dim[1]) % 16 == 0;
+}
+
+/* How many tiles of `tile` pixels there are along a spatial axis: with a dilation of d, those of d images. */
+static double tiles_along(const Node *n, int axis, int tile)
+{
+    double size = (double)typical(&n->out[0]->type, axis), dilation = (double)node_int(n, "dilation", (size_t)axis - 2);
+    return dilation * ceil(ceil(size / dilation) / tile);
 }
 
 /* The output tile that is fastest: 4, 2, or 0 for a plain sum.  The unit is a multiply-add at full rate, two of them a
@@ -54,7 +61,7 @@ static int winograd_tile(const Node *node, int most)
     double matrix = depth * cout, best = 9 * matrix * (n * h * w * 1.03 + STREAM);
     int tile = 0;
     for (int t = 2; t <= most; t += 2) {
-        double tiles = n * ceil(h / t) * ceil(w / t), all = (t + 2) * (t + 2);
+        double tiles = n * tiles_along(node, out->rank - 2, t) * tiles_along(node, out->rank - 1, t), all = (t + 2) * (t + 2);
         double cost = all * (matrix * (tiles + TOUCH) + TOUCH * tiles * (depth + cout));
         if (cost < best) {
             best = cost;

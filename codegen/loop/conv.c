@@ -139,8 +139,9 @@ static void winograd_call(Make *m, const Conv *c, int64_t tile)
     int64_t depth = c->size[DEEP] * c->cin, block = aotk_winograd_block(tile, depth), all = 1;
     for (int i = c->deep ? 2 : 0; i < c->out->rank; i++) /* that many tiles there may not be at all */
         if (i != 1 && all < block) {
-            int64_t edge = i >= c->out->rank - 2 ? tile : 1, high = c->out->dim[i]->hi;
-            all *= high > block * edge ? block : (high + edge - 1) / edge;
+            int axis = i + AXES - c->out->rank;
+            int64_t edge = axis >= HIGH ? tile : 1, apart = axis >= HIGH ? c->dil[axis] : 1, high = c->out->dim[i]->hi;
+            all *= high > block * edge || apart > block ? block : ((high + apart - 1) / apart + edge - 1) / edge * apart;
         }
     block = all < 1 ? 1 : all < block ? all : block;
     Buffer *work = call_scratch(m->l, job_printf(m->job, "%s_work", c->n->out[0]->name),
@@ -157,6 +158,8 @@ static void winograd_call(Make *m, const Conv *c, int64_t tile)
     field_number(m, s, "cin", k(m, c->cin));
     field_number(m, s, "cout", k(m, c->cout));
     field_number(m, s, "tile", k(m, tile));
+    field_number(m, s, "dilation_h", k(m, c->dil[HIGH]));
+    field_number(m, s, "dilation_w", k(m, c->dil[WIDE]));
     field_number(m, s, "block", k(m, block));
     if (apart)
         close_loop(m);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* aotk_winograd_f32 against the definition: both tiles, edges that no tile ends at, planes of volumes, residual, activations,
- * tasks. */
+/* aotk_winograd_f32 against the definition: both tiles, edges that no tile ends at, dilations, planes of volumes, residual,
+ * activations, tasks. */
 #include "check.h"
 #include <stdbool.h>
 
@@ -30,7 +30,8 @@ static double naive(const aotk_winograd *p, aotk_i64 b, aotk_i64 oy, aotk_i64 ox
     for (aotk_i64 d = 0; d < p->planes; d++)
         for (aotk_i64 tap = 0; tap < 9; tap++)
             for (aotk_i64 c = 0; c < p->cin; c++)
-                sum += (double)p->x[b * p->x_n + d * p->x_d + (oy + tap / 3) * p->x_h + (ox + tap % 3) * p->x_w + c] *
+                sum += (double)p->x[b * p->x_n + d * p->x_d + (oy + tap / 3 * p->dilation_h) * p->x_h +
+                                     (ox + tap % 3 * p->dilation_w) * p->x_w + c] *
                        (double)w[((j * p->cin + c) * p->planes + d) * 9 + tap];
     return activated(p, sum);
 }
@@ -44,8 +45,8 @@ static void compare(const aotk_winograd *p, const char *level, aotk_i64 size)
         bool outside = want[i] == (double)canary;
         if (outside ? got[i] == canary : fabs(want[i] - (double)got[i]) <= 1e-5 * most)
             continue;
-        FAIL("winograd%s tile %lld %lldx%lldx%lldx%lldx%lld -> %lld act %d: [%lld] %g, not %g", level, p->tile, p->n, p->oh,
-             p->ow, p->planes, p->cin, p->cout, p->act, i, (double)got[i], want[i]);
+        FAIL("winograd%s tile %lld %lldx%lldx%lldx%lldx%lld -> %lld dilated %lldx%lld act %d: [%lld] %g, not %g", level,
+             p->tile, p->n, p->oh, p->ow, p->planes, p->cin, p->cout, p->dilation_h, p->dilation_w, p->act, i, (double)got[i], want[i]);
         return;
     }
 }
@@ -111,8 +112,10 @@ int main(void)
         p.planes = round % 3 ? 1 : random_in(1, 3);
         aotk_pack_winograd_f32_host(u, w, p.tile, p.cout, p.planes, p.cin, 9 * p.planes * p.cin, 9 * p.planes, 9, 3, 1);
         p.x_w = p.cin + wide;
-        p.x_h = (p.ow + 2) * p.x_w;
-        p.x_n = (p.oh + 2) * p.x_h;
+        p.dilation_h = round % 4 == 1 ? random_in(1, 5) : 1;
+        p.dilation_w = round % 4 == 1 ? random_in(1, 4) : 1;
+        p.x_h = (p.ow + 2 * p.dilation_w) * p.x_w;
+        p.x_n = (p.oh + 2 * p.dilation_h) * p.x_h;
         p.x_d = p.x_n * random_in(1, 2);
         p.y_w = p.cout + random_in(0, 2);
         p.y_h = (p.ow + 1) * p.y_w;

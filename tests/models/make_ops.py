@@ -112,6 +112,26 @@ def planes():
     return [net], ((reals(2, 3, 4, 12, 11),), (reals(2, 3, 4, 12, 11, seed=1) * 2,))
 
 
+def dilations():
+    """Dilated 3x3 convolutions wide enough for Winograd's algorithm, of images and of a volume: dilations that do and do not
+    divide the size, other ones across than down, more than half the image; bias, activation and residual."""
+    w = reals(48, 48, 3, 3) * 0.1
+
+    def conv(seed, pad, dilation):
+        b, n = reals(48, seed=seed), len(dilation)
+        return lambda x: aten.convolution.default(x, w if n == 2 else w[:, :, None], b, [1] * n, pad, dilation, False, [0] * n, 1)
+
+    a, b, c = conv(1, [2, 2], [2, 2]), conv(2, [3, 1], [3, 1]), conv(3, [2, 0], [4, 1])
+    d, e = conv(4, [15, 14], [15, 14]), conv(5, [0, 2, 1], [1, 2, 1])
+
+    def net(x):
+        x = x.repeat_interleave(12, 1)
+        p = (b(torch.nn.functional.silu(a(x))) + x).relu()
+        return c(p)[:, ::12], d(p)[:, ::12], e(p.unflatten(2, (2, -1)))[:, ::12]
+
+    return [net], ((reals(1, 4, 26, 25),), (reals(1, 4, 26, 25, seed=1) * 2,))
+
+
 def small_groups():
     """Groups of 2 to 16 channels, as many in as out, in images and lines; one that has more out, several filters for each
     channel, one where a NaN stays in its group."""
@@ -266,6 +286,7 @@ def groups():
     g["op_conv_pair"] = inverted_residuals()
     g["op_conv_volumes"] = volumes()
     g["op_conv_planes"] = planes()
+    g["op_conv_dilations"] = dilations()
     g["op_conv_groups"] = small_groups()
     g["op_cat_layers"] = dense_block()
     g["op_matmul"] = [

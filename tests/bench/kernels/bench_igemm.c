@@ -287,7 +287,8 @@ static void bench_winograd(const level *l, const conv *s, const char *word) {
         fill_unit(u, u_size * copies);
         aotk_winograd p = {.x = x, .u = u, .bias = x, .y = y, .block = aotk_winograd_block(tile, s->cin),
                            .n = 1, .oh = s->out, .ow = s->out, .planes = 1, .cin = s->cin, .cout = s->n,
-                           .x_h = w * s->cin, .x_w = s->cin, .y_h = s->out * s->n, .y_w = s->n, .tile = tile, .act = AOTK_ACT_RELU, .tasks = 1};
+                           .x_h = w * s->cin, .x_w = s->cin, .y_h = s->out * s->n, .y_w = s->n,
+                           .tile = tile, .dilation_h = 1, .dilation_w = 1, .act = AOTK_ACT_RELU, .tasks = 1};
         p.work = buffer(aotk_winograd_work(tile, s->cin, p.block), 0);
         double flops = 18.0 * (double)(s->out * s->out * s->n * s->cin);
         report(name, measure(l, flops, run_winograd, &(winograd_call){p, u_size, copies}), flops);

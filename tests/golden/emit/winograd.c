@@ -38,7 +38,7 @@ static void g__k1_a_(const f32 *AOT_RESTRICT x_nhwc, const f32 *AOT_RESTRICT w_p
     AOTK_NAME_AT(aotk_winograd_f32)(&(aotk_winograd){
         .x = x_nhwc, .y = a_ + 1104, .n = b, .oh = 24, .ow = 20, .x_n = 36608, .x_h = 1408, .x_w = 64,
         .y_n = 27456, .y_h = 1056, .y_w = 48, .task = task, .tasks = tasks, .u = w_packed, .work = a_work + worker * 192960,
-        .planes = 1, .cin = 64, .cout = 48, .tile = 4, .block = 37
+        .planes = 1, .cin = 64, .cout = 48, .tile = 4, .dilation_h = 1, .dilation_w = 1, .block = 37
     });
     AOTK_NAME_AT(aotk_zero_halo_f32)(&(aotk_halo){
         .x = a_, .n = b, .h = 24, .w = 20, .c = 48, .top = 1, .bottom = 1, .left = 1, .right = 1,
@@ -72,7 +72,7 @@ static void g__k2_c_(const f32 *AOT_RESTRICT a_, const f32 *AOT_RESTRICT v_packe
     AOTK_NAME_AT(aotk_winograd_f32)(&(aotk_winograd){
         .x = a_, .y = c_, .n = b, .oh = 24, .ow = 20, .x_n = 27456, .x_h = 1056, .x_w = 48, .y_n = 30720,
         .y_h = 1280, .y_w = 64, .task = task, .tasks = tasks, .u = v_packed, .work = c_work + worker * 194688, .planes = 1, .cin = 48,
-        .cout = 64, .tile = 4, .block = 42
+        .cout = 64, .tile = 4, .dilation_h = 1, .dilation_w = 1, .block = 42
     });
 }
 
