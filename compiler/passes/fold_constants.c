@@ -5,12 +5,12 @@
  * widen them).  What is made of numbers alone stays in the code as long as it is arithmetic on sizes, indices and `full`
  * (cheaper than a load); behind a scatter, a reduction or a product it is computed too.
  * Limits, because archives may be hostile: a result holds at most 4 times its inputs plus 64 KiB, or up to LARGEST
- * bytes while the steps of the whole compilation last: one for each byte, one for four multiply-adds of a product.  No
- * convolution, no routine, no region.  Where an index is out of range nothing behind a gather or scatter is folded: the
+ * bytes while the steps of the whole compilation last: one for each byte, one for four multiply-adds of a product, or for
+ * PRODUCTS of one that a kernel computes.  No convolution, no routine, no region.  Where an index is out of range nothing behind a gather or scatter is folded: the
  * run shall say so. */
 #include "passes.h"
 
-enum { FEW = 65536, LARGEST = 8 << 20, STEPS = 256 << 20 };
+enum { FEW = 65536, LARGEST = 8 << 20, STEPS = 256 << 20, PRODUCTS = 64 };
 
 typedef struct Fold {
     Graph *g;
@@ -60,9 +60,13 @@ static bool affordable(Fold *f, const Node *n, int64_t in)
     OpKind k = op_info[n->op].kind;
     bool idle = (k == VIEW || k == CREATE) && !f->computes[v->id];
     int64_t bytes = bytes_of(v), depth = 0, steps = 0;
-    if (n->op == OP_matmul && (!idx_is_const(n->in[0]->type.dim[n->in[0]->type.rank - 1], &depth) ||
-                               !mul_i64(bytes / 16, depth, &steps) || steps > STEPS))
-        return false;
+    if (n->op == OP_matmul) {
+        if (!idx_is_const(n->in[0]->type.dim[n->in[0]->type.rank - 1], &depth) || !mul_i64(bytes / 4, depth, &steps))
+            return false;
+        steps /= contract_is_tiled(n) ? PRODUCTS : 4;
+        if (steps > STEPS)
+            return false;
+    }
     bool few = bytes / 4 <= in + FEW / 4;
     return (few || bytes <= LARGEST) && pay(f, few || idle ? steps : steps + bytes);
 }

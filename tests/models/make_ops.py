@@ -132,6 +132,33 @@ def dilations():
     return [net], ((reals(1, 4, 26, 25),), (reals(1, 4, 26, 25, seed=1) * 2,))
 
 
+def branches():
+    """Networks as they are trained: 3x3, 1x3 and 1x1 convolutions of one image, each with its batch norm, and the image itself with
+    one, are added; dense, in groups and channel by channel."""
+    def norm(seed, c):
+        a, b = reals(c, seed=seed), reals(c, seed=seed + 1)
+        return lambda x: aten._native_batch_norm_legit_no_training.default(x, a + 2, b, b * 0.5, a * a + 0.5, 0.1, 1e-5)[0]
+
+    def conv(seed, groups, kh, kw):
+        w = reals(12, 12 // groups, kh, kw, seed=seed) * 0.3
+        own = norm(seed + 10, 12)
+        return lambda x: own(aten.convolution.default(x, w, None, [1, 1], [kh // 2, kw // 2], [1, 1], False, [0, 0], groups))
+
+    def block(seed, groups):
+        a, b, c, d = conv(seed, groups, 3, 3), conv(seed + 1, groups, 1, 1), conv(seed + 2, groups, 1, 3), conv(seed + 3, groups, 3, 3)
+        own = norm(seed + 4, 12)
+        return lambda x: torch.relu(own(x) + a(x) + (b(x) + c(x)) + 0 + d(x))
+
+    blocks = [block(100, 1), block(200, 3), block(300, 12)]
+
+    def net(x):
+        for each in blocks:
+            x = each(x) * 0.3
+        return x
+
+    return [net], ((reals(2, 12, 9, 7),), (reals(2, 12, 9, 7, seed=1) * 2,))
+
+
 def small_groups():
     """Groups of 2 to 16 channels, as many in as out, in images and lines; one that has more out, several filters for each
     channel, one where a NaN stays in its group."""
@@ -287,6 +314,7 @@ def groups():
     g["op_conv_volumes"] = volumes()
     g["op_conv_planes"] = planes()
     g["op_conv_dilations"] = dilations()
+    g["op_conv_branches"] = branches()
     g["op_conv_groups"] = small_groups()
     g["op_cat_layers"] = dense_block()
     g["op_matmul"] = [
