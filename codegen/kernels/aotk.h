@@ -126,6 +126,8 @@ static inline AOTK_UNUSED aotk_i64 aotk_igemm_work(aotk_i64 m, aotk_i64 k) {
  *                            are adjacent
  *   any other NHWC conv      taps_h = KH, taps_w = KW, seg = Cin, tap_w = dilation * pixel stride
  *   grouped                  one call per group, on slices of a, b, c
+ *   pixels for which other   taps_h x taps_w from (first_h, first_w) on are the rest, of all_h x all_w
+ *   taps meet only padding
  *
  * There is no bounds check on a: the buffer holds its own zero halo. K = 0 leaves bias and
  * residual. The residual may be c itself. Sums begin with bias + residual and run over k in
@@ -151,6 +153,8 @@ typedef struct aotk_igemm {
     aotk_i64 n;                            /* columns: output channels */
     aotk_i64 taps_h, taps_w, tap_h, tap_w; /* number and displacement of the segments */
     aotk_i64 seg;                          /* floats in a segment; K = taps_h * taps_w * seg */
+    aotk_i64 all_h, all_w;                 /* number of the segments in b, if more than are summed; or 0 */
+    aotk_i64 first_h, first_w;             /* then which is the first of those, that of a */
     float lo, hi;                          /* for AOTK_ACT_CLAMP */
     int act;
     int b_stored;                          /* AOTK_STORED_..., of b */

@@ -161,7 +161,7 @@ typedef struct aotk_part {
 } aotk_part;
 
 AOTK_INLINE aotk_i64 aotk_igemm_nr(const aotk_igemm *p) {
-    return aotk_panel_nr(p->taps_h * p->taps_w * p->seg, p->n, p->b_stored == AOTK_STORED_BF16_PAIRS);
+    return aotk_panel_nr(aotk_b_depth(p), p->n, p->b_stored == AOTK_STORED_BF16_PAIRS);
 }
 
 /* Tiles of whole panels that other products have no use for. */
@@ -256,18 +256,18 @@ AOTK_INLINE void aotk_widen(float *to, const void *from, aotk_i64 rows, aotk_i64
 AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_depth *d, aotk_i64 panel,
                                 aotk_i64 begin, aotk_i64 end, int fetch_a, float *wide) {
     AOTK_ALIGNED float bias[64];
-    aotk_i64 k = p->taps_h * p->taps_w * p->seg, nr = aotk_igemm_nr(p), col = panel * nr;
+    aotk_i64 k = aotk_b_depth(p), nr = aotk_igemm_nr(p), col = panel * nr;
     aotk_i64 valid = p->n - col < nr ? p->n - col : nr;
     aotk_i64 bytes = aotk_stored_bytes(p->b_stored);
     aotk_part part;
-    part.act = d->k + d->length == k ? p->act : AOTK_ACT_NONE;
+    part.act = d->k + d->length == aotk_sum_depth(p) ? p->act : AOTK_ACT_NONE;
     part.single = p->m0 * p->m1 * p->m2 == 1;
     int whole = part.single || (AOTK_VL == 8 && end - begin == 2); /* all columns at once, as one stream */
     t->ldb = (valid + 15) / 16 * 16;
     t->residual = p->residual != (void *)0 || d->k > 0;
     t->clamp = aotk_act_clamps(part.act);
     part.stored = p->b_stored;
-    const char *b = (const char *)p->b + (col * k + d->k * t->ldb) * bytes;
+    const char *b = (const char *)p->b + (col * k + d->at * t->ldb) * bytes;
     if (wide) aotk_widen(wide, b, d->length, t->ldb, part.stored);
     for (aotk_i64 at = 0; at < valid; at += part.width) {
         part.nv = whole ? aotk_row_vectors(t->ldb) : aotk_part_vectors(valid - at, end - begin);
@@ -319,7 +319,7 @@ AOTK_INLINE aotk_i64 aotk_block_rows(const aotk_igemm *p, const aotk_depth *d) {
 /* Rows [begin, end) of panels [first, last): pieces of K, then panels. */
 AOTK_INLINE void aotk_panels_run(const aotk_igemm *p, aotk_tile *t, aotk_i64 begin, aotk_i64 end, aotk_i64 first,
                                  aotk_i64 last, int fetch_a, float *wide) {
-    aotk_i64 all = p->taps_h * p->taps_w * p->seg, k = 0;
+    aotk_i64 all = aotk_sum_depth(p), k = 0;
     do {
         aotk_depth d = aotk_depth_at(p, k);
         t->taps_h = d.taps_h;

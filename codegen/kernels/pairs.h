@@ -263,14 +263,14 @@ AOTK_NOINLINE void aotk_sums_finish(const aotk_igemm *p, aotk_cursor *w, const a
 /* Rows [begin, end), which lie in p->work as tiles, of a panel. */
 AOTK_NOINLINE void aotk_panel_pairs(const aotk_igemm *p, const aotk_depth *d, aotk_i64 panel, aotk_i64 begin, aotk_i64 end) {
     AOTK_ALIGNED float sums[4 * AOTK_EDGE * AOTK_EDGE], bias[2 * AOTK_EDGE];
-    aotk_i64 k = p->taps_h * p->taps_w * p->seg, nr = aotk_panel_nr(k, p->n, 1), at = panel * nr, rows = end - begin;
+    aotk_i64 k = aotk_b_depth(p), nr = aotk_panel_nr(k, p->n, 1), at = panel * nr, rows = end - begin;
     aotk_i64 all = p->n - at < nr ? p->n - at : nr, ldb = (all + 15) / 16 * 16, step = 2 * AOTK_EDGE;
-    const aotk_u16 *a = (const aotk_u16 *)p->work, *b = (const aotk_u16 *)p->b + at * k + d->k * ldb;
+    const aotk_u16 *a = (const aotk_u16 *)p->work, *b = (const aotk_u16 *)p->b + at * k + d->at * ldb;
     aotk_i64 blocks = (rows + step - 1) / step, steps = d->length / AOTK_PAIRS_STEP;
     for (aotk_i64 j = 0; j < all; j += step) {
         aotk_i64 width = ldb - j < step ? ldb - j : step;
         aotk_columns to = {at + j, width, all - j < width ? all - j : width, bias, d->k == 0,
-                           d->k + d->length == k ? p->act : AOTK_ACT_NONE, aotk_act_lo(p->act, p->lo),
+                           d->k + d->length == aotk_sum_depth(p) ? p->act : AOTK_ACT_NONE, aotk_act_lo(p->act, p->lo),
                            aotk_act_hi(p->act, p->hi)};
         for (aotk_i64 i = 0; i < step; i += AOTK_VL) aotk_store(bias + i, aotk_splat(0));
         if (p->bias && to.first) aotk_copy_columns(bias, p->bias + to.col, to.valid);
@@ -297,7 +297,7 @@ AOTK_NOINLINE void aotk_panel_pairs(const aotk_igemm *p, const aotk_depth *d, ao
 
 /* Rows [begin, end) of panels [first, last): row blocks, then pieces of K, then panels. */
 AOTK_NOINLINE void aotk_igemm_pairs(const aotk_igemm *p, aotk_i64 begin, aotk_i64 end, aotk_i64 first, aotk_i64 last) {
-    aotk_i64 all = p->taps_h * p->taps_w * p->seg, blocks = (end - begin + AOTK_PAIRS_ROWS - 1) / AOTK_PAIRS_ROWS;
+    aotk_i64 all = aotk_sum_depth(p), blocks = (end - begin + AOTK_PAIRS_ROWS - 1) / AOTK_PAIRS_ROWS;
     if (p->features & AOTK_TILES) aotk_tiles_begin();
     for (aotk_i64 i = 0; i < blocks; i++) {
         aotk_i64 from = begin + (end - begin) * i / blocks, to = begin + (end - begin) * (i + 1) / blocks, k = 0;

@@ -101,9 +101,18 @@ AOTK_INLINE void aotk_cursor_rows(const aotk_igemm *p, aotk_cursor *w, aotk_tile
 
 /* --------------------------------------------------------------------------------- depth blocks */
 
-/* A piece of K: taps and segments from the k-th value on, at `offset` in each row of a. */
+/* How many steps of k are summed, and how many of them b has. */
+AOTK_INLINE aotk_i64 aotk_sum_depth(const aotk_igemm *p) {
+    return p->taps_h * p->taps_w * p->seg;
+}
+
+AOTK_INLINE aotk_i64 aotk_b_depth(const aotk_igemm *p) {
+    return p->all_h ? p->all_h * p->all_w * p->seg : aotk_sum_depth(p);
+}
+
+/* A piece of K: taps and segments from the k-th value of the sum on, which is the at-th of b, at `offset` in each row of a. */
 typedef struct aotk_depth {
-    aotk_i64 k, offset, taps_h, taps_w, seg, length;
+    aotk_i64 k, at, offset, taps_h, taps_w, seg, length;
 } aotk_depth;
 
 /* How weights are widened: into a buffer, a piece of a panel at a time, unless they are streamed. */
@@ -126,15 +135,18 @@ AOTK_INLINE aotk_i64 aotk_kc(const aotk_igemm *p) {
 }
 
 /* The piece of at most about AOTK_KC values that begins at k, cut at the coarsest level that allows
- * it: lines of taps, else taps, else within a segment. It depends on the shape alone, so sums do
- * not depend on tasks. */
+ * it: lines of taps, if they lie together in b, else one of them, else taps, else within a segment. It depends on the shape
+ * alone, so sums do not depend on tasks. */
 AOTK_INLINE aotk_depth aotk_depth_at(const aotk_igemm *p, aotk_i64 k) {
-    aotk_i64 line = p->taps_w * p->seg, all = p->taps_h * line, kc = aotk_kc(p);
-    aotk_depth d = {k, 0, p->taps_h, p->taps_w, p->seg, all};
-    if (all <= kc + kc / 2) return d;
+    aotk_i64 line = p->taps_w * p->seg, all = p->taps_h * line, kc = aotk_kc(p), wide = p->all_h ? p->all_w : p->taps_w;
+    aotk_depth d = {k, (p->first_h * wide + p->first_w) * p->seg, 0, p->taps_h, p->taps_w, p->seg, all};
+    int apart = p->taps_h > 1 && p->taps_w < wide;
+    if (all == 0 || (all <= kc + kc / 2 && !apart)) return d;
     aotk_i64 y = k / line, x = k % line / p->seg, inside = k % p->seg;
+    d.at += (y * wide + x) * p->seg + inside;
     d.offset = y * p->tap_h + x * p->tap_w + inside;
     d.taps_h = kc / line < p->taps_h - y ? kc / line : p->taps_h - y;
+    if (apart && d.taps_h > 1) d.taps_h = 1;
     if (d.taps_h == 0) {
         d.taps_h = 1;
         d.taps_w = kc / p->seg < p->taps_w - x ? kc / p->seg : p->taps_w - x;

@@ -42,12 +42,47 @@ static double tiles_along(const Node *n, int axis, int tile)
     return dilation * ceil(ceil(size / dilation) / tile);
 }
 
+enum { STREAM = 6, PARTS = 32 }; /* multiply-adds in the time of reading a weight; the most parts of a convolution */
+
+/* The time of a plain sum whose pixels are done in parts that meet the same taps, in parts of the time of one over all taps;
+ * 1: it is none that gains by that. */
+static double part_time(const Node *n)
+{
+    const Type *w = &n->in[1]->type, *out = &n->out[0]->type;
+    double met = (double)typical(out, 0), all = met, read = STREAM, taps = 1;
+    int parts = 1;
+    if (n->op != OP_conv || w->rank > 4 || node_int(n, "groups", 0) != 1)
+        return 1;
+    for (int i = 0; i < w->rank - 2; i++) {
+        Span span[SPANS];
+        int count = conv_spans(n, (size_t)i, span);
+        double sums = 0, reads = 0;
+        for (int k = 0; k < count; k++) {
+            sums += (double)span[k].size * (double)span[k].taps;
+            reads += (double)span[k].taps;
+        }
+        if (!count || (parts *= count) > PARTS)
+            return 1;
+        met *= sums;
+        read *= reads;
+        all *= (double)number(out->dim[i + 2]);
+        taps *= (double)number(w->dim[i + 2]);
+    }
+    double time = (met + read) / (taps * (all + STREAM));
+    return time < 0.8 ? time : 1;
+}
+
+bool conv_in_parts(Lower *l, Node *n)
+{
+    return part_time(n) < 1 && !contract_way(l, n).tile;
+}
+
 /* The output tile that is fastest: 4, 2, or 0 for a plain sum.  The unit is a multiply-add at full rate, two of them a
  * flop pair; a float that is transformed costs as much as 25 of them, and so does a weight that is read, because the
  * transformed weights hardly ever lie in the cache: measured, docs/measurements.md. */
 static int winograd_tile(const Node *node, int most)
 {
-    enum { TOUCH = 25, STREAM = 6 };
+    enum { TOUCH = 25 };
     const Type *out = &node->out[0]->type;
     if (!fits_winograd(node))
         return 0;
@@ -58,7 +93,7 @@ static int winograd_tile(const Node *node, int most)
         n *= (double)typical(out, i);
         depth *= (double)number(filter->dim[i]);
     }
-    double matrix = depth * cout, best = 9 * matrix * (n * h * w * 1.03 + STREAM);
+    double matrix = depth * cout, best = 9 * matrix * (n * h * w * 1.03 + STREAM) * part_time(node);
     int tile = 0;
     for (int t = 2; t <= most; t += 2) {
         double tiles = n * tiles_along(node, out->rank - 2, t) * tiles_along(node, out->rank - 1, t), all = (t + 2) * (t + 2);

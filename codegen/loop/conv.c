@@ -195,55 +195,132 @@ static void field_rows(Make *m, Stmt *s, const char *const *names, const Rows *r
             field_number(m, s, names[i], v[i]);
 }
 
-/* One call for each group, or for each volume of a batch. The taps of a kernel have two axes: depth and height where a
- * row of the filter is one segment, which a volume's always is, else height and width. */
-static void conv_call(Make *m, const Conv *c, const Way *way)
+/* ---- parts: the taps of a dilated filter that meet an image differ from pixel to pixel ----
+ *
+ * DeepLab's 3x3 filters dilated by 12 on images of 16x16 meet 2.25 taps a pixel; the others are padding. The pixels that meet
+ * the same taps are rectangles, and each is a call of its own, over these taps. The image needs no halo then. */
+
+int conv_spans(const Node *n, size_t i, Span *span)
+{
+    enum { LONGEST = 1 << 16 };
+    int64_t in, out, taps, stride = node_int(n, "stride", i), pad = node_int(n, "padding", i), dil = node_int(n, "dilation", i);
+    int count = 0;
+    if (!idx_is_const(n->in[0]->type.dim[i + 2], &in) || !idx_is_const(n->out[0]->type.dim[i + 2], &out) ||
+        !idx_is_const(n->in[1]->type.dim[i + 2], &taps) || in > LONGEST || out > LONGEST || pad > LONGEST || stride > LONGEST ||
+        dil > LONGEST)
+        return 0;
+    for (int64_t o = 0; o < out; o++) {
+        int64_t before = pad - o * stride, behind = before + in - 1; /* the first and last pixel, seen from the first tap */
+        int64_t first = before > 0 ? (before + dil - 1) / dil : 0, last = behind < 0 ? -1 : behind / dil;
+        last = last < taps ? last : taps - 1;
+        Span one = { o, 1, first <= last ? first : 0, first <= last ? last - first + 1 : 0 };
+        if (count && span[count - 1].first == one.first && span[count - 1].taps == one.taps)
+            span[count - 1].size++;
+        else if (count == SPANS)
+            return 0;
+        else
+            span[count++] = one;
+    }
+    return count;
+}
+
+/* Pixels of the result and the taps that they meet. */
+typedef struct Part {
+    const Idx *size[AXES];
+    int64_t at[AXES], first[AXES], taps[AXES];
+} Part;
+
+/* How far this many pixels, steps of the convolution's stride or of its dilation as the axis has them, are apart. */
+static const Idx *part_at(Make *m, const Conv *c, const Idx *const *stride, const int64_t *pixels)
+{
+    const Idx *at = k(m, 0);
+    for (int axis = 0; axis < AXES; axis++)
+        at = idx_add(m->job, at, along(m, c, stride, axis, pixels[axis]));
+    return at;
+}
+
+/* One group, or one volume of a batch: number `call`. The taps of a kernel have two axes: depth and height where a row of
+ * the filter is one segment, which a volume's always is, else height and width. */
+static void part_call(Make *m, const Conv *c, const Way *way, const Part *part, const Idx *call, Buffer *packed, int64_t depth)
 {
     static const char *const a[] = { "a0", "a1", "a2" }, *const o[] = { "c0", "c1", "c2" }, *const r[] = { "r0", "r1", "r2" },
                              *const sizes[] = { "m0", "m1", "m2" };
     Job *job = m->job;
-    int64_t share = c->cout / c->groups, depth;
-    Buffer *packed = pack_conv(m->l, c->n, c->groups, &depth);
-    const Idx *calls = c->deep ? c->out->dim[0] : k(m, c->groups), *zero = k(m, 0);
-    bool apart = !idx_is(calls, 1);
-    const Idx *call = apart ? open_apart(m, c->deep ? "b" : "g", calls) : zero;
-    const Idx *first = c->deep ? zero : idx_mulk(job, call, share);
-    const Idx *from = c->deep ? idx_mul(job, call, c->x->stride[0]) : idx_mulk(job, call, c->cin);
+    int64_t share = c->cout / c->groups, from[AXES];
+    const Idx *zero = k(m, 0), *first = c->deep ? zero : idx_mulk(job, call, share);
+    const Idx *in = c->deep ? idx_mul(job, call, c->x->stride[0]) : idx_mulk(job, call, c->cin);
     const Idx *to = c->deep ? idx_mul(job, call, c->out->stride[0]) : first;
-    Rows rows = { .size = { c->deep ? extent(m, c, DEEP) : c->out->dim[0], extent(m, c, HIGH), extent(m, c, WIDE) } };
+    Rows rows = { .size = { c->deep ? part->size[DEEP] : c->out->dim[0], part->size[HIGH], part->size[WIDE] } };
     const Idx *all = idx_mul(job, rows.size[0], idx_mul(job, rows.size[1], rows.size[2]));
-    const Idx *const *added = contract_residual(c->n) ? c->residual.stride : c->out->stride;
-    conv_steps(m, c, c->x->stride, c->stride, rows.step[IN]);
+    const Idx *const *stride = c->x->stride, *const *added = contract_residual(c->n) ? c->residual.stride : c->out->stride;
+    conv_steps(m, c, stride, c->stride, rows.step[IN]);
     conv_steps(m, c, c->out->stride, one_pixel, rows.step[OUT]);
     conv_steps(m, c, added, one_pixel, rows.step[RESIDUAL]);
     merge_rows(job, &rows);
+    bool some = false;
+    for (int i = 0; i < AXES; i++) {
+        from[i] = part->at[i] * c->stride[i] + part->first[i] * c->dil[i];
+        some |= part->taps[i] < c->size[i];
+    }
     Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
     s->var = sym(job, "aotk_igemm_f32");
     s->text = sym(job, "aotk_igemm");
-    field_pointer(m, s, "a", c->x, idx_add(job, c->corner, from));
+    field_pointer(m, s, "a", c->x, idx_add(job, idx_add(job, c->corner, in), part_at(m, c, stride, from)));
     const Idx *panels = c->deep ? zero : idx_mulk(job, call, aotk_packed_size(depth, share));
     field_weights(m, s, c->n, packed, panels, all, k(m, depth));
-    field_pointer(m, s, "c", c->out, idx_add(job, c->out->offset, to));
+    field_pointer(m, s, "c", c->out, idx_add(job, idx_add(job, c->out->offset, to), part_at(m, c, c->out->stride, part->at)));
     field_rows(m, s, sizes, &rows, rows.size);
     field_rows(m, s, a, &rows, rows.step[IN]);
     field_rows(m, s, o, &rows, rows.step[OUT]);
     if (contract_residual(c->n)) {
-        const Idx *offset = c->deep ? idx_mul(job, call, c->residual.stride[0]) : first;
-        field_pointer(m, s, "residual", c->residual.buffer, idx_add(job, c->residual.offset, offset));
+        const Idx *offset = idx_add(job, c->residual.offset, c->deep ? idx_mul(job, call, added[0]) : first);
+        field_pointer(m, s, "residual", c->residual.buffer, idx_add(job, offset, part_at(m, c, added, part->at)));
         field_rows(m, s, r, &rows, rows.step[RESIDUAL]);
     }
     field_number(m, s, "n", k(m, share));
-    const Idx *const *stride = c->x->stride;
-    bool whole_row = c->groups == 1 && (c->size[WIDE] == 1 || (c->dil[WIDE] == 1 && idx_is(along(m, c, stride, WIDE, 1), c->cin)));
+    bool joined = c->size[WIDE] == 1 || (c->dil[WIDE] == 1 && idx_is(along(m, c, stride, WIDE, 1), c->cin));
+    bool whole_row = c->groups == 1 && part->taps[WIDE] == c->size[WIDE] && joined;
     int high = c->deep ? DEEP : HIGH, wide = c->deep ? HIGH : whole_row ? DEEP : WIDE; /* an image's depth: one column of taps */
-    field_number(m, s, "taps_h", k(m, c->size[high]));
-    field_number(m, s, "taps_w", k(m, c->size[wide]));
+    field_number(m, s, "taps_h", k(m, part->taps[high]));
+    field_number(m, s, "taps_w", k(m, part->taps[wide]));
     field_number(m, s, "tap_h", along(m, c, stride, high, c->dil[high]));
     field_number(m, s, "tap_w", along(m, c, stride, wide, c->dil[wide]));
     field_number(m, s, "seg", k(m, whole_row ? c->size[WIDE] * c->cin : c->cin));
+    if (some) {
+        field_number(m, s, "all_h", k(m, c->size[high]));
+        field_number(m, s, "all_w", k(m, c->size[wide]));
+        field_number(m, s, "first_h", k(m, part->first[high]));
+        field_number(m, s, "first_w", k(m, part->first[wide]));
+    }
     field_depth(m, s, way);
     field_epilogue(m, s, c->n, first);
     field_number(m, s, "tasks", k(m, 1));
+}
+
+/* One call for each group, or for each volume of a batch, or for each part. */
+static void conv_call(Make *m, const Conv *c, const Way *way)
+{
+    int64_t depth;
+    Buffer *packed = pack_conv(m->l, c->n, c->groups, &depth);
+    const Idx *calls = c->deep ? c->out->dim[0] : k(m, c->groups);
+    bool apart = !idx_is(calls, 1), parts = conv_in_parts(m->l, c->n);
+    const Idx *call = apart ? open_apart(m, c->deep ? "b" : "g", calls) : k(m, 0);
+    Part part = { .size = { extent(m, c, DEEP), extent(m, c, HIGH), extent(m, c, WIDE) } };
+    memcpy(part.taps, c->size, sizeof part.taps);
+    Span high[SPANS] = { { 0 } }, wide[SPANS] = { { 0 } };
+    int axes = c->out->rank - 2, highs = parts && axes > 1 ? conv_spans(c->n, (size_t)axes - 2, high) : 1;
+    int wides = parts ? conv_spans(c->n, (size_t)axes - 1, wide) : 1;
+    for (int i = 0; i < highs * wides; i++) {
+        const Span *of[AXES] = { NULL, axes > 1 ? &high[i / wides] : NULL, &wide[i % wides] };
+        for (int axis = HIGH; parts && axis < AXES; axis++)
+            if (of[axis]) {
+                part.size[axis] = k(m, of[axis]->size);
+                part.at[axis] = of[axis]->at;
+                part.first[axis] = of[axis]->first;
+                part.taps[axis] = of[axis]->taps;
+            }
+        part_call(m, c, way, &part, call, packed, depth);
+    }
     if (apart)
         close_loop(m);
 }
@@ -288,7 +365,7 @@ void lower_conv(Lower *l, Node *n, Buffer *out)
         return;
     }
     int64_t pad = 0;
-    for (int i = 0; i < AXES; i++)
+    for (int i = 0; i < AXES && !conv_in_parts(l, n); i++)
         pad = c.pad[i] > pad ? c.pad[i] : pad;
     c.x = conv_input(l, n->in[0], pad);
     conv_operands(l, &c);

@@ -511,7 +511,7 @@ static void choose_layout(Lower *l, Graph *g)
                 if (contract_residual(n))
                     mark(set, contract_residual(n), &changed);
                 int64_t p = 0;
-                for (int i = 2; i < out->type.rank; i++) {
+                for (int i = 2; i < out->type.rank && !conv_in_parts(l, n); i++) {
                     int64_t pad = node_int(n, "padding", (size_t)i - 2);
                     p = pad > p ? pad : p;
                 }

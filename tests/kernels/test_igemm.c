@@ -34,18 +34,25 @@ static float rounded(float x, int act) {
     return act & AOTK_ROUND_BF16 ? aotk_bf16_to_f32(aotk_f32_to_bf16(x)) : x;
 }
 
+/* Steps of k that B has. */
+static aotk_i64 depth_of(const aotk_igemm *p) {
+    return (p->all_h ? p->all_h * p->all_w : p->taps_h * p->taps_w) * p->seg;
+}
+
 /* plain is B as [k][n], K in the order of the taps. */
 static void reference(const aotk_igemm *p, float *c) {
     for (aotk_i64 m = 0; m < p->m0 * p->m1 * p->m2; m++) {
         aotk_i64 i2 = m % p->m2, i1 = m / p->m2 % p->m1, i0 = m / p->m2 / p->m1;
         const float *a = p->a + i0 * p->a0 + i1 * p->a1 + i2 * p->a2;
         for (aotk_i64 j = 0; j < p->n; j++) {
-            const float *b = plain + j;
+            aotk_i64 wide = p->all_h ? p->all_w : p->taps_w;
             double s = p->bias ? p->bias[j] : 0;
             for (aotk_i64 y = 0; y < p->taps_h; y++)
-                for (aotk_i64 x = 0; x < p->taps_w; x++)
+                for (aotk_i64 x = 0; x < p->taps_w; x++) {
+                    const float *b = plain + ((p->first_h + y) * wide + p->first_w + x) * p->seg * p->n + j;
                     for (aotk_i64 k = 0; k < p->seg; k++, b += p->n)
                         s += (double)a[y * p->tap_h + x * p->tap_w + k] * *b;
+                }
             if (p->residual) s += p->residual[i0 * p->r0 + i1 * p->r1 + i2 * p->r2 + j];
             c[i0 * p->c0 + i1 * p->c1 + i2 * p->c2 + j] = rounded((float)act(s, p), p->act);
         }
@@ -61,9 +68,9 @@ static void compare(const level *l, const aotk_igemm *p, const float *want, cons
     for (aotk_i64 i = 0; i < size; i++) {
         if (same(want[i], got[i])) continue;
         if (fabsf(want[i] - got[i]) <= tolerance * (1 + fabsf(want[i]))) continue;
-        FAIL("igemm%s m %lldx%lldx%lld n %lld taps %lldx%lld seg %lld act %d stored %d features %d task %lld/%lld: "
+        FAIL("igemm%s m %lldx%lldx%lld n %lld taps %lldx%lld from %lld,%lld of %lldx%lld seg %lld act %d stored %d features %d task %lld/%lld: "
              "[%lld] %g, not %g",
-             l->name, p->m0, p->m1, p->m2, p->n, p->taps_h, p->taps_w, p->seg, p->act, p->b_stored, p->features, p->task,
+             l->name, p->m0, p->m1, p->m2, p->n, p->taps_h, p->taps_w, p->first_h, p->first_w, p->all_h, p->all_w, p->seg, p->act, p->b_stored, p->features, p->task,
              p->tasks, i, (double)got[i], (double)want[i]);
         return;
     }
@@ -81,7 +88,7 @@ static void pack(const level *l, aotk_i64 k, aotk_i64 n, int stored) {
 }
 
 static void check_stored(aotk_igemm *p, aotk_i64 c_size) {
-    aotk_i64 k = p->taps_h * p->taps_w * p->seg, tasks = p->tasks;
+    aotk_i64 k = depth_of(p), tasks = p->tasks;
     float *c = p->c;
     aotk_i64 offset = c - c_room, size = offset + c_size + 64;
     aotk_i64 m = p->m0 * p->m1 * p->m2, work = aotk_igemm_work(m, k);
@@ -234,6 +241,27 @@ static void test_convolutions(void) {
             .tasks = random_in(1, 5),
         };
         check(&p, batch * p.c0);
+    }
+}
+
+/* Sums over some of the taps that B has: K in one piece and in several, none at all. */
+static void test_some_taps(void) {
+    for (int i = 0; i < 300; i++) {
+        aotk_i64 all_h = random_in(1, 4), all_w = random_in(1, 4), seg = i % 3 ? random_in(1, 20) : 32 * random_in(1, i % 4 ? 3 : 20);
+        aotk_igemm p = gemm(random_in(1, 30), random_in(1, 120), seg);
+        p.all_h = all_h, p.all_w = all_w;
+        p.first_h = random_in(0, all_h - 1), p.first_w = random_in(0, all_w - 1);
+        p.taps_h = random_in(0, all_h - p.first_h), p.taps_w = random_in(0, all_w - p.first_w);
+        p.tap_w = seg + random_in(0, 2);
+        p.tap_h = all_w * p.tap_w;
+        p.bias = i % 2 ? bias_room : NULL;
+        p.act = (int)random_in(0, 2);
+        p.lo = -9;
+        p.hi = 30;
+        p.tasks = random_in(1, 4);
+        p.depth = i % 4 ? 0 : random_in(1, 100);
+        if (i % 5 == 0) p.residual = res_room, p.r2 = p.n;
+        check(&p, p.m2 * p.n);
     }
 }
 
@@ -476,6 +504,7 @@ int main(void) {
     test_shapes();
     test_pairs();
     test_convolutions();
+    test_some_taps();
     test_long_sums();
     test_activations();
     test_activation_values();

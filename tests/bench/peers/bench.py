@@ -47,6 +47,8 @@ class Worker:
         library = args.aotc.parents[1] / "lib" / "libaotrt.so"
         if library.exists():
             environment.setdefault("AOTRT_LIBRARY", str(library))
+        elif threads > 1 and "AOTRT_LIBRARY" not in environment:
+            sys.exit(f"bench: {library} is missing, so that aotc would run on one thread; set AOTRT_LIBRARY")
         cores = set(sorted(os.sched_getaffinity(0))[:threads])
         self.process = subprocess.Popen([sys.executable, HERE / "worker.py", *map(str, words)], text=True, bufsize=1,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(log, "w"),
