@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* 3x3 convolution of stride 1, and d x 3x3 of volumes, dilated or not, by Winograd's minimal filtering: F(4x4, 3x3) and F(2x2, 3x3) of
- * Lavin and Gray, arXiv:1509.09308. The interpolation points of the former are 0, +-11/16, +-3/2 and infinity: with them
+/* 3x3 convolution of stride 1, and d x 3x3 of volumes, dilated or not, by Winograd's minimal filtering: F(4x4, 3x3) and
+ * F(2x2, 3x3) of Lavin and Gray, arXiv:1509.09308. The interpolation points of the former are 0, +-11/16, +-3/2 and infinity: with them
  * the error is less than half of that with the usual +-1 and +-2 (why: Barabasz et al., arXiv:1803.10986), and
  * every constant is exact. Those of the latter are 0, +-1 and infinity.
  *
@@ -14,9 +14,9 @@
  *
  * Panels outside, matrices inside: M is narrow, and what leaves it is still in the cache. A tile that
  * reaches over the edge reads zeros there and stores what is inside. The planes of a volume's filter are summed as channels
- * are, those of x below a tile being transformed one by one. A filter dilated by D meets only every D-th pixel: D^2 images, D
- * pixels from one of theirs to the next. Matrices lie a line more than their size apart, else those of 16 tiles would share one
- * set of the L1 cache.
+ * are, those of x below a tile being transformed one by one. A filter dilated by D meets only every D-th pixel: D^2
+ * images, D pixels from one of theirs to the next. Matrices lie a line more than their size apart, else those of 16 tiles
+ * would share one set of the L1 cache.
  */
 #include "tile.h"
 

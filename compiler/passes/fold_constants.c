@@ -6,8 +6,8 @@
  * (cheaper than a load); behind a scatter, a reduction or a product it is computed too.
  * Limits, because archives may be hostile: a result holds at most 4 times its inputs plus 64 KiB, or up to LARGEST
  * bytes while the steps of the whole compilation last: one for each byte, one for four multiply-adds of a product, or for
- * PRODUCTS of one that a kernel computes.  No convolution, no routine, no region.  Where an index is out of range nothing behind a gather or scatter is folded: the
- * run shall say so. */
+ * PRODUCTS of one that a kernel computes.  No convolution, no routine, no region.  Where an index is out of range nothing
+ * behind a gather or scatter is folded: the run shall say so. */
 #include "passes.h"
 
 enum { FEW = 65536, LARGEST = 8 << 20, STEPS = 256 << 20, PRODUCTS = 64 };
