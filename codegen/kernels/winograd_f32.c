@@ -70,19 +70,30 @@ AOTK_INLINE void aotk_winograd_out(int tile, const aotk_vf *m, aotk_vf *y) {
 typedef struct aotk_winograd_spot {
     const float *x, *residual;
     float *y;
-    aotk_i64 rows, columns; /* of the output, from here on; may be more than the tile has, or none */
+    aotk_i64 rows, columns; /* of the output, from here on; may be more than the tile has */
 } aotk_winograd_spot;
 
-/* Tiles across or down one of the images of every `dilation`-th of `pixels`, the largest: the last of another may be empty. */
+/* Tiles along an axis of so many pixels. Of its `dilation` images, pixels % dilation are a pixel longer than the others. */
 AOTK_INLINE aotk_i64 aotk_winograd_along(const aotk_winograd *p, aotk_i64 pixels, aotk_i64 dilation) {
-    return ((pixels + dilation - 1) / dilation + p->tile - 1) / p->tile;
+    aotk_i64 longer = pixels % dilation, size = pixels / dilation;
+    return longer * ((size + p->tile) / p->tile) + (dilation - longer) * ((size + p->tile - 1) / p->tile);
+}
+
+/* The first pixel of tile t of these, image after image. */
+AOTK_INLINE aotk_i64 aotk_winograd_pixel(const aotk_winograd *p, aotk_i64 pixels, aotk_i64 dilation, aotk_i64 t) {
+    aotk_i64 longer = pixels % dilation, size = pixels / dilation, image = 0, tiles = (size + p->tile) / p->tile;
+    if (t >= longer * tiles) {
+        t -= longer * tiles;
+        image = longer;
+        tiles = (size + p->tile - 1) / p->tile;
+    }
+    return image + t / tiles + t % tiles * p->tile * dilation;
 }
 
 AOTK_INLINE aotk_winograd_spot aotk_winograd_at(const aotk_winograd *p, aotk_i64 t) {
     aotk_i64 wide = aotk_winograd_along(p, p->ow, p->dilation_w), high = aotk_winograd_along(p, p->oh, p->dilation_h);
-    aotk_i64 j = t % wide * p->tile, i = t / wide % high * p->tile, image = t / wide / high;
-    aotk_i64 ox = j * p->dilation_w + image % p->dilation_w, b = image / p->dilation_w / p->dilation_h;
-    aotk_i64 oy = i * p->dilation_h + image / p->dilation_w % p->dilation_h;
+    aotk_i64 ox = aotk_winograd_pixel(p, p->ow, p->dilation_w, t % wide), b = t / wide / high;
+    aotk_i64 oy = aotk_winograd_pixel(p, p->oh, p->dilation_h, t / wide % high);
     aotk_winograd_spot s;
     s.x = p->x + (b * p->x_n + oy * p->x_h + ox * p->x_w);
     s.y = p->y + (b * p->y_n + oy * p->y_h + ox * p->y_w);
@@ -258,7 +269,7 @@ AOTK_INLINE void aotk_winograd_block_run(const aotk_winograd *p, aotk_tile *t, f
 AOTK_API void AOTK_NAME(aotk_winograd_f32)(const aotk_winograd *p) {
     AOTK_ALIGNED float zeros[64];
     aotk_i64 wide = aotk_winograd_along(p, p->ow, p->dilation_w), high = aotk_winograd_along(p, p->oh, p->dilation_h);
-    aotk_i64 all = p->n * p->dilation_h * p->dilation_w * wide * high;
+    aotk_i64 all = p->n * wide * high;
     aotk_i64 begin = all * p->task / p->tasks, count = all * (p->task + 1) / p->tasks - begin;
     aotk_i64 blocks = (count + p->block - 1) / p->block;
     aotk_tile t;

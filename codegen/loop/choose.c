@@ -35,11 +35,13 @@ static bool fits_winograd(const Node *n)
     return number(w->dim[0]) % 16 == 0 && number(w->dim[1]) % 16 == 0;
 }
 
-/* How many tiles of `tile` pixels there are along a spatial axis: with a dilation of d, those of d images. */
+/* How many tiles of `tile` pixels there are along a spatial axis: with a dilation of d, those of d images, some of which are a
+ * pixel longer than the others. */
 static double tiles_along(const Node *n, int axis, int tile)
 {
-    double size = (double)typical(&n->out[0]->type, axis), dilation = (double)node_int(n, "dilation", (size_t)axis - 2);
-    return dilation * ceil(ceil(size / dilation) / tile);
+    int64_t size = typical(&n->out[0]->type, axis), dilation = node_int(n, "dilation", (size_t)axis - 2);
+    double longer = (double)(size % dilation), pixels = (double)(size / dilation);
+    return longer * ceil((pixels + 1) / tile) + ((double)dilation - longer) * ceil(pixels / tile);
 }
 
 enum { STREAM = 6, PARTS = 32 }; /* multiply-adds in the time of reading a weight; the most parts of a convolution */
