@@ -214,10 +214,18 @@ typedef struct aotk_depthwise {
 
 /* -------------- aotk_winograd_f32: NHWC or NDHWC convolution, 3 x 3 across and down, stride 1 */
 
+enum { AOTK_WINOGRAD_TILES = 96 }; /* the most that are worked on at once */
+
+/* How many tiles there are along an axis: a dilation is as many images, pixels % dilation of them a pixel longer than the others. */
+static inline AOTK_UNUSED aotk_i64 aotk_winograd_tiles(aotk_i64 pixels, aotk_i64 tile, aotk_i64 dilation) {
+    aotk_i64 longer = pixels % dilation, size = pixels / dilation;
+    return longer * ((size + tile) / tile) + (dilation - longer) * ((size + tile - 1) / tile);
+}
+
 /* How many tiles to work on at once, and the floats of `work` that `block` of them take; depth: planes * cin. */
 static inline AOTK_UNUSED aotk_i64 aotk_winograd_block(aotk_i64 tile, aotk_i64 depth) {
     aotk_i64 most = (192 << 10) / ((tile + 2) * (tile + 2) * (depth + 80));
-    return most < 16 ? 16 : most > 96 ? 96 : most;
+    return most < 16 ? 16 : most > AOTK_WINOGRAD_TILES ? AOTK_WINOGRAD_TILES : most;
 }
 
 static inline AOTK_UNUSED aotk_i64 aotk_winograd_work(aotk_i64 tile, aotk_i64 depth, aotk_i64 block) {
@@ -236,7 +244,7 @@ typedef struct aotk_winograd {
     const float *residual;                 /* added before the activation, or NULL */
     float *y;
     float *work;                           /* of this task, 64-byte aligned, undefined at entry */
-    aotk_i64 block;                        /* the most tiles that are worked on at once */
+    aotk_i64 block;                        /* the most tiles that are worked on at once, up to AOTK_WINOGRAD_TILES */
     aotk_i64 n, oh, ow, planes, cin, cout; /* planes: of the filter, at least 1 */
     aotk_i64 x_n, x_d, x_h, x_w;           /* strides of x; x_d: what meets the next plane of the filter */
     aotk_i64 y_n, y_h, y_w;                /* strides of y */

@@ -73,13 +73,7 @@ typedef struct aotk_winograd_spot {
     aotk_i64 rows, columns; /* of the output, from here on; may be more than the tile has */
 } aotk_winograd_spot;
 
-/* Tiles along an axis of so many pixels. Of its `dilation` images, pixels % dilation are a pixel longer than the others. */
-AOTK_INLINE aotk_i64 aotk_winograd_along(const aotk_winograd *p, aotk_i64 pixels, aotk_i64 dilation) {
-    aotk_i64 longer = pixels % dilation, size = pixels / dilation;
-    return longer * ((size + p->tile) / p->tile) + (dilation - longer) * ((size + p->tile - 1) / p->tile);
-}
-
-/* The first pixel of tile t of these, image after image. */
+/* The first pixel of tile t of aotk_winograd_tiles, image after image. */
 AOTK_INLINE aotk_i64 aotk_winograd_pixel(const aotk_winograd *p, aotk_i64 pixels, aotk_i64 dilation, aotk_i64 t) {
     aotk_i64 longer = pixels % dilation, size = pixels / dilation, image = 0, tiles = (size + p->tile) / p->tile;
     if (t >= longer * tiles) {
@@ -91,7 +85,7 @@ AOTK_INLINE aotk_i64 aotk_winograd_pixel(const aotk_winograd *p, aotk_i64 pixels
 }
 
 AOTK_INLINE aotk_winograd_spot aotk_winograd_at(const aotk_winograd *p, aotk_i64 t) {
-    aotk_i64 wide = aotk_winograd_along(p, p->ow, p->dilation_w), high = aotk_winograd_along(p, p->oh, p->dilation_h);
+    aotk_i64 wide = aotk_winograd_tiles(p->ow, p->tile, p->dilation_w), high = aotk_winograd_tiles(p->oh, p->tile, p->dilation_h);
     aotk_i64 ox = aotk_winograd_pixel(p, p->ow, p->dilation_w, t % wide), b = t / wide / high;
     aotk_i64 oy = aotk_winograd_pixel(p, p->oh, p->dilation_h, t / wide % high);
     aotk_winograd_spot s;
@@ -242,21 +236,23 @@ AOTK_INLINE void aotk_winograd_products(const aotk_winograd *p, aotk_tile *t, co
 /* Tiles [begin, end), no more than fit a block. */
 AOTK_INLINE void aotk_winograd_block_run(const aotk_winograd *p, aotk_tile *t, float *work, aotk_i64 begin,
                                          aotk_i64 end) {
+    aotk_winograd_spot spots[AOTK_WINOGRAD_TILES];
     aotk_i64 most = p->block, depth = aotk_winograd_depth(p), ldv = depth + AOTK_WINOGRAD_PAD;
     aotk_i64 next_v = most * ldv + AOTK_WINOGRAD_PAD, next_m = most * 64 + AOTK_WINOGRAD_PAD;
     aotk_i64 all = (p->tile + 2) * (p->tile + 2), nr = aotk_panel_nr(depth, p->cout, 0);
     float *v = work, *m = work + all * next_v;
     for (aotk_i64 i = begin; i < end; i++) {
-        aotk_winograd_spot s = aotk_winograd_at(p, i);
+        aotk_winograd_spot *s = &spots[i - begin];
         float *to = v + (i - begin) * ldv;
-        if (p->tile == 4) aotk_winograd_in_4(p, &s, to, next_v);
-        else aotk_winograd_in_2(p, &s, to, next_v);
+        *s = aotk_winograd_at(p, i);
+        if (p->tile == 4) aotk_winograd_in_4(p, s, to, next_v);
+        else aotk_winograd_in_2(p, s, to, next_v);
     }
     for (aotk_i64 col = 0; col < p->cout; col += nr) {
         aotk_i64 width = p->cout - col < nr ? p->cout - col : nr;
         aotk_winograd_products(p, t, v, p->u + col * depth * all, m, end - begin, most, width);
         for (aotk_i64 i = begin; i < end; i++) {
-            aotk_winograd_spot s = aotk_winograd_at(p, i);
+            aotk_winograd_spot s = spots[i - begin];
             const float *from = m + (i - begin) * 64, *bias = p->bias ? p->bias + col : (const float *)0;
             s.y += col;
             if (s.residual) s.residual += col;
@@ -268,7 +264,7 @@ AOTK_INLINE void aotk_winograd_block_run(const aotk_winograd *p, aotk_tile *t, f
 
 AOTK_API void AOTK_NAME(aotk_winograd_f32)(const aotk_winograd *p) {
     AOTK_ALIGNED float zeros[64];
-    aotk_i64 wide = aotk_winograd_along(p, p->ow, p->dilation_w), high = aotk_winograd_along(p, p->oh, p->dilation_h);
+    aotk_i64 wide = aotk_winograd_tiles(p->ow, p->tile, p->dilation_w), high = aotk_winograd_tiles(p->oh, p->tile, p->dilation_h);
     aotk_i64 all = p->n * wide * high;
     aotk_i64 begin = all * p->task / p->tasks, count = all * (p->task + 1) / p->tasks - begin;
     aotk_i64 blocks = (count + p->block - 1) / p->block;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* In which of several ways a contraction is computed: as the cost model says, or as was measured (--tune). */
+#include "../kernels/aotk.h"
 #include "lower.h"
-#include <math.h>
 #include <string.h>
 
 enum { DEPTH = 1024 }; /* of what aotk_igemm_f32 sums before it starts anew, unless told */
@@ -35,13 +35,9 @@ static bool fits_winograd(const Node *n)
     return number(w->dim[0]) % 16 == 0 && number(w->dim[1]) % 16 == 0;
 }
 
-/* How many tiles of `tile` pixels there are along a spatial axis: with a dilation of d, those of d images, some of which are a
- * pixel longer than the others. */
 static double tiles_along(const Node *n, int axis, int tile)
 {
-    int64_t size = typical(&n->out[0]->type, axis), dilation = node_int(n, "dilation", (size_t)axis - 2);
-    double longer = (double)(size % dilation), pixels = (double)(size / dilation);
-    return longer * ceil((pixels + 1) / tile) + ((double)dilation - longer) * ceil(pixels / tile);
+    return (double)aotk_winograd_tiles(typical(&n->out[0]->type, axis), tile, node_int(n, "dilation", (size_t)axis - 2));
 }
 
 enum { STREAM = 6, PARTS = 32 }; /* multiply-adds in the time of reading a weight; the most parts of a convolution */
@@ -72,11 +68,6 @@ static double part_time(const Node *n)
     }
     double time = (met + read) / (taps * (all + STREAM));
     return time < 0.8 ? time : 1;
-}
-
-bool conv_in_parts(Lower *l, Node *n)
-{
-    return part_time(n) < 1 && !contract_way(l, n).tile;
 }
 
 /* The output tile that is fastest: 4, 2, or 0 for a plain sum.  The unit is a multiply-add at full rate, two of them a
@@ -263,9 +254,8 @@ Way contract_way(Lower *l, Node *n)
     const LowerOptions *o = &l->p->options;
     Choice c;
     Way w = { .tile = winograd_tile(n, o->winograd) };
-    if (!o->tuned_count || !contract_choice(l->job, o, n, &c))
-        return w;
-    for (size_t i = 0; i < o->tuned_count; i++) {
+    bool measured = o->tuned_count && contract_choice(l->job, o, n, &c);
+    for (size_t i = 0; measured && i < o->tuned_count; i++) {
         if (strcmp(o->tuned[i].key, c.key.at))
             continue;
         int k = 0;
@@ -276,5 +266,6 @@ Way contract_way(Lower *l, Node *n)
         w = c.way[k];
         w.depth = w.depth == DEPTH ? 0 : w.depth; /* as without being asked: the same text */
     }
+    w.parts = !w.tile && part_time(n) < 1;
     return w;
 }

@@ -141,7 +141,7 @@ static void winograd_call(Make *m, const Conv *c, int64_t tile)
         if (i != 1 && all < block) {
             int axis = i + AXES - c->out->rank;
             int64_t edge = axis >= HIGH ? tile : 1, apart = axis >= HIGH ? c->dil[axis] : 1, high = c->out->dim[i]->hi;
-            all *= high > block * edge || apart > block ? block : ((high + apart - 1) / apart + edge - 1) / edge * apart;
+            all *= high > block * edge ? block : aotk_winograd_tiles(high, edge, apart);
         }
     block = all < 1 ? 1 : all < block ? all : block;
     Buffer *work = call_scratch(m->l, job_printf(m->job, "%s_work", c->n->out[0]->name),
@@ -230,12 +230,12 @@ typedef struct Part {
     int64_t at[AXES], first[AXES], taps[AXES];
 } Part;
 
-/* How far this many pixels, steps of the convolution's stride or of its dilation as the axis has them, are apart. */
-static const Idx *part_at(Make *m, const Conv *c, const Idx *const *stride, const int64_t *pixels)
+/* How far a pixel is from the first one, in a buffer with these strides. */
+static const Idx *pixel_at(Make *m, const Conv *c, const Idx *const *stride, const int64_t *pixel)
 {
     const Idx *at = k(m, 0);
     for (int axis = 0; axis < AXES; axis++)
-        at = idx_add(m->job, at, along(m, c, stride, axis, pixels[axis]));
+        at = idx_add(m->job, at, along(m, c, stride, axis, pixel[axis]));
     return at;
 }
 
@@ -265,16 +265,16 @@ static void part_call(Make *m, const Conv *c, const Way *way, const Part *part, 
     Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
     s->var = sym(job, "aotk_igemm_f32");
     s->text = sym(job, "aotk_igemm");
-    field_pointer(m, s, "a", c->x, idx_add(job, idx_add(job, c->corner, in), part_at(m, c, stride, from)));
+    field_pointer(m, s, "a", c->x, idx_add(job, idx_add(job, c->corner, in), pixel_at(m, c, stride, from)));
     const Idx *panels = c->deep ? zero : idx_mulk(job, call, aotk_packed_size(depth, share));
     field_weights(m, s, c->n, packed, panels, all, k(m, depth));
-    field_pointer(m, s, "c", c->out, idx_add(job, idx_add(job, c->out->offset, to), part_at(m, c, c->out->stride, part->at)));
+    field_pointer(m, s, "c", c->out, idx_add(job, idx_add(job, c->out->offset, to), pixel_at(m, c, c->out->stride, part->at)));
     field_rows(m, s, sizes, &rows, rows.size);
     field_rows(m, s, a, &rows, rows.step[IN]);
     field_rows(m, s, o, &rows, rows.step[OUT]);
     if (contract_residual(c->n)) {
         const Idx *offset = idx_add(job, c->residual.offset, c->deep ? idx_mul(job, call, added[0]) : first);
-        field_pointer(m, s, "residual", c->residual.buffer, idx_add(job, offset, part_at(m, c, added, part->at)));
+        field_pointer(m, s, "residual", c->residual.buffer, idx_add(job, offset, pixel_at(m, c, added, part->at)));
         field_rows(m, s, r, &rows, rows.step[RESIDUAL]);
     }
     field_number(m, s, "n", k(m, share));
@@ -297,30 +297,43 @@ static void part_call(Make *m, const Conv *c, const Way *way, const Part *part, 
     field_number(m, s, "tasks", k(m, 1));
 }
 
+/* The spans along an axis; one that is not there is one pixel under one tap. */
+static int axis_spans(const Conv *c, int axis, Span *span)
+{
+    int at = c->out->rank - 2 - AXES + axis;
+    span[0] = (Span){ .size = 1, .taps = 1 };
+    return at < 0 ? 1 : conv_spans(c->n, (size_t)at, span);
+}
+
+static void take_span(Make *m, Part *part, int axis, const Span *span)
+{
+    part->size[axis] = k(m, span->size);
+    part->at[axis] = span->at;
+    part->first[axis] = span->first;
+    part->taps[axis] = span->taps;
+}
+
 /* One call for each group, or for each volume of a batch, or for each part. */
 static void conv_call(Make *m, const Conv *c, const Way *way)
 {
     int64_t depth;
     Buffer *packed = pack_conv(m->l, c->n, c->groups, &depth);
-    const Idx *calls = c->deep ? c->out->dim[0] : k(m, c->groups);
-    bool apart = !idx_is(calls, 1), parts = conv_in_parts(m->l, c->n);
-    const Idx *call = apart ? open_apart(m, c->deep ? "b" : "g", calls) : k(m, 0);
     Part part = { .size = { extent(m, c, DEEP), extent(m, c, HIGH), extent(m, c, WIDE) } };
     memcpy(part.taps, c->size, sizeof part.taps);
-    Span high[SPANS] = { { 0 } }, wide[SPANS] = { { 0 } };
-    int axes = c->out->rank - 2, highs = parts && axes > 1 ? conv_spans(c->n, (size_t)axes - 2, high) : 1;
-    int wides = parts ? conv_spans(c->n, (size_t)axes - 1, wide) : 1;
-    for (int i = 0; i < highs * wides; i++) {
-        const Span *of[AXES] = { NULL, axes > 1 ? &high[i / wides] : NULL, &wide[i % wides] };
-        for (int axis = HIGH; parts && axis < AXES; axis++)
-            if (of[axis]) {
-                part.size[axis] = k(m, of[axis]->size);
-                part.at[axis] = of[axis]->at;
-                part.first[axis] = of[axis]->first;
-                part.taps[axis] = of[axis]->taps;
-            }
-        part_call(m, c, way, &part, call, packed, depth);
+    if (way->parts) {
+        Span high[SPANS], wide[SPANS];
+        int highs = axis_spans(c, HIGH, high), wides = axis_spans(c, WIDE, wide);
+        for (int i = 0; i < highs * wides; i++) {
+            take_span(m, &part, HIGH, &high[i / wides]);
+            take_span(m, &part, WIDE, &wide[i % wides]);
+            part_call(m, c, way, &part, k(m, 0), packed, depth);
+        }
+        return;
     }
+    const Idx *calls = c->deep ? c->out->dim[0] : k(m, c->groups);
+    bool apart = !idx_is(calls, 1);
+    const Idx *call = apart ? open_apart(m, c->deep ? "b" : "g", calls) : k(m, 0);
+    part_call(m, c, way, &part, call, packed, depth);
     if (apart)
         close_loop(m);
 }
@@ -354,6 +367,16 @@ static void conv_operands(Lower *l, Conv *c)
 
 static void lower_pair(Lower *l, Conv *point, Conv *depth);
 
+int64_t conv_halo(Lower *l, Node *n)
+{
+    int64_t most = 0;
+    for (int i = 0; i < n->out[0]->type.rank - 2; i++) {
+        int64_t pad = node_int(n, "padding", (size_t)i);
+        most = pad > most ? pad : most;
+    }
+    return most && contract_way(l, n).parts ? 0 : most;
+}
+
 void lower_conv(Lower *l, Node *n, Buffer *out)
 {
     Job *job = l->job;
@@ -364,10 +387,7 @@ void lower_conv(Lower *l, Node *n, Buffer *out)
         lower_pair(l, &point, &c);
         return;
     }
-    int64_t pad = 0;
-    for (int i = 0; i < AXES && !conv_in_parts(l, n); i++)
-        pad = c.pad[i] > pad ? c.pad[i] : pad;
-    c.x = conv_input(l, n->in[0], pad);
+    c.x = conv_input(l, n->in[0], conv_halo(l, n));
     conv_operands(l, &c);
     Make *m = make_kernel(l, n->out[0]->name, &n->origin);
     m->k->about = sym_printf(job, "conv %s x %s", type_text(job, &n->in[0]->type), type_text(job, &n->in[1]->type));

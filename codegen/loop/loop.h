@@ -152,6 +152,7 @@ typedef struct Way {
     int tile;   /* Winograd's: 4 or 2; 0: a plain sum */
     int depth;  /* of a sum before it starts anew; 0: by default */
     bool apart; /* a depthwise convolution and the pointwise one before it: one kernel each */
+    bool parts; /* a plain sum for pixels that meet the same taps at once: its input needs no halo */
 } Way;
 
 /* The ways that a contraction can be computed, the first of which the cost model takes. */

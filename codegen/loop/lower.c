@@ -510,11 +510,7 @@ static void choose_layout(Lower *l, Graph *g)
                 mark(set, out, &changed);
                 if (contract_residual(n))
                     mark(set, contract_residual(n), &changed);
-                int64_t p = 0;
-                for (int i = 2; i < out->type.rank && !conv_in_parts(l, n); i++) {
-                    int64_t pad = node_int(n, "padding", (size_t)i - 2);
-                    p = pad > p ? pad : p;
-                }
+                int64_t p = conv_halo(l, n);
                 l->halo[n->in[0]->id] = p > l->halo[n->in[0]->id] ? p : l->halo[n->in[0]->id];
                 continue;
             }

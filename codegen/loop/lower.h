@@ -106,6 +106,7 @@ bool sums_places(const Node *n); /* of each channel of an image or a line, over 
 bool lower_pool(Lower *l, Value *v, Buffer *out);   /* false: not a pooling that the kernel does */
 /* conv.c */
 bool conv_pair(Node *n); /* a depthwise convolution that runs in one kernel with the pointwise one before it */
+int64_t conv_halo(Lower *l, Node *n); /* how many pixels around its input a convolution reads */
 /* Pixels of a convolution's result along an axis that meet the same taps of its filter; the others meet padding. */
 typedef struct Span {
     int64_t at, size, first, taps;
@@ -126,7 +127,6 @@ Buffer *pack_matmul(Lower *l, Node *n);                              /* contract
 bool contract_pairs(const Node *n);                                  /* the elements are packed in pairs along K */
 /* choose.c */
 Way contract_way(Lower *l, Node *n); /* as was measured, else as the cost model says */
-bool conv_in_parts(Lower *l, Node *n); /* a plain sum for pixels that meet the same taps at once: its input needs no halo */
 /* attention.c */
 void lower_attention(Lower *l, Node *n, Buffer *out);
 #endif

@@ -64,8 +64,6 @@ static bool affordable(Fold *f, const Node *n, int64_t in)
         if (!idx_is_const(n->in[0]->type.dim[n->in[0]->type.rank - 1], &depth) || !mul_i64(bytes / 4, depth, &steps))
             return false;
         steps /= contract_is_tiled(n) ? PRODUCTS : 4;
-        if (steps > STEPS)
-            return false;
     }
     bool few = bytes / 4 <= in + FEW / 4;
     return (few || bytes <= LARGEST) && pay(f, few || idle ? steps : steps + bytes);

@@ -94,11 +94,12 @@ typedef struct Sum {
     const Node *conv[TERMS];
 } Sum;
 
-static bool collect(Sum *s, Value *v, bool first)
+/* False: there are too many terms. */
+static bool collect(Sum *s, Value *v)
 {
-    const Node *add = first ? v->def : only_use_of(v, OP_add);
+    const Node *add = only_use_of(v, OP_add);
     if (add && type_same(&v->type, s->type))
-        return collect(s, add->in[0], false) && collect(s, add->in[1], false);
+        return collect(s, add->in[0]) && collect(s, add->in[1]);
     if (s->n == TERMS)
         return false;
     const Node *conv = only_use_of(v, OP_conv);
@@ -131,10 +132,11 @@ static bool conv_inside(const Node *outer, const Node *conv, Inner *in)
         return false;
     for (int i = 2; i < o->rank; i++) {
         size_t k = (size_t)i - 2;
-        int64_t many, few, more = node_int(outer, "padding", k) - node_int(conv, "padding", k);
-        in->at[i] = more / node_int(outer, "dilation", k);
-        if (!idx_is_const(o->dim[i], &many) || !idx_is_const(w->dim[i], &few) || more < 0 ||
-            in->at[i] * node_int(outer, "dilation", k) != more || many != few + 2 * in->at[i])
+        int64_t many, few, dilation = node_int(outer, "dilation", k);
+        int64_t more = node_int(outer, "padding", k) - node_int(conv, "padding", k);
+        in->at[i] = more / dilation;
+        if (!idx_is_const(o->dim[i], &many) || !idx_is_const(w->dim[i], &few) || more < 0 || more % dilation ||
+            many != few + 2 * in->at[i])
             return false;
     }
     return true;
@@ -234,10 +236,13 @@ static Value *plus(Build *b, Value *sum, Value *v)
 static Value *summed(Build *b, Node *add)
 {
     Sum s = { .b = *b, .type = &add->out[0]->type };
-    if (!collect(&s, add->out[0], true) || (!merge_any(&s) && !shifts(&s)))
+    if (!collect(&s, add->in[0]) || !collect(&s, add->in[1]))
         return NULL;
+    bool any = shifts(&s);
     while (merge_any(&s))
-        ;
+        any = true;
+    if (!any)
+        return NULL;
     Value *v = NULL, *shift = NULL;
     for (int i = 0; i < s.n; i++)
         if (s.conv[i])
@@ -264,13 +269,13 @@ static void drop(Graph *g, Node *n)
 
 void pass_fold_filters(Graph *g)
 {
+    graph_count_uses(g);
     for (Node *n = g->first, *next; n; n = next) {
         next = n->next;
         for (uint32_t i = 0; i < n->region_count; i++)
             pass_fold_filters(n->region[i]);
         if (n->op != OP_mul && n->op != OP_add)
             continue;
-        graph_count_uses(g);
         Build b = { g, n, n->origin, n->out[0]->name };
         Value *v = n->op == OP_mul ? scaled(&b, n) : summed(&b, n);
         if (!v)

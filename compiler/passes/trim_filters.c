@@ -22,11 +22,11 @@ static int64_t idle_taps(const Node *n, int i)
     return idle;
 }
 
-static Value *trimmed(Build *b, Node *n)
+/* The result keeps its sizes. */
+static void trim(Build *b, Node *n)
 {
     int rank = n->out[0]->type.rank;
     int64_t pad[MAX_RANK];
-    bool any = false;
     Value *in[2] = { n->in[0], n->in[1] };
     for (int i = 0; i < rank - 2; i++) {
         int64_t idle = idle_taps(n, i), taps = 0;
@@ -36,32 +36,21 @@ static Value *trimmed(Build *b, Node *n)
         Job *job = b->g->job;
         idx_is_const(n->in[1]->type.dim[i + 2], &taps);
         in[1] = build_slice(b, in[1], i + 2, idx_const(job, idle), idx_const(job, 1), idx_const(job, taps - 2 * idle));
-        any = true;
     }
-    if (!any)
-        return NULL;
-    Attr *attrs = job_array(b->g->job, n->attrs.n, sizeof *attrs);
-    for (size_t i = 0; i < n->attrs.n; i++) {
-        bool padding = n->attrs.at[i].name == sym(b->g->job, "padding");
-        attrs[i] = padding ? attr_ints(b->g->job, "padding", pad, (size_t)rank - 2) : n->attrs.at[i];
-    }
-    Value *v = build(b, OP_conv, in, 2, NULL, attrs, n->attrs.n);
-    graph_swap_names(b->g, v, n->out[0]);
-    return v;
+    if (in[1] == n->in[1])
+        return;
+    node_set_in(b->g->job, n, in, 2);
+    node_set_attr(b->g->job, n, attr_ints(b->g->job, "padding", pad, (size_t)rank - 2));
 }
 
 void pass_trim_filters(Graph *g)
 {
-    for (Node *n = g->first, *next; n; n = next) {
-        next = n->next;
+    for each_node (n, g) {
         for (uint32_t i = 0; i < n->region_count; i++)
             pass_trim_filters(n->region[i]);
         if (n->op != OP_conv)
             continue;
         Build b = { g, n, n->origin, n->out[0]->name };
-        Value *v = trimmed(&b, n);
-        if (v)
-            graph_replace(g, n->out[0], v);
+        trim(&b, n);
     }
-    pass_prune(g);
 }
