@@ -12,13 +12,20 @@ void emit_embedded(Text *out, const char *from, const char *to)
 
 /* ---- head and entry -------------------------------------------------------------------------------------------------------------- */
 
-/* Last in both heads: sums of an innermost loop, which the compiler may add in any order. */
-static void sums_macro(Text *out)
+/* Last in both heads: sums and extremes of an innermost loop, whose elements the compiler may take in any order.  NaN stays
+ * as in aot_max_f32, which OpenMP's own max does not say. */
+static void reduction_macros(Text *out)
 {
     text_add(out,
              "#if defined(__GNUC__) && !defined(__TINYC__) && defined(AOT_SIMD)\n"
              "#define AOT_PRAGMA(x) _Pragma(#x)\n#define AOT_SIMD_SUM(v) AOT_PRAGMA(omp simd reduction(+ : v))\n"
-             "#else\n#define AOT_SIMD_SUM(v)\n#endif\n\n");
+             "#pragma omp declare reduction(aot_max : f32, f64 : omp_out = (omp_out > omp_in) | (omp_out != omp_out) ? omp_out : omp_in) "
+             "initializer(omp_priv = -AOT_INF)\n"
+             "#pragma omp declare reduction(aot_min : f32, f64 : omp_out = (omp_out < omp_in) | (omp_out != omp_out) ? omp_out : omp_in) "
+             "initializer(omp_priv = AOT_INF)\n"
+             "#define AOT_SIMD_MAX(v) AOT_PRAGMA(omp simd reduction(aot_max : v))\n"
+             "#define AOT_SIMD_MIN(v) AOT_PRAGMA(omp simd reduction(aot_min : v))\n"
+             "#else\n#define AOT_SIMD_SUM(v)\n#define AOT_SIMD_MAX(v)\n#define AOT_SIMD_MIN(v)\n#endif\n\n");
 }
 
 static void hidden_macro(Text *out)
@@ -40,7 +47,7 @@ void emit_head(Text *out)
              "#define AOT_METADATA aot_metadata\n"
              "#ifdef AOT_SUFFIX\nAOTK_DECLARE(AOT_SUFFIX)\n"
              "#define AOTK_NAME_AT(x) AOTK_PASTE(x, AOT_SUFFIX)\n#endif\n");
-    sums_macro(out);
+    reduction_macros(out);
 }
 
 void emit_head_one_file(Text *out, const char *level, const char *isa)
@@ -51,7 +58,7 @@ void emit_head_one_file(Text *out, const char *level, const char *isa)
              "#define AOT_TABLE static\n#define AOT_METADATA aot_metadata\n#define AOT_MODEL aot_model_%s\n"
              "#define AOT_ISA \"%s\"\n#define AOTK_NAME_AT(x) x\n",
              level, isa);
-    sums_macro(out);
+    reduction_macros(out);
 }
 
 static void metadata_text(Text *out, const char *metadata)

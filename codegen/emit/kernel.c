@@ -460,27 +460,29 @@ static void call_statement(Emit *e, const Stmt *s)
     text_add(e->out, ", aot_wrong);\n");
 }
 
-/* An innermost loop whose only accumulators are float sums: the compiler may add in any order. */
-static bool sums_only(const Stmt *loop, Sym *acc)
+/* An innermost loop with one accumulator, a sum, maximum or minimum of floats: the compiler may take elements in any order.
+ * Its update; else NULL. */
+static const Stmt *reduces_only(const Stmt *loop)
 {
-    *acc = NULL;
+    const Stmt *u = NULL;
     for (const Stmt *s = loop->body.first; s; s = s->next) {
-        if (s->kind == S_UPDATE && s->op == OP_add && dtype_is_float(s->dtype) && (!*acc || *acc == s->var))
-            *acc = s->var;
+        bool reduces = s->kind == S_UPDATE && (s->op == OP_add || s->op == OP_max || s->op == OP_min);
+        if (reduces && dtype_is_float(s->dtype) && (!u || (u->var == s->var && u->op == s->op)))
+            u = s;
         else if (s->kind != S_LET)
-            return false;
+            return NULL;
     }
-    return *acc != NULL;
+    return u;
 }
 
 static void block(Emit *e, const Block *b);
 
 static void loop(Emit *e, const Stmt *s)
 {
-    Sym acc;
-    if (sums_only(s, &acc)) {
+    const Stmt *u = reduces_only(s);
+    if (u) {
         line(e);
-        text_add(e->out, "AOT_SIMD_SUM(%s)\n", renamed(e, acc));
+        text_add(e->out, "AOT_SIMD_%s(%s)\n", u->op == OP_add ? "SUM" : u->op == OP_max ? "MAX" : "MIN", renamed(e, u->var));
     }
     bool part = e->k->splits && e->depth == 1;
     Sym end = part ? give_name(e, sym(e->job, "end")) : NULL;

@@ -261,8 +261,8 @@ typedef struct aotk_winograd {
 
 /* ----------------------------------------------------- aotk_attention_f32: softmax(q k^T) v */
 
-/* y[b][i] = sum over j of w[i][j] * v[b][j], w[i] being the softmax of scale * q[b][i] . k[b][j] +
- * mask[b][j][i]; with `causal` only of j <= i. Batches b are triples, of which q, k, v, the mask and
+/* y[b][i] = sum over j of w[i][j] * v[b][j], w[i] being the softmax of s + mask[b][j][i], where s is
+ * scale * q[b][i] . k[b][j] or, with a cap, cap * tanh of that; with `causal` only of j <= i. Batches b are triples, of which q, k, v, the mask and
  * y each have strides of their own, 0 where they repeat. No keys at all give 0; a query all of whose
  * scores are -inf gives 0 if `zeros`, else NaN. A NaN or inf among a query's scores makes its row
  * NaN. Scores are summed over e in ascending order, weights over blocks of 256 keys. */
@@ -278,7 +278,7 @@ typedef struct aotk_attention {
     aotk_i64 v0, v1, v2, v_s, v_e;
     aotk_i64 mask0, mask1, mask2, mask_l, mask_s; /* fast where mask_l is 0 or 1 */
     aotk_i64 y0, y1, y2, y_l;              /* elements are adjacent */
-    float scale;
+    float scale, cap;                      /* cap: 0 is none */
     int causal, zeros;
     aotk_i64 task, tasks;
 } aotk_attention;

@@ -132,6 +132,13 @@ static void aotk_block_columns(const aotk_attention *p, const aotk_block *b)
         aotk_store(b->columns + i, aotk_load(b->columns + i) * p->scale);
 }
 
+/* Bounds `count` scores, a multiple of AOTK_VL. */
+static void aotk_bound(float *scores, aotk_i64 count, float cap)
+{
+    for (aotk_i64 i = 0; i < count; i += AOTK_VL)
+        aotk_store(scores + i, aotk_tanh(aotk_load(scores + i)) * cap);
+}
+
 /* Adds the mask to the scores of `keys` keys from `from` on, and hides keys behind a query that sees no further. */
 static void aotk_block_mask(const aotk_attention *p, const aotk_block *b, aotk_i64 from, aotk_i64 keys)
 {
@@ -278,6 +285,8 @@ static void aotk_few_soften(const aotk_attention *p, const aotk_block *b, aotk_i
     float *scores = b->scores + i * b->keys, most = b->most[i];
     const float none = -(3.402823466e38f * 2.0f);
     aotk_i64 sees = p->causal ? b->first + i + 1 - from : keys, s = 0;
+    if (p->cap != 0.0f)
+        aotk_bound(scores, aotk_up(keys, AOTK_VL), p->cap);
     for (; s < keys && b->mask; s++)
         scores[s] += b->mask[i * p->mask_l + (from + s) * p->mask_s];
     for (s = sees < 0 ? 0 : sees; s < keys; s++)
@@ -344,6 +353,8 @@ static void aotk_block_run(const aotk_attention *p, aotk_block *b)
         if (!few) {
             const aotk_inner product = { k, b->columns, b->scores, p->k_s, p->k_e, b->lanes, b->lanes, p->e, 0, 0 };
             aotk_inner_run(&product, keys, b->lanes);
+            if (p->cap != 0.0f)
+                aotk_bound(b->scores, keys * b->lanes, p->cap);
             aotk_block_mask(p, b, from, keys);
             aotk_block_soften(b, keys);
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sorting of rows, in stable order, every value with its index; and search in sorted rows. */
-#include "aotk.h"
+#include "vec.h"
 
 static AOTK_UNUSED aotk_i64 aotk_last(const aotk_operand *a) {
     return a->rank ? a->n[a->rank - 1] : 1;
@@ -13,86 +13,155 @@ static AOTK_UNUSED aotk_i64 aotk_rows(const aotk_operand *a) {
     return n;
 }
 
-enum { AOTK_SORT_RUN = 16 }; /* shorter runs are sorted by insertion */
+enum {
+    AOTK_SORT_RUN = 16,   /* shorter runs are sorted by insertion */
+    AOTK_SORT_SPARE = 16, /* how many more than twice those wanted are kept before the rest is dropped */
+    AOTK_SORT_LOOK = 16   /* elements that are compared with the last of those wanted before one is looked at */
+};
 
-/* Values of type T; IS_NAN says which are the greatest. Merges runs, from the row into the work
- * space and back. */
-#define AOTK_SORT(T, IS_NAN)                                                                       \
-    static int aotk_before_##T(T a, T b, int down) {                                               \
-        return down ? a > b || (IS_NAN(a) && !IS_NAN(b)) : a < b || (IS_NAN(b) && !IS_NAN(a));     \
-    }                                                                                              \
-                                                                                                   \
-    static void aotk_runs_##T(T *v, aotk_i64 *at, aotk_i64 n, int down) {                          \
+/* What is sorted: integers in the order of the elements, equal where they are equal (0 and -0, any two NaN), with the
+ * index of each. Of 32 bits both fit into one number, which is different for each element. */
+typedef struct aotk_entry {
+    aotk_i64 key, at;
+} aotk_entry;
+
+AOTK_INLINE aotk_i32 aotk_key_i32(aotk_i32 x, int down) {
+    return down ? ~x : x;
+}
+AOTK_INLINE aotk_i64 aotk_key_i64(aotk_i64 x, int down) {
+    return down ? ~x : x;
+}
+AOTK_INLINE aotk_i32 aotk_key_f32(float x, int down) {
+    union { float x; aotk_i32 bits; } u = { x + 0.0f };
+    aotk_i32 key = u.bits ^ (u.bits < 0 ? 0x7fffffff : 0);
+    return aotk_key_i32(x != x ? 0x7fffffff : key, down);
+}
+AOTK_INLINE aotk_i64 aotk_key_f64(double x, int down) {
+    union { double x; aotk_i64 bits; } u = { x + 0.0 };
+    aotk_i64 key = u.bits ^ (u.bits < 0 ? 0x7fffffffffffffff : 0);
+    return aotk_key_i64(x != x ? 0x7fffffffffffffff : key, down);
+}
+
+AOTK_INLINE aotk_i64 aotk_entry_32(aotk_i32 key, aotk_i64 at) {
+    return key * ((aotk_i64)1 << 32) + at;
+}
+AOTK_INLINE aotk_i64 aotk_at_32(aotk_i64 e) {
+    return e & 0xffffffff;
+}
+AOTK_INLINE int aotk_less_32(aotk_i64 a, aotk_i64 b) {
+    return a < b;
+}
+AOTK_INLINE aotk_entry aotk_entry_64(aotk_i64 key, aotk_i64 at) {
+    return (aotk_entry){ key, at };
+}
+AOTK_INLINE aotk_i64 aotk_at_64(aotk_entry e) {
+    return e.at;
+}
+AOTK_INLINE int aotk_less_64(aotk_entry a, aotk_entry b) {
+    return a.key < b.key;
+}
+
+/* Entries of type E in order, in place, `bits` of each key. Merges runs into `w`, n entries too, and back. */
+#define AOTK_SORT(E, bits)                                                                         \
+    static void aotk_runs_##bits(E *v, aotk_i64 n) {                                               \
         for (aotk_i64 first = 0; first < n; first += AOTK_SORT_RUN) {                              \
             aotk_i64 end = first + AOTK_SORT_RUN < n ? first + AOTK_SORT_RUN : n;                  \
             for (aotk_i64 i = first; i < end; i++) {                                               \
-                T x = v[i];                                                                        \
+                E x = v[i];                                                                        \
                 aotk_i64 j = i;                                                                    \
-                for (; j > first && aotk_before_##T(x, v[j - 1], down); j--) {                     \
-                    v[j] = v[j - 1];                                                               \
-                    at[j] = at[j - 1];                                                             \
-                }                                                                                  \
+                for (; j > first && aotk_less_##bits(x, v[j - 1]); j--) v[j] = v[j - 1];           \
                 v[j] = x;                                                                          \
-                at[j] = i;                                                                         \
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static void aotk_merge_##T(const T *v, const aotk_i64 *at, T *w, aotk_i64 *wat, aotk_i64 half, \
-                               aotk_i64 n, int down) {                                             \
+    static void aotk_merge_##bits(const E *v, E *w, aotk_i64 half, aotk_i64 n) {                   \
         for (aotk_i64 first = 0; first < n; first += 2 * half) {                                   \
             aotk_i64 i = first, middle = first + half < n ? first + half : n;                      \
-            aotk_i64 j = middle, end = first + 2 * half < n ? first + 2 * half : n;                \
-            for (aotk_i64 k = first; k < end; k++) {                                               \
-                int right = i == middle || (j < end && aotk_before_##T(v[j], v[i], down));         \
-                w[k] = right ? v[j] : v[i];                                                        \
-                wat[k] = right ? at[j] : at[i];                                                    \
+            aotk_i64 j = middle, end = first + 2 * half < n ? first + 2 * half : n, k = first;     \
+            for (; i < middle && j < end; k++) { /* no branch depends on the entries */            \
+                const int right = aotk_less_##bits(v[j], v[i]);                                    \
+                w[k] = v[right ? j : i];                                                           \
                 j += right;                                                                        \
                 i += !right;                                                                       \
             }                                                                                      \
+            for (; k < end; k++) w[k] = v[i < middle ? i++ : j++];                                 \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    static void aotk_sort_##T(const T *x, T *v, aotk_i64 *at, void *work, aotk_i64 n, int down) {  \
-        T *w = (T *)((aotk_i64 *)work + n), *values = v;                                           \
-        aotk_i64 *wat = work, *indices = at;                                                       \
-        for (aotk_i64 i = 0; i < n; i++) v[i] = x[i];                                              \
-        aotk_runs_##T(v, at, n, down);                                                             \
+    static void aotk_sort_##bits(E *v, E *w, aotk_i64 n) {                                         \
+        E *result = v;                                                                             \
+        aotk_runs_##bits(v, n);                                                                    \
         for (aotk_i64 half = AOTK_SORT_RUN; half < n; half *= 2) {                                 \
-            aotk_merge_##T(v, at, w, wat, half, n, down);                                          \
-            T *t = v;                                                                              \
+            aotk_merge_##bits(v, w, half, n);                                                      \
+            E *t = v;                                                                              \
             v = w;                                                                                 \
             w = t;                                                                                 \
-            aotk_i64 *u = at;                                                                      \
-            at = wat;                                                                              \
-            wat = u;                                                                               \
         }                                                                                          \
-        for (aotk_i64 i = 0; i < n && v != values; i++) {                                          \
-            values[i] = v[i];                                                                      \
-            indices[i] = at[i];                                                                    \
-        }                                                                                          \
+        for (aotk_i64 i = 0; i < n && v != result; i++) result[i] = v[i];                          \
     }
+AOTK_SORT(aotk_i64, 32)
+AOTK_SORT(aotk_entry, 64)
 
-#define AOTK_FLOAT_NAN(x) ((x) != (x))
-#define AOTK_NEVER_NAN(x) 0
-AOTK_SORT(float, AOTK_FLOAT_NAN)
-AOTK_SORT(double, AOTK_FLOAT_NAN)
-AOTK_SORT(aotk_i32, AOTK_NEVER_NAN)
-AOTK_SORT(aotk_i64, AOTK_NEVER_NAN)
+/* The first `count` > 0 of the row x of n elements of type T, keys of type K and entries of type E. Entries that may be
+ * among them are kept, in the order in which they are met; when there is room for no more, all but the first are
+ * dropped, and from then on only what comes before the last of those is kept: of a row in no order about
+ * count * ln(n / count) entries. */
+#define AOTK_SORT_ROW(T, K, E, name, bits)                                                         \
+    AOTK_INLINE void aotk_first_##name(const T *x, T *out, aotk_i64 *out_at, void *work, aotk_i64 n, \
+                                       aotk_i64 count, int down) {                                 \
+        const aotk_i64 some = 2 * count + AOTK_SORT_SPARE, most = n < some ? n : some;             \
+        E *v = work, *w = v + most;                                                                \
+        aotk_i64 kept = count;                                                                     \
+        for (aotk_i64 i = 0; i < most; i++) v[i] = aotk_entry_##bits(aotk_key_##name(x[i], down), i); \
+        aotk_sort_##bits(v, w, most);                                                              \
+        K last = aotk_key_##name(x[aotk_at_##bits(v[count - 1])], down);                           \
+        for (aotk_i64 i = most; i < n; i += AOTK_SORT_LOOK) {                                      \
+            int before = n - i < AOTK_SORT_LOOK;                                                   \
+            if (!before)                                                                           \
+                for (int j = 0; j < AOTK_SORT_LOOK; j++) before |= aotk_key_##name(x[i + j], down) < last; \
+            for (aotk_i64 j = i; before && j < i + AOTK_SORT_LOOK && j < n; j++) {                 \
+                const K key = aotk_key_##name(x[j], down);                                         \
+                if (key >= last) continue;                                                         \
+                v[kept++] = aotk_entry_##bits(key, j);                                             \
+                if (kept < most) continue;                                                         \
+                aotk_sort_##bits(v, w, kept);                                                      \
+                last = aotk_key_##name(x[aotk_at_##bits(v[count - 1])], down);                     \
+                kept = count;                                                                      \
+            }                                                                                      \
+        }                                                                                          \
+        if (kept > count) aotk_sort_##bits(v, w, kept);                                            \
+        for (aotk_i64 i = 0; i < count; i++) {                                                     \
+            out_at[i] = aotk_at_##bits(v[i]);                                                      \
+            out[i] = x[out_at[i]];                                                                 \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static void aotk_sort_##name(const T *x, T *out, aotk_i64 *out_at, void *work, aotk_i64 n,     \
+                                 aotk_i64 count, int down) {                                       \
+        if (down) aotk_first_##name(x, out, out_at, work, n, count, 1);                            \
+        else aotk_first_##name(x, out, out_at, work, n, count, 0);                                 \
+    }
+AOTK_SORT_ROW(float, aotk_i32, aotk_i64, f32, 32)
+AOTK_SORT_ROW(double, aotk_i64, aotk_entry, f64, 64)
+AOTK_SORT_ROW(aotk_i32, aotk_i32, aotk_i64, i32, 32)
+AOTK_SORT_ROW(aotk_i64, aotk_i64, aotk_entry, i64, 64)
 
-/* in[0] along its last axis: out[0] values, out[1] indices; attr[0]: descending. */
+/* in[0] along its last axis: out[0] values, out[1] indices, attr[1] of them; attr[0]: descending. */
 AOTK_API const char *AOTK_NAME(aotk_sort)(const aotk_routine *p) {
-    const aotk_i64 n = aotk_last(&p->in[0]), rows = aotk_rows(&p->in[0]);
+    const aotk_i64 n = aotk_last(&p->in[0]), rows = aotk_rows(&p->in[0]), count = p->attr[1];
     const int down = p->attr[0] != 0;
-    for (aotk_i64 r = 0; r < rows; r++) {
-        aotk_i64 *at = (aotk_i64 *)p->out[1].data + r * n;
-#define AOTK_SORT_ROW(T)                                                                           \
-    aotk_sort_##T((const T *)p->in[0].data + r * n, (T *)p->out[0].data + r * n, at, p->work, n, down)
+    if (count < 0 || count > n) return "more elements of a row are wanted than it has";
+    if (n > 0xffffffff) return "a row of more than 4294967295 elements";
+    for (aotk_i64 r = 0; r < rows && count; r++) {
+#define AOTK_SORT_CASE(T, name)                                                                    \
+    aotk_sort_##name((const T *)p->in[0].data + r * n, (T *)p->out[0].data + r * count,            \
+                     (aotk_i64 *)p->out[1].data + r * count, p->work, n, count, down)
         switch (p->in[0].dtype) {
-            case AOTK_f32: AOTK_SORT_ROW(float); break;
-            case AOTK_f64: AOTK_SORT_ROW(double); break;
-            case AOTK_i32: AOTK_SORT_ROW(aotk_i32); break;
-            default: AOTK_SORT_ROW(aotk_i64); break;
+            case AOTK_f32: AOTK_SORT_CASE(float, f32); break;
+            case AOTK_f64: AOTK_SORT_CASE(double, f64); break;
+            case AOTK_i32: AOTK_SORT_CASE(aotk_i32, i32); break;
+            default: AOTK_SORT_CASE(aotk_i64, i64); break;
         }
     }
     return 0;

@@ -35,12 +35,12 @@
 #define AOTK_NOINLINE static AOTK_UNUSED
 #endif
 
-/* Unrolls the loop that follows, whose trip count (at most 16) is constant after inlining: only so
+/* Unrolls the loop that follows, whose trip count (at most 32) is constant after inlining: only so
  * does an array of accumulators live in registers at -O2. */
 #if defined(__clang__)
 #define AOTK_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__) && !defined(__TINYC__)
-#define AOTK_UNROLL _Pragma("GCC unroll 16")
+#define AOTK_UNROLL _Pragma("GCC unroll 32")
 #else
 #define AOTK_UNROLL
 #endif

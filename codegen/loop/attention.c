@@ -201,6 +201,9 @@ static void call(Attention *a, const Idx *keys, const Idx *e, const Idx *ev)
     }
     *vec_push(job, &s->fields) =
         (Field){ .name = sym(job, "scale"), .text = float_text(job, node_float(a->n, "scale"), false) };
+    if (node_float(a->n, "cap") != 0)
+        *vec_push(job, &s->fields) =
+            (Field){ .name = sym(job, "cap"), .text = float_text(job, node_float(a->n, "cap"), false) };
     number(a, s, "causal", k(a, node_int(a->n, "causal", 0)));
     number(a, s, "zeros", k(a, node_int(a->n, "zeros", 0)));
     number(a, s, "tasks", k(a, 1));

@@ -544,14 +544,19 @@ static void choose_layout(Lower *l, Graph *g)
 typedef struct Roots {
     Value **one;   /* the value with memory in whose kernel this one is computed */
     bool *many;    /* more than one */
+    Value **pass;  /* that value, or the reduction within its kernel, over whose elements this one is computed */
+    bool *passes;  /* more than one */
     bool *guarded; /* a pad between them computes it only in places */
 } Roots;
 
-static void add_root(Roots *r, const Value *v, Value *root)
+static void add_root(Roots *r, const Value *v, Value *root, Value *pass)
 {
     if (r->one[v->id] && r->one[v->id] != root)
         r->many[v->id] = true;
+    if (r->pass[v->id] && r->pass[v->id] != pass)
+        r->passes[v->id] = true;
     r->one[v->id] = root;
+    r->pass[v->id] = pass;
 }
 
 /* Never computed inside another kernel. */
@@ -564,6 +569,27 @@ static bool is_light(Op op)
 {
     return (op >= OP_neg && op <= OP_trunc) || op == OP_relu || op == OP_not || op == OP_isnan || op == OP_cast ||
            (op >= OP_add && op <= OP_mul) || (op >= OP_max && op <= OP_xor) || op == OP_where;
+}
+
+/* A polynomial or more. */
+static bool is_heavy(Op op)
+{
+    return (op >= OP_exp && op <= OP_exponent && op != OP_relu) || (op >= OP_pow && op <= OP_hypot && op != OP_copysign) ||
+           (op >= OP_lgamma && op <= OP_philox);
+}
+
+/* Whether computing v again would compute something heavy again. */
+static bool repeats_heavy(Lower *l, const Value *v, int depth)
+{
+    if (v->kind != VALUE_NODE || depth > 12 || (depth && l->realize[v->id]))
+        return false;
+    OpKind k = op_info[v->def->op].kind;
+    if (k != POINTWISE && k != VIEW)
+        return false;
+    bool heavy = k == POINTWISE && is_heavy(v->def->op);
+    for (uint32_t i = 0; i < v->def->in_count && !heavy; i++)
+        heavy = repeats_heavy(l, v->def->in[i], depth + 1);
+    return heavy;
 }
 
 /* Cheap enough to be computed again by each reader: one light operator on memory or numbers. */
@@ -612,7 +638,9 @@ static bool wants_memory(Lower *l, Roots *r, const Node *n, const Value *v)
         return r->many[v->id] || !r->one[v->id] || !fits_inside(l, v, r->one[v->id]);
     if (k == GATHER && r->guarded[v->id]) /* indices are checked, all of them */
         return true;
-    return k != CREATE && k != VIEW && r->many[v->id] && v->type.rank > 0 && !is_cheap(l, v, 0);
+    if (k == CREATE || k == VIEW || v->type.rank == 0)
+        return false;
+    return (r->many[v->id] && !is_cheap(l, v, 0)) || (r->passes[v->id] && repeats_heavy(l, v, 0));
 }
 
 /* Axes that were moved beside each other became one. */
@@ -660,6 +688,7 @@ static void choose_buffers(Lower *l, Graph *g)
 {
     size_t count = g->values.n + 1;
     Roots r = { job_array(l->job, count, sizeof(Value *)), job_array(l->job, count, sizeof(bool)),
+                job_array(l->job, count, sizeof(Value *)), job_array(l->job, count, sizeof(bool)),
                 job_array(l->job, count, sizeof(bool)) };
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].value && g->outputs.at[i].value->kind == VALUE_NODE)
@@ -690,10 +719,11 @@ static void choose_buffers(Lower *l, Graph *g)
                 l->realize[in->id] = true; /* for the pooling kernel */
             r.guarded[in->id] |= n->op == OP_pad || n->op == OP_window || (!memory && r.guarded[v->id]);
             if (memory) {
-                add_root(&r, in, v);
+                add_root(&r, in, v, v);
             } else if (r.one[v->id]) {
-                add_root(&r, in, r.one[v->id]);
+                add_root(&r, in, r.one[v->id], k == REDUCE ? v : r.pass[v->id]);
                 r.many[in->id] |= r.many[v->id];
+                r.passes[in->id] |= k != REDUCE && r.passes[v->id];
             }
         }
     }

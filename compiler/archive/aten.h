@@ -96,6 +96,9 @@ Value *scan(Call *c, Value *a, int dim, Op op); /* running totals; a itself wher
 
 /* ---- aten_sort.c ---- */
 
+/* The first `count` (NULL: all) of the last axis, and (out[1]) their indices; the key is of a type that sort_key makes. */
+Node *sort_last(Call *c, Value *key, bool descending, const Idx *count);
+
 /* Where in a sorted row v belongs, before equal elements or behind them (right); `order`, if any, sorts the row. */
 Value *search_sorted(Call *c, Value *row, Value *v, Value *order, bool right);
 

@@ -179,15 +179,9 @@ void decode_randint(Call *c) /* low <= result < high */
     give_cast(c, build2(b, OP_add, r, low));
 }
 
-static Value *order(Call *c, Value *key, bool descending) /* indices that sort the last axis */
-{
-    Attr at = attr_int(c->b.g->job, "descending", descending);
-    return build_routine(&c->b, OP_sort, &key, 1, &at, 1)->out[1];
-}
-
 void decode_randperm(Call *c)
 {
-    give_cast(c, order(c, bits(c, &c->meta[0]), false));
+    give_cast(c, sort_last(c, bits(c, &c->meta[0]), false, NULL)->out[1]);
 }
 
 /* Indices along the last axis, drawn by their weights.  Again and again: where the running total passes a random share of
@@ -204,7 +198,8 @@ void decode_multinomial(Call *c)
     const Idx *n = t.dim[rank - 1], *dim[MAX_RANK];
     if (!arg_bool(c, "replacement")) {
         Value *key = build2(b, OP_div, p, exponential(c, &p->type));
-        give(c, build_slice(b, order(c, key, true), rank - 1, k(c, 0), k(c, 1), n));
+        call_guard(c, GUARD_LE, n, key->type.dim[rank - 1], "as many as are drawn, each once, can be drawn");
+        give(c, sort_last(c, key, true, n)->out[1]);
         return;
     }
     t.dtype = d;

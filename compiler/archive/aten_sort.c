@@ -42,12 +42,19 @@ static Value *from_key(Call *c, Value *key, DType t)
     return t == DT_u64 ? flip_top_bit(c, key, t) : build_cast(&c->b, key, t);
 }
 
-/* a sorted along dim, which may be of a 0-d tensor, and the indices. */
-static Value *sorted(Call *c, Value *a, int dim, bool descending, Value **index)
+Node *sort_last(Call *c, Value *key, bool descending, const Idx *count)
 {
-    Attr at = attr_int(c->b.g->job, "descending", descending);
+    const Idx *all = key->type.rank ? key->type.dim[key->type.rank - 1] : k(c, 1);
+    Attr at[2] = { attr_int(c->b.g->job, "descending", descending),
+                   attr_idx(c->b.g->job, "count", count ? &count : &all, 1) };
+    return build_routine(&c->b, OP_sort, &key, 1, at, 2);
+}
+
+/* The first `count` (NULL: all) of a sorted along dim, which may be of a 0-d tensor, and their indices. */
+static Value *sorted(Call *c, Value *a, int dim, bool descending, const Idx *count, Value **index)
+{
     Value *key = axis_last(c, sort_key(c, a), dim, false);
-    Node *n = build_routine(&c->b, OP_sort, &key, 1, &at, 1);
+    Node *n = sort_last(c, key, descending, a->type.rank ? count : NULL);
     *index = axis_last(c, n->out[1], dim, true);
     return from_key(c, axis_last(c, n->out[0], dim, true), a->type.dtype);
 }
@@ -56,7 +63,7 @@ void decode_sort(Call *c) /* and argsort (1), msort (2) */
 {
     int kind = (int)c->row->op;
     Value *a = arg_tensor(c, "self"), *index;
-    Value *v = sorted(c, a, kind == 2 ? 0 : arg_dim(c, "dim", a->type.rank), kind != 2 && arg_bool(c, "descending"), &index);
+    Value *v = sorted(c, a, kind == 2 ? 0 : arg_dim(c, "dim", a->type.rank), kind != 2 && arg_bool(c, "descending"), NULL, &index);
     give(c, kind == 1 ? index : v);
     c->result[1] = index;
 }
@@ -71,9 +78,9 @@ void decode_topk(Call *c)
         call_refuse(c, "only the run knows if %s elements are at least k", idx_text(c->b.g->job, size));
     call_guard(c, GUARD_LE, zero, n, "k is not negative");
     call_guard(c, GUARD_LE, n, size, "k is at most the size of the dimension");
-    v = sorted(c, a, dim, arg_bool(c, "largest"), &index);
-    give(c, a->type.rank ? build_slice(&c->b, v, dim, zero, one, n) : v);
-    c->result[1] = a->type.rank ? build_slice(&c->b, index, dim, zero, one, n) : index;
+    v = sorted(c, a, dim, arg_bool(c, "largest"), n, &index);
+    give(c, v);
+    c->result[1] = index;
 }
 
 /* ---- one element of each sorted row ---------------------------------------------------------------------------- */
@@ -105,7 +112,7 @@ void decode_kthvalue(Call *c)
     const Idx *n = arg_idx(c, "k"), *one = k(c, 1);
     call_guard(c, GUARD_LE, one, n, "k is at least 1");
     call_guard(c, GUARD_LE, n, a->type.rank ? a->type.dim[dim] : one, "k is at most the size of the dimension");
-    Value *v = sorted(c, a, dim, false, &index);
+    Value *v = sorted(c, a, dim, false, n, &index);
     Value *place = build_index(&c->b, idx_addk(c->b.g->job, n, -1));
     give_at(c, v, index, for_each_row(c, place, &a->type, dim), dim);
 }
@@ -133,7 +140,7 @@ void decode_median(Call *c)
         return;
     }
     call_guard(c, GUARD_LE, k(c, 1), n, "the median of no elements");
-    Value *v = sorted(c, a, dim, false, &index), *nans = count_nan(c, a, dim), *size = build_index(b, n);
+    Value *v = sorted(c, a, dim, false, NULL, &index), *nans = count_nan(c, a, dim), *size = build_index(b, n);
     Value *one = build_full_int(b, DT_i64, 1), *two = build_full_int(b, DT_i64, 2), *zero = build_full_int(b, DT_i64, 0);
     Value *place = for_each_row(c, build2(b, OP_div_floor, build2(b, OP_sub, size, one), two), &a->type, dim);
     if (nans && (int)c->row->op == 1)
@@ -151,7 +158,7 @@ void decode_mode(Call *c)
     Value *a = arg_tensor(c, "self"), *index;
     int dim = arg_dim(c, "dim", a->type.rank);
     bool axes[MAX_RANK] = { false };
-    Value *v = sorted(c, a, dim, false, &index), *place = build_full_int(b, DT_i64, 0);
+    Value *v = sorted(c, a, dim, false, NULL, &index), *place = build_full_int(b, DT_i64, 0);
     axes[dim] = true;
     if (a->type.rank) {
         const Idx *n = a->type.dim[dim], *one = k(c, 1), *less = idx_addk(b->g->job, n, -1);
@@ -190,7 +197,7 @@ void decode_quantile(Call *c)
     Value *valid = build2(b, OP_and, build2(b, OP_ge, q, number_like(c, q, 0)), build2(b, OP_le, q, number_like(c, q, 1)));
     graph_check(b->g, build_reduce(b, OP_all, valid, all, false), sym(b->g->job, "quantiles are between 0 and 1"), &b->origin);
     a = axis_last(c, a, dim, false);
-    Value *v = sorted(c, a, last, false, &index), *nans = count_nan(c, a, last), *size = build_index(b, a->type.dim[last]);
+    Value *v = sorted(c, a, last, false, NULL, &index), *nans = count_nan(c, a, last), *size = build_index(b, a->type.dim[last]);
     Value *one = build_full_int(b, DT_i64, 1), *zero = number_like(c, a, 0), *end = build_cast(b, build2(b, OP_sub, size, one), t);
     call_guard(c, GUARD_LE, k(c, 1), a->type.dim[last], "a quantile of no elements");
     Value *rank, *above, *weight;

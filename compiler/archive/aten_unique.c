@@ -79,9 +79,7 @@ static void unique_values(Call *c, bool sort)
     Build *b = &c->b;
     Value *a = arg_tensor(c, "self"), *v = flat(c, a), *order = NULL;
     if (sort) {
-        Attr at = attr_int(b->g->job, "descending", 0);
-        Value *key = sort_key(c, v);
-        order = build_routine(b, OP_sort, &key, 1, &at, 1)->out[1];
+        order = sort_last(c, sort_key(c, v), false, NULL)->out[1];
         v = take(c, v, order, 0);
     }
     Groups g = groups(c, v, new_size(c, 0));

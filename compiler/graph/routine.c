@@ -16,18 +16,30 @@ static bool sortable(DType d)
     return d == DT_f32 || d == DT_f64 || d == DT_i32 || d == DT_i64;
 }
 
-static const char *sort_types(Job *job, const Node *n, Type *out)
+static const Idx *sort_count(const Node *n)
 {
-    (void)job;
-    out[0] = out[1] = n->in[0]->type;
-    out[1].dtype = DT_i64;
-    return sortable(out[0].dtype) ? NULL : "sorts f32, f64, i32 and i64";
+    return node_attr(n, "count")->idx[0];
 }
 
-/* A row of values and indices, to merge into. */
+static const char *sort_types(Job *job, const Node *n, Type *out)
+{
+    const Type *a = &n->in[0]->type;
+    const Idx *count = sort_count(n);
+    out[0] = *a;
+    if (a->rank)
+        out[0].dim[a->rank - 1] = count;
+    out[1] = out[0];
+    out[1].dtype = DT_i64;
+    if (idx_provably_lt(job, count, idx_const(job, 0)) || (!a->rank && !idx_is(count, 1)))
+        return "gives fewer elements of the last axis than none, or of a number another count than one";
+    return sortable(a->dtype) ? NULL : "sorts f32, f64, i32 and i64";
+}
+
+/* Entries of 16 bytes: those that may be among the first, and as many to merge into. */
 static const Idx *sort_scratch(Job *job, const Node *n)
 {
-    return idx_mulk(job, last_size(job, &n->in[0]->type), 16);
+    const Idx *kept = idx_addk(job, idx_mulk(job, sort_count(n), 2), 16);
+    return idx_mulk(job, idx_min(job, last_size(job, &n->in[0]->type), kept), 32);
 }
 
 static const char *sort_rows_types(Job *job, const Node *n, Type *out)

@@ -96,6 +96,7 @@ static const struct Need {
     { OP_layer_norm, "axes", 'n', 1 },     { OP_sdpa, "causal", 'i', 1 },
     { OP_sdpa, "scale", 'f', 1 },          { OP_attention, "scale", 'f', 1 },
     { OP_attention, "causal", 'i', 1 },    { OP_attention, "zeros", 'i', 1 },
+    { OP_attention, "cap", 'f', 1 },
     { OP_max_pool, "kernel", 'p', ANY },
     { OP_max_pool, "stride", 'p', KERNEL },     { OP_max_pool, "padding", 'n', KERNEL },
     { OP_max_pool, "dilation", 'p', KERNEL },   { OP_avg_pool, "kernel", 'p', ANY },

@@ -146,8 +146,8 @@ static Value *sdpa(Build *b, const Node *n)
     int64_t e;
     if (scale == 0 && idx_is_const(q->type.dim[rank - 1], &e))
         scale = 1 / sqrt((double)e);
-    Value *tiled = scale == 0 ? NULL : build_attention(b, n->in, n->in_count > 3 ? n->in[3] : NULL, scale,
-                                                       node_int(n, "causal", 0) != 0, true);
+    const AttentionKind kind = { .scale = scale, .causal = node_int(n, "causal", 0) != 0, .zeros = true };
+    Value *tiled = scale == 0 ? NULL : build_attention(b, n->in, n->in_count > 3 ? n->in[3] : NULL, &kind);
     if (tiled && type_same(&tiled->type, &n->out[0]->type))
         return tiled;
     for (int i = 0; i < rank; i++)

@@ -3,8 +3,8 @@
  * nobody else reads what lies between: the tiled kernel never stores the scores as a whole.  The scale may stand on q
  * or k, or be a tensor that is the same for all keys, with which q is multiplied then; masks may be added or chosen by
  * (where), each of them to the scores in other batch axes (windows of images: all of them, heads, then both); the
- * operator gets the most axes that occur, and the sum of the masks.  decompose makes the same of `sdpa`.  Cost: one
- * walk. */
+ * operator gets the most axes that occur, and the sum of the masks.  Before masks are added the scores may be bounded,
+ * cap * tanh(scores / cap), as Gemma 2 has it.  decompose makes attention of `sdpa`, too.  Cost: one walk. */
 #include "passes.h"
 #include <math.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static bool spreads_to(const Type *t, const Type *to, int skip)
     return true;
 }
 
-Value *build_attention(Build *b, Value *const *qkv, Value *mask, double scale, bool causal, bool zeros)
+Value *build_attention(Build *b, Value *const *qkv, Value *mask, const AttentionKind *kind)
 {
     Value *in[4] = { qkv[0], qkv[1], qkv[2], mask };
     Type scores = { .dtype = DT_f32 }; /* the batch axes of all, queries, keys */
@@ -80,8 +80,9 @@ Value *build_attention(Build *b, Value *const *qkv, Value *mask, double scale, b
     if (mask)
         in[3] = mask_operand(b, mask);
     Job *job = b->g->job;
-    Attr at[3] = { attr_int(job, "causal", causal), attr_float(job, "scale", scale), attr_int(job, "zeros", zeros) };
-    return build(b, OP_attention, in, mask ? 4 : 3, NULL, at, 3);
+    Attr at[4] = { attr_int(job, "causal", kind->causal), attr_float(job, "scale", kind->scale),
+                   attr_int(job, "zeros", kind->zeros), attr_float(job, "cap", kind->cap) };
+    return build(b, OP_attention, in, mask ? 4 : 3, NULL, at, 4);
 }
 
 /* ---- the pattern -------------------------------------------------------------------------------------- */
@@ -151,7 +152,7 @@ typedef struct Match {
     Type most;                 /* of the scores, where they have the most axes */
     Part mask[DEPTH], factor[DEPTH]; /* what is added to the scores and what they are multiplied with; f32 */
     int masks, factors;
-    double scale;
+    double scale, cap;
     bool scaled; /* on the way to it: a mask below would be scaled too */
     int depth;
 } Match;
@@ -232,6 +233,13 @@ static bool match_scores(Build *b, Value *v, Match *m)
         m->scale *= scale;
         m->factors += y != NULL;
         return match_scores(b, x ? x : y, m);
+    }
+    Node *bounded = m->cap == 0 && !m->factors ? only(v, OP_tanh) : NULL;
+    if (bounded) {
+        m->cap = m->scale;
+        m->scale = 1;
+        m->scaled = true;
+        return match_scores(b, bounded->in[0], m);
     }
     for (uint32_t i = 0; add && !m->scaled && i < 2; i++)
         if (type_same(&add->in[i]->type, &v->type) && try_scores(b, add->in[i], m)) {
@@ -347,7 +355,8 @@ static Value *match_attention(Build *b, Node *n)
         q = joined(b, OP_mul, q, m.factor, m.factors, &m, &fits);
         mask = joined(b, OP_add, NULL, m.mask, m.masks, &m, &fits);
     }
-    Value *r = fits ? build_attention(b, (Value *[]){ q, k, v }, mask, m.scale, false, safe) : NULL;
+    const AttentionKind kind = { .scale = m.scale, .cap = m.cap, .zeros = safe };
+    Value *r = fits ? build_attention(b, (Value *[]){ q, k, v }, mask, &kind) : NULL;
     if (!r)
         return NULL;
     Type whole = n->out[0]->type;

@@ -61,9 +61,14 @@ void constants_dense(Graph *g);
 /* A constant seen through views as strided elements of its storage; false: it is none, or the views merge axes.  Through
  * casts of f16 and bf16 to f32, too: the tensor has the constant's type. */
 bool const_view(const Value *v, Tensor *out);
+typedef struct AttentionKind { /* the attributes of `attention` */
+    double scale, cap;
+    bool causal, zeros;
+} AttentionKind;
+
 /* Attention of q, k and v with a mask or NULL, bool or added, that broadcasts to the scores; NULL: their types or sizes
  * are none that the tiled kernel knows. */
-Value *build_attention(Build *b, Value *const *qkv, Value *mask, double scale, bool causal, bool zeros);
+Value *build_attention(Build *b, Value *const *qkv, Value *mask, const AttentionKind *kind);
 /* Whether a CONTRACT node runs as tiled kernels (f32, constant convolution weights); else lowering makes loops. */
 bool contract_is_tiled(const Node *n);
 /* Whether operand 1 of a contraction is a constant that the compiler packs for tiled kernels; then what it is a view of. */

@@ -18,6 +18,7 @@ static void naive(const aotk_attention *p, const aotk_i64 *b, aotk_i64 i, double
         for (aotk_i64 e = 0; e < p->e; e++)
             x += (double)qi[e * p->q_e] * (double)kb[s * p->k_s + e * p->k_e];
         x *= (double)p->scale;
+        x = p->cap != 0.0f ? (double)p->cap * tanh(x) : x;
         if (p->mask)
             x += (double)p->mask[b[0] * p->mask0 + b[1] * p->mask1 + b[2] * p->mask2 + i * p->mask_l + s * p->mask_s];
         score[s] = p->causal && s > i ? -INFINITY : x;
@@ -130,6 +131,7 @@ static void round_of(int round)
     p.y1 = p.n2 * p.y2;
     p.y0 = p.n1 * p.y1;
     p.scale = (float)random_in(1, 8) / 8;
+    p.cap = round % 9 < 4 ? (float)random_in(1, 6) / 2 : 0;
     p.causal = round % 6 == 0;
     p.zeros = round % 11 < 6;
     p.tasks = random_in(1, 7);
