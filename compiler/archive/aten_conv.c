@@ -10,6 +10,9 @@ typedef struct Conv {
     bool phased;                                     /* the result is made of phases: */
     int64_t phases[MAX_RANK], first[MAX_RANK];       /* how many along an axis; the element where the result begins */
     const Idx *size[MAX_RANK];                       /* of the result */
+    bool apart;                                      /* a convolution for each phase, of x with `low` zeros in front: */
+    const Idx *low[MAX_RANK];
+    int64_t taps[MAX_RANK];
 } Conv;
 
 static _Noreturn void bad_conv(Call *c, const char *what)
@@ -106,6 +109,8 @@ static void surround(Call *c, Conv *v, const Idx *const *low, const Idx *const *
         v->padding[i] = even ? n[i] : 0;
 }
 
+static Value *convolve(Call *c, const Conv *given);
+
 /* [g * in, out, K...] as [g * phases * out, in, J...], zeros at the end of K filling up J * phases; J is turned round. */
 static Value *phase_weight(Call *c, const Conv *v, const int64_t *taps)
 {
@@ -136,21 +141,69 @@ static Value *phase_weight(Call *c, const Conv *v, const int64_t *taps)
     return build_reshape(b, build_permute(b, r, perm), 2 + axes, end);
 }
 
+enum { PHASES_APART = 8, CHANNELS_APART = 16 };
+
+/* Whether the ends that the result does not have are much of what one convolution of all `all` phases computes, which have
+ * `out` channels each: four times 5x5 pixels for an image of 8x8. */
+static bool better_apart(Call *c, const Conv *v, const Idx *const *high, int64_t all, int64_t out)
+{
+    double more = 1;
+    for (size_t i = 0; i < v->axes; i++) {
+        int64_t places, size;
+        const Idx *padded = idx_add(c->b.g->job, v->x->type.dim[i + 2], idx_add(c->b.g->job, v->low[i], high[i]));
+        if (!idx_is_const(padded, &places) || !idx_is_const(v->size[i], &size) || size < 1 || size % v->phases[i])
+            return false;
+        more *= (double)(places - v->taps[i] + 1) * (double)v->phases[i] / (double)size;
+    }
+    return more >= 1.1 && all <= PHASES_APART && v->groups == 1 && out % CHANNELS_APART == 0;
+}
+
+/* [n, phases * out, size / phases...]: each phase where the result has it. */
+static Value *phases_apart(Call *c, Conv *v)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    Value *part[PHASES_APART];
+    uint32_t all = 1;
+    for (size_t i = 0; i < v->axes; i++)
+        all *= (uint32_t)v->phases[i];
+    const Idx *out = idx_div(job, v->w->type.dim[0], k(c, all));
+    for (uint32_t n = 0; n < all; n++) {
+        const Idx *low[MAX_RANK], *high[MAX_RANK];
+        Conv one = *v;
+        int64_t rest = n, phase = 0, step = 1;
+        for (size_t i = v->axes; i-- > 0; rest /= v->phases[i]) {
+            int64_t at = rest % v->phases[i] + v->first[i]; /* behind the last phase comes the first one of the next place */
+            phase += at % v->phases[i] * step;
+            step *= v->phases[i];
+            low[i] = idx_addk(job, v->low[i], -(at / v->phases[i]));
+            const Idx *read = idx_addk(job, idx_div(job, v->size[i], k(c, v->phases[i])), v->taps[i] - 1);
+            high[i] = idx_sub(job, idx_sub(job, read, v->x->type.dim[i + 2]), low[i]);
+        }
+        one.w = build_slice(b, v->w, 0, idx_mulk(job, out, phase), k(c, 1), out);
+        surround(c, &one, low, high);
+        part[n] = convolve(c, &one);
+    }
+    memset(v->first, 0, sizeof v->first);
+    Attr dim = attr_int(job, "dim", 1);
+    return build(b, OP_cat, part, all, NULL, &dim, 1);
+}
+
 /* A transposed convolution of stride s: output element s * q + r - padding is the sum of x[q - j] * w[r + s * j], so
  * each phase r is a convolution of x with every s-th element of the kernel.  All phases are one convolution with
- * that many times as many channels. */
+ * that many times as many channels, or, of small images, one each. */
 static bool phase_conv(Call *c, Conv *v)
 {
     Job *job = c->b.g->job;
-    const Idx *low[MAX_RANK] = { NULL }, *high[MAX_RANK] = { NULL };
-    int64_t taps[MAX_RANK], all = 1, in, out;
+    const Idx *high[MAX_RANK] = { NULL };
+    int64_t all = 1, in, out;
     for (size_t i = 0; i < v->axes; i++) {
         int64_t size;
         if (v->dilation[i] != 1 || !idx_is_const(v->w->type.dim[i + 2], &size) || size < 1 || size > 1 << 20)
             return false;
         int64_t s = v->stride[i], from = v->padding[i] / s, beyond = size + v->output_padding[i] - 1 - v->padding[i];
-        taps[i] = (size + s - 1) / s;
-        low[i] = k(c, taps[i] - 1 - from);
+        v->taps[i] = (size + s - 1) / s;
+        v->low[i] = k(c, v->taps[i] - 1 - from);
         high[i] = k(c, beyond >= 0 ? beyond / s : -((s - 1 - beyond) / s));
         v->phases[i] = s;
         v->first[i] = v->padding[i] - from * s;
@@ -163,8 +216,10 @@ static bool phase_conv(Call *c, Conv *v)
                   in % v->groups || (v->groups > 1 && (in / v->groups < 4 || out * all < 8));
     if (all == 1 || narrow)
         return false;
-    v->w = phase_weight(c, v, taps);
-    surround(c, v, low, high);
+    v->apart = better_apart(c, v, high, all, out);
+    v->w = phase_weight(c, v, v->taps);
+    if (!v->apart)
+        surround(c, v, v->low, high);
     for (size_t i = 0; i < v->axes; i++)
         v->stride[i] = 1;
     return v->phased = true;
@@ -315,7 +370,7 @@ void decode_conv(Call *c)
         named_padding(c, &v, arg_text(c, "padding"));
     if (transposed)
         transpose_conv(c, &v);
-    Value *r = convolve(c, &v);
+    Value *r = v.apart ? phases_apart(c, &v) : convolve(c, &v);
     if (bias && v.phased)
         bias = phase_bias(c, &v, bias);
     if (bias) {

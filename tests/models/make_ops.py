@@ -112,6 +112,22 @@ def planes():
     return [net], ((reals(2, 3, 4, 12, 11),), (reals(2, 3, 4, 12, 11, seed=1) * 2,))
 
 
+def phases():
+    """Transposed convolutions of small images, whose phases are convolutions of their own: even and odd filters, a result that
+    begins with another phase than the first, one with a bias, lines with eight phases and volumes."""
+    w = {n: reals(*size, seed=i) / 8 for i, (n, size) in enumerate({
+        "4": (8, 16, 4, 4), "3": (8, 16, 3, 3), "5": (8, 16, 5, 5), "line": (8, 16, 16), "deep": (8, 16, 3, 3, 3)}.items())}
+    bias = reals(16, seed=9)
+    t2, t1, t3 = aten.conv_transpose2d.input, aten.conv_transpose1d.default, aten.conv_transpose3d.input
+    return [
+        lambda x: t2(x, w["4"], bias, [2, 2], [1, 1]),
+        lambda x: t2(x, w["3"], None, [2, 2], [1, 1], [1, 1]),
+        lambda x: t2(x, w["5"], None, [2, 2], [2, 1], [1, 1]),
+        lambda x: t1(x[:, :, 0], w["line"], None, [8], [5], [2]),
+        lambda x: t3(x[:, :, None], w["deep"], None, [2, 2, 2], [1, 1, 1], [1, 1, 1]),
+    ], ((reals(2, 8, 4, 5),), (reals(2, 8, 4, 5, seed=3),))
+
+
 def dilations():
     """Dilated 3x3 convolutions wide enough for Winograd's algorithm, of images and of a volume: dilations that do and do not
     divide the size, other ones across than down, more than half the image; bias, activation and residual."""
@@ -314,6 +330,7 @@ def groups():
     g["op_conv_volumes"] = volumes()
     g["op_conv_planes"] = planes()
     g["op_conv_dilations"] = dilations()
+    g["op_conv_phases"] = phases()
     g["op_conv_branches"] = branches()
     g["op_conv_groups"] = small_groups()
     g["op_cat_layers"] = dense_block()
