@@ -581,7 +581,7 @@ static bool is_heavy(Op op)
 /* Whether computing v again would compute something heavy again. */
 static bool repeats_heavy(Lower *l, const Value *v, int depth)
 {
-    if (v->kind != VALUE_NODE || depth > 12 || (depth && l->realize[v->id]))
+    if (v->kind != VALUE_NODE || depth > 6 || (depth && l->realize[v->id]))
         return false;
     OpKind k = op_info[v->def->op].kind;
     if (k != POINTWISE && k != VIEW)
