@@ -341,7 +341,13 @@ typedef struct aotk_routine {
     void *work;
     aotk_i64 attr[8];
     double number[8];
+    aotk_i64 task, tasks;                  /* of one that threads share: it takes its part of the rows; tasks: 0 is 1 */
 } aotk_routine;
+
+/* The first of `rows` rows that are not of the tasks before number `task`. */
+static inline AOTK_UNUSED aotk_i64 aotk_first_row(const aotk_routine *p, aotk_i64 rows, aotk_i64 task) {
+    return p->tasks ? rows * task / p->tasks : rows * task;
+}
 
 /* Every routine: X(name, suffix) is aotk_name. */
 #define AOTK_ROUTINES(X, suffix)                                                                   \

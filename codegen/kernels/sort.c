@@ -147,13 +147,13 @@ AOTK_SORT_ROW(double, aotk_i64, aotk_entry, f64, 64)
 AOTK_SORT_ROW(aotk_i32, aotk_i32, aotk_i64, i32, 32)
 AOTK_SORT_ROW(aotk_i64, aotk_i64, aotk_entry, i64, 64)
 
-/* in[0] along its last axis: out[0] values, out[1] indices, attr[1] of them; attr[0]: descending. */
+/* in[0] along its last axis, of less than 2^32 elements: out[0] values, out[1] indices, attr[1] of them; attr[0]:
+ * descending. */
 AOTK_API const char *AOTK_NAME(aotk_sort)(const aotk_routine *p) {
     const aotk_i64 n = aotk_last(&p->in[0]), rows = aotk_rows(&p->in[0]), count = p->attr[1];
+    const aotk_i64 end = count > 0 && count <= n ? aotk_first_row(p, rows, p->task + 1) : 0;
     const int down = p->attr[0] != 0;
-    if (count < 0 || count > n) return "more elements of a row are wanted than it has";
-    if (n > 0xffffffff) return "a row of more than 4294967295 elements";
-    for (aotk_i64 r = 0; r < rows && count; r++) {
+    for (aotk_i64 r = aotk_first_row(p, rows, p->task); r < end; r++) {
 #define AOTK_SORT_CASE(T, name)                                                                    \
     aotk_sort_##name((const T *)p->in[0].data + r * n, (T *)p->out[0].data + r * count,            \
                      (aotk_i64 *)p->out[1].data + r * count, p->work, n, count, down)

@@ -147,7 +147,10 @@ static void note_expr(Finish *f, const X *x)
 
 bool call_may_fail(const Stmt *s)
 {
-    return s->kind == S_CALL && s->text && (!strcmp(s->text, "aotk_routine") || !strcmp(s->text, "aot_custom"));
+    bool may = s->kind == S_CALL && s->text && (!strcmp(s->text, "aotk_routine") || !strcmp(s->text, "aot_custom"));
+    for (size_t i = 0; i < s->fields.n && may; i++)
+        may = strcmp(s->fields.at[i].name, "tasks") != 0; /* what threads share cannot */
+    return may;
 }
 
 bool call_asks_features(const Stmt *s)

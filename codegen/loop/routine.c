@@ -127,10 +127,15 @@ void lower_routine(Lower *l, Node *n, Buffer *const *out)
     }
     if (custom)
         custom_arguments(m, s, n);
-    if (r->scratch) {
-        Value v = { .name = sym_printf(job, "%s_scratch", n->out[0]->name), .type = { DT_u8, 1, { r->scratch(job, n) } } };
+    const Idx *room = r->scratch ? r->scratch(job, n) : NULL;
+    bool shared = r->shared && !(room && idx_is_late(room)); /* memory that the run asks for is one task's */
+    if (room) {
+        Value v = { .name = sym_printf(job, "%s_scratch", n->out[0]->name), .type = { DT_u8, 1, { room } } };
         Buffer *work = buffer_new(l, &v, BUFFER_WORK, false, 0);
+        work->scratch = shared;
         *vec_push(job, &s->fields) = (Field){ .name = sym(job, "work"), .idx = idx_const(job, 0), .buffer = work };
     }
+    if (shared)
+        *vec_push(job, &s->fields) = (Field){ .name = sym(job, "tasks"), .idx = idx_const(job, 1) };
     finish_kernel(m);
 }

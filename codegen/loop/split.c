@@ -93,7 +93,12 @@ static const Idx *call_count(Work *w, const Stmt *s, Count what)
             work = idx_add(w->job, work, idx_div(w->job, sizes_product(w, s, calls[i].weights), idx_const(w->job, READ)));
         return work;
     }
-    return idx_const(w->job, 0);
+    enum { STEPS = 12 }; /* of sorting and of Fourier transforms, for each element */
+    const Idx *work = idx_const(w->job, what == WORK && field(s, "tasks") ? STEPS : 0);
+    for (size_t i = 0; i < s->fields.n; i++)
+        if (s->fields.at[i].idx && !strncmp(s->fields.at[i].name, "in[0].n", strlen("in[0].n")))
+            work = idx_mul(w->job, work, outside(w, s->fields.at[i].idx));
+    return work;
 }
 
 static const Idx *block_count(Work *w, const Block *b, Count what)

@@ -44,7 +44,9 @@ static Value *from_key(Call *c, Value *key, DType t)
 
 Node *sort_last(Call *c, Value *key, bool descending, const Idx *count)
 {
-    const Idx *all = key->type.rank ? key->type.dim[key->type.rank - 1] : k(c, 1);
+    const Idx *all = key->type.rank ? key->type.dim[key->type.rank - 1] : k(c, 1), *most = k(c, UINT32_MAX);
+    if (!idx_provably_le(c->b.g->job, all, most) && !idx_is_late(all))
+        call_guard(c, GUARD_LE, all, most, "a row that is sorted has less than 2^32 elements");
     Attr at[2] = { attr_int(c->b.g->job, "descending", descending),
                    attr_idx(c->b.g->job, "count", count ? &count : &all, 1) };
     return build_routine(&c->b, OP_sort, &key, 1, at, 2);

@@ -220,6 +220,7 @@ typedef struct Routine {
     const char *attrs; /* "bins low.": the function's attributes, in order; with a dot: a float, else an integer */
     const char *(*types)(Job *job, const Node *n, Type *out); /* NULL, or how the operands do not fit */
     const Idx *(*scratch)(Job *job, const Node *n);           /* bytes of work space; NULL: none */
+    bool shared;                                              /* threads take rows each; it cannot fail then */
 } Routine;
 enum { ROUTINE_MAX = 8 }; /* operands, results, attributes */
 const Routine *routine_of(Op op);

@@ -119,7 +119,7 @@ static const Idx *fft_scratch(Job *job, const Node *n)
 /* ---- the table ------------------------------------------------------------------------------------------------ */
 
 static const Routine routines[] = {
-#define ROUTINE(op, results, attrs, types, scratch) { OP_##op, results, attrs, types, scratch },
+#define ROUTINE(op, results, attrs, types, scratch, shared) { OP_##op, results, attrs, types, scratch, shared },
 #include "routines.def"
 #undef ROUTINE
 };
