@@ -460,12 +460,27 @@ static void call_statement(Emit *e, const Stmt *s)
     text_add(e->out, ", aot_wrong);\n");
 }
 
+/* Whether all that x loads lies behind each other in the order of var, or is the same for all of it. */
+static bool in_order(Emit *e, const X *x, const Idx *var)
+{
+    int64_t step = 0;
+    bool good = x->kind != X_LOAD ||
+                (idx_is_const(idx_sub(e->job, idx_subst(e->job, x->idx, var, idx_addk(e->job, var, 1)), x->idx), &step) &&
+                 (step == 0 || step == 1));
+    for (uint32_t i = 0; i < x->n && good; i++)
+        good = in_order(e, x->arg[i], var);
+    return good;
+}
+
 /* An innermost loop with one accumulator, a sum, maximum or minimum of floats: the compiler may take elements in any order.
- * Its update; else NULL. */
-static const Stmt *reduces_only(const Stmt *loop)
+ * Its update; else NULL.  Of columns of memory, maxima are left to the compiler, which takes several columns at a time. */
+static const Stmt *reduces_only(Emit *e, const Stmt *loop)
 {
     const Stmt *u = NULL;
+    const Idx *var = idx_find(e->job, loop->var);
     for (const Stmt *s = loop->body.first; s; s = s->next) {
+        if ((s->op == OP_max || s->op == OP_min) && s->x && !in_order(e, s->x, var))
+            return NULL;
         bool reduces = s->kind == S_UPDATE && (s->op == OP_add || s->op == OP_max || s->op == OP_min);
         if (reduces && dtype_is_float(s->dtype) && (!u || (u->var == s->var && u->op == s->op)))
             u = s;
@@ -479,7 +494,7 @@ static void block(Emit *e, const Block *b);
 
 static void loop(Emit *e, const Stmt *s)
 {
-    const Stmt *u = reduces_only(s);
+    const Stmt *u = reduces_only(e, s);
     if (u) {
         line(e);
         text_add(e->out, "AOT_SIMD_%s(%s)\n", u->op == OP_add ? "SUM" : u->op == OP_max ? "MAX" : "MIN", renamed(e, u->var));
