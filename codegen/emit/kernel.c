@@ -464,9 +464,7 @@ static void call_statement(Emit *e, const Stmt *s)
 static bool in_order(Emit *e, const X *x, const Idx *var)
 {
     int64_t step = 0;
-    bool good = x->kind != X_LOAD ||
-                (idx_is_const(idx_sub(e->job, idx_subst(e->job, x->idx, var, idx_addk(e->job, var, 1)), x->idx), &step) &&
-                 (step == 0 || step == 1));
+    bool good = x->kind != X_LOAD || (idx_step(e->job, x->idx, var, &step) && (step == 0 || step == 1));
     for (uint32_t i = 0; i < x->n && good; i++)
         good = in_order(e, x->arg[i], var);
     return good;
@@ -750,9 +748,9 @@ static void task_function(Emit *e, int n)
 static void foreign(Text *out, const Block *b)
 {
     for (const Stmt *s = b->first; s; s = s->next) {
-        for (size_t i = 0; s->kind == S_CALL && i < s->fields.n; i++)
-            if (!strcmp(s->fields.at[i].name, "function"))
-                text_add(out, "AOT_FOREIGN aot_operator %s;\n", s->fields.at[i].text);
+        const Field *f = call_field(s, "function");
+        if (f)
+            text_add(out, "AOT_FOREIGN aot_operator %s;\n", f->text);
         foreign(out, &s->body);
     }
 }

@@ -262,8 +262,8 @@ typedef struct aotk_winograd {
 /* ----------------------------------------------------- aotk_attention_f32: softmax(q k^T) v */
 
 /* y[b][i] = sum over j of w[i][j] * v[b][j], w[i] being the softmax of s + mask[b][j][i], where s is
- * scale * q[b][i] . k[b][j] or, with a cap, cap * tanh of that; with `causal` only of j <= i. Batches b are triples, of which q, k, v, the mask and
- * y each have strides of their own, 0 where they repeat. No keys at all give 0; a query all of whose
+ * scale * q[b][i] . k[b][j] or, with a cap, cap * tanh of that; with `causal` only of j <= i. Batches b
+ * are triples, of which q, k, v, the mask and y each have strides of their own, 0 where they repeat. No keys at all give 0; a query all of whose
  * scores are -inf gives 0 if `zeros`, else NaN. A NaN or inf among a query's scores makes its row
  * NaN. Scores are summed over e in ascending order, weights over blocks of 256 keys. */
 typedef struct aotk_attention {

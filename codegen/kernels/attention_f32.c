@@ -132,11 +132,11 @@ static void aotk_block_columns(const aotk_attention *p, const aotk_block *b)
         aotk_store(b->columns + i, aotk_load(b->columns + i) * p->scale);
 }
 
-/* Bounds `count` scores, a multiple of AOTK_VL. */
-static void aotk_bound(float *scores, aotk_i64 count, float cap)
+/* Bounds `count` scores, a multiple of AOTK_VL, if there is a cap. */
+static void aotk_bound(const aotk_attention *p, float *scores, aotk_i64 count)
 {
-    for (aotk_i64 i = 0; i < count; i += AOTK_VL)
-        aotk_store(scores + i, aotk_tanh(aotk_load(scores + i)) * cap);
+    for (aotk_i64 i = 0; i < count && p->cap != 0.0f; i += AOTK_VL)
+        aotk_store(scores + i, aotk_tanh(aotk_load(scores + i)) * p->cap);
 }
 
 /* Adds the mask to the scores of `keys` keys from `from` on, and hides keys behind a query that sees no further. */
@@ -285,8 +285,7 @@ static void aotk_few_soften(const aotk_attention *p, const aotk_block *b, aotk_i
     float *scores = b->scores + i * b->keys, most = b->most[i];
     const float none = -(3.402823466e38f * 2.0f);
     aotk_i64 sees = p->causal ? b->first + i + 1 - from : keys, s = 0;
-    if (p->cap != 0.0f)
-        aotk_bound(scores, aotk_up(keys, AOTK_VL), p->cap);
+    aotk_bound(p, scores, aotk_up(keys, AOTK_VL));
     for (; s < keys && b->mask; s++)
         scores[s] += b->mask[i * p->mask_l + (from + s) * p->mask_s];
     for (s = sees < 0 ? 0 : sees; s < keys; s++)
@@ -353,8 +352,7 @@ static void aotk_block_run(const aotk_attention *p, aotk_block *b)
         if (!few) {
             const aotk_inner product = { k, b->columns, b->scores, p->k_s, p->k_e, b->lanes, b->lanes, p->e, 0, 0 };
             aotk_inner_run(&product, keys, b->lanes);
-            if (p->cap != 0.0f)
-                aotk_bound(b->scores, keys * b->lanes, p->cap);
+            aotk_bound(p, b->scores, keys * b->lanes);
             aotk_block_mask(p, b, from, keys);
             aotk_block_soften(b, keys);
         }

@@ -160,9 +160,10 @@ static aotk_i64 aotk_fft_rows(const aotk_operand *a) {
 AOTK_API const char *AOTK_NAME(aotk_fft)(const aotk_routine *p) {
     const aotk_operand *in = &p->in[0];
     const aotk_i64 n = in->n[in->rank - 2], rows = aotk_fft_rows(in);
-    if (n == 0 || rows == 0) return 0;
+    const aotk_i64 begin = aotk_first_row(p, rows, p->task), end = aotk_first_row(p, rows, p->task + 1);
+    if (n == 0 || begin == end) return 0;
     const aotk_fft_plan plan = aotk_fft_make(n, p->attr[0] != 0, p->work);
-    for (aotk_i64 r = aotk_first_row(p, rows, p->task); r < aotk_first_row(p, rows, p->task + 1); r++) {
+    for (aotk_i64 r = begin; r < end; r++) {
         for (aotk_i64 k = 0; k < n; k++)
             plan.x[k] = (aotk_cd){ aotk_fft_get(in, 2 * (r * n + k)), aotk_fft_get(in, 2 * (r * n + k) + 1) };
         aotk_fft_row(&plan);
@@ -179,9 +180,10 @@ AOTK_API const char *AOTK_NAME(aotk_fft)(const aotk_routine *p) {
 AOTK_API const char *AOTK_NAME(aotk_fft_real)(const aotk_routine *p) {
     const aotk_operand *in = &p->in[0];
     const aotk_i64 n = p->attr[0], half = in->n[in->rank - 2], rows = aotk_fft_rows(in);
-    if (n == 0 || rows == 0) return 0;
+    const aotk_i64 begin = aotk_first_row(p, rows, p->task), end = aotk_first_row(p, rows, p->task + 1);
+    if (n == 0 || begin == end) return 0;
     const aotk_fft_plan plan = aotk_fft_make(n, 1, p->work);
-    for (aotk_i64 r = aotk_first_row(p, rows, p->task); r < aotk_first_row(p, rows, p->task + 1); r++) {
+    for (aotk_i64 r = begin; r < end; r++) {
         for (aotk_i64 k = 0; k <= n / 2; k++) {
             aotk_cd z = { 0, 0 };
             if (k < half)

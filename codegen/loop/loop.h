@@ -243,7 +243,8 @@ Stmt *stmt_add(Job *job, Block *b, StmtKind kind);
 void kernel_nest(Job *job, Kernel *k);
 /* Gives names to shared and loop-invariant expressions: inserts S_LET.  Once per kernel, before printing. */
 void kernel_name_values(Job *job, Kernel *k);
-/* A call of a routine: it answers with NULL or with what is wrong, which fails the run. */
+const Field *call_field(const Stmt *s, const char *name); /* NULL: s is no call or has none of that name */
+/* A call of a routine: it answers with NULL or with what is wrong, which fails the run. What threads share cannot. */
 bool call_may_fail(const Stmt *s);
 bool call_asks_features(const Stmt *s); /* Kernel.features */
 /* Orders loops, names values, fills reads, writes, checks, splits. */

@@ -113,6 +113,8 @@ typedef struct Span {
 } Span;
 enum { SPANS = 8 };
 int conv_spans(const Node *n, size_t axis, Span *span); /* how many along a spatial axis; 0: more than SPANS, or nobody knows */
+/* realize.c */
+void choose_buffers(Lower *l, Graph *g);
 /* join.c */
 void choose_joins(Lower *l, Graph *g);
 Buffer *join_buffer(Lower *l, Value *v);                  /* where a concatenation wants v; NULL: nowhere */

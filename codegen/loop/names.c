@@ -145,20 +145,23 @@ static void note_expr(Finish *f, const X *x)
         note_expr(f, x->arg[i]);
 }
 
+const Field *call_field(const Stmt *s, const char *name)
+{
+    for (size_t i = 0; s->kind == S_CALL && i < s->fields.n; i++)
+        if (!strcmp(s->fields.at[i].name, name))
+            return &s->fields.at[i];
+    return NULL;
+}
+
 bool call_may_fail(const Stmt *s)
 {
-    bool may = s->kind == S_CALL && s->text && (!strcmp(s->text, "aotk_routine") || !strcmp(s->text, "aot_custom"));
-    for (size_t i = 0; i < s->fields.n && may; i++)
-        may = strcmp(s->fields.at[i].name, "tasks") != 0; /* what threads share cannot */
-    return may;
+    bool routine = s->kind == S_CALL && s->text && (!strcmp(s->text, "aotk_routine") || !strcmp(s->text, "aot_custom"));
+    return routine && !call_field(s, "tasks");
 }
 
 bool call_asks_features(const Stmt *s)
 {
-    for (size_t i = 0; s->kind == S_CALL && i < s->fields.n; i++)
-        if (!strcmp(s->fields.at[i].name, "features"))
-            return true;
-    return false;
+    return call_field(s, "features") != NULL;
 }
 
 static bool written_field(Sym name)

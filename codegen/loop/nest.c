@@ -176,12 +176,6 @@ static bool match_reduction(Job *job, const Stmt *column, Reduction *r)
            to->x->kind == X_VAR && to->x->var == r->acc->var && to->buffer->dtype == r->acc->dtype && s->x->dtype == r->acc->dtype;
 }
 
-/* The step of `a` with var; false: it has none that is a number. */
-static bool step_of(Job *job, const Idx *a, const Idx *var, int64_t *step)
-{
-    return idx_is_const(idx_sub(job, idx_subst(job, a, var, idx_addk(job, var, 1)), a), step);
-}
-
 typedef struct Steps {
     bool adjacent, apart, other; /* loads step by one with the column; by a row with the loop inside; neither */
 } Steps;
@@ -192,10 +186,10 @@ static void see_steps(Nest *s, const X *x, const Idx *column, const Idx *inside,
     if (!see_first(s, x))
         return;
     if (x->kind == X_LOAD) {
-        bool known = step_of(s->job, x->idx, column, &by) && (by == 0 || by == 1);
+        bool known = idx_step(s->job, x->idx, column, &by) && (by == 0 || by == 1);
         steps->other |= !known;
         steps->adjacent |= known && by == 1;
-        steps->apart |= known && by == 1 && (!step_of(s->job, x->idx, inside, &row) || row > 1 || row < -1);
+        steps->apart |= known && by == 1 && (!idx_step(s->job, x->idx, inside, &row) || row > 1 || row < -1);
     }
     for (uint32_t i = 0; i < x->n; i++)
         see_steps(s, x->arg[i], column, inside, steps);
@@ -223,7 +217,7 @@ static void interchange(Job *job, Stmt *column, int level)
     see_steps(&s, r.update->x, s.var, r.loop[r.loops - 1], &steps);
     const Idx *length = block_length(job, column->extent), *blocks = NULL, *block = NULL;
     int64_t by;
-    if (steps.other || !steps.adjacent || !steps.apart || !step_of(job, r.store->idx, s.var, &by) || by != 1 ||
+    if (steps.other || !steps.adjacent || !steps.apart || !idx_step(job, r.store->idx, s.var, &by) || by != 1 ||
         (!length && level == 1)) /* threads would have nothing to share */
         return;
     if (length && idx_divisible(job, column->extent, length, &blocks)) {

@@ -45,10 +45,8 @@ static int64_t operators(const X *x)
 
 static const Idx *field(const Stmt *s, const char *name)
 {
-    for (size_t i = 0; i < s->fields.n; i++)
-        if (!strcmp(s->fields.at[i].name, name))
-            return s->fields.at[i].idx;
-    return NULL;
+    const Field *f = call_field(s, name);
+    return f ? f->idx : NULL;
 }
 
 /* What is counted: scalar operators for `work`, floating point operations of contractions for `flops`; DONE: the same,

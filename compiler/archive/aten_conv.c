@@ -9,6 +9,7 @@ typedef struct Conv {
     int64_t stride[MAX_RANK], padding[MAX_RANK], dilation[MAX_RANK], output_padding[MAX_RANK], groups;
     bool phased;                                     /* the result is made of phases: */
     int64_t phases[MAX_RANK], first[MAX_RANK];       /* how many along an axis; the element where the result begins */
+    int64_t all;                                     /* phases along all axes */
     const Idx *size[MAX_RANK];                       /* of the result */
     bool apart;                                      /* a convolution for each phase, of x with `low` zeros in front: */
     const Idx *low[MAX_RANK];
@@ -109,8 +110,6 @@ static void surround(Call *c, Conv *v, const Idx *const *low, const Idx *const *
         v->padding[i] = even ? n[i] : 0;
 }
 
-static Value *convolve(Call *c, const Conv *given);
-
 /* [g * in, out, K...] as [g * phases * out, in, J...], zeros at the end of K filling up J * phases; J is turned round. */
 static Value *phase_weight(Call *c, const Conv *v, const int64_t *taps)
 {
@@ -143,9 +142,9 @@ static Value *phase_weight(Call *c, const Conv *v, const int64_t *taps)
 
 enum { PHASES_APART = 8, CHANNELS_APART = 16 };
 
-/* Whether the ends that the result does not have are much of what one convolution of all `all` phases computes, which have
- * `out` channels each: four times 5x5 pixels for an image of 8x8. */
-static bool better_apart(Call *c, const Conv *v, const Idx *const *high, int64_t all, int64_t out)
+/* Whether the ends that the result does not have are much of what one convolution of all phases computes, which have `out`
+ * channels each: four times 5x5 pixels for an image of 8x8. */
+static bool better_apart(Call *c, const Conv *v, const Idx *const *high, int64_t out)
 {
     double more = 1;
     for (size_t i = 0; i < v->axes; i++) {
@@ -155,38 +154,7 @@ static bool better_apart(Call *c, const Conv *v, const Idx *const *high, int64_t
             return false;
         more *= (double)(places - v->taps[i] + 1) * (double)v->phases[i] / (double)size;
     }
-    return more >= 1.1 && all <= PHASES_APART && v->groups == 1 && out % CHANNELS_APART == 0;
-}
-
-/* [n, phases * out, size / phases...]: each phase where the result has it. */
-static Value *phases_apart(Call *c, Conv *v)
-{
-    Build *b = &c->b;
-    Job *job = b->g->job;
-    Value *part[PHASES_APART];
-    uint32_t all = 1;
-    for (size_t i = 0; i < v->axes; i++)
-        all *= (uint32_t)v->phases[i];
-    const Idx *out = idx_div(job, v->w->type.dim[0], k(c, all));
-    for (uint32_t n = 0; n < all; n++) {
-        const Idx *low[MAX_RANK], *high[MAX_RANK];
-        Conv one = *v;
-        int64_t rest = n, phase = 0, step = 1;
-        for (size_t i = v->axes; i-- > 0; rest /= v->phases[i]) {
-            int64_t at = rest % v->phases[i] + v->first[i]; /* behind the last phase comes the first one of the next place */
-            phase += at % v->phases[i] * step;
-            step *= v->phases[i];
-            low[i] = idx_addk(job, v->low[i], -(at / v->phases[i]));
-            const Idx *read = idx_addk(job, idx_div(job, v->size[i], k(c, v->phases[i])), v->taps[i] - 1);
-            high[i] = idx_sub(job, idx_sub(job, read, v->x->type.dim[i + 2]), low[i]);
-        }
-        one.w = build_slice(b, v->w, 0, idx_mulk(job, out, phase), k(c, 1), out);
-        surround(c, &one, low, high);
-        part[n] = convolve(c, &one);
-    }
-    memset(v->first, 0, sizeof v->first);
-    Attr dim = attr_int(job, "dim", 1);
-    return build(b, OP_cat, part, all, NULL, &dim, 1);
+    return more >= 1.1 && v->all <= PHASES_APART && v->groups == 1 && out % CHANNELS_APART == 0;
 }
 
 /* A transposed convolution of stride s: output element s * q + r - padding is the sum of x[q - j] * w[r + s * j], so
@@ -196,7 +164,8 @@ static bool phase_conv(Call *c, Conv *v)
 {
     Job *job = c->b.g->job;
     const Idx *high[MAX_RANK] = { NULL };
-    int64_t all = 1, in, out;
+    int64_t in, out;
+    v->all = 1;
     for (size_t i = 0; i < v->axes; i++) {
         int64_t size;
         if (v->dilation[i] != 1 || !idx_is_const(v->w->type.dim[i + 2], &size) || size < 1 || size > 1 << 20)
@@ -208,15 +177,15 @@ static bool phase_conv(Call *c, Conv *v)
         v->phases[i] = s;
         v->first[i] = v->padding[i] - from * s;
         v->size[i] = idx_addk(job, idx_mulk(job, idx_addk(job, v->x->type.dim[i + 2], -1), s), beyond + 1 - v->padding[i]);
-        all *= s;
-        if (all > 1 << 10)
+        v->all *= s;
+        if (v->all > 1 << 10)
             return false;
     }
     bool narrow = !idx_is_const(v->w->type.dim[0], &in) || !idx_is_const(v->w->type.dim[1], &out) ||
-                  in % v->groups || (v->groups > 1 && (in / v->groups < 4 || out * all < 8));
-    if (all == 1 || narrow)
+                  in % v->groups || (v->groups > 1 && (in / v->groups < 4 || out * v->all < 8));
+    if (v->all == 1 || narrow)
         return false;
-    v->apart = better_apart(c, v, high, all, out);
+    v->apart = better_apart(c, v, high, out);
     v->w = phase_weight(c, v, v->taps);
     if (!v->apart)
         surround(c, v, v->low, high);
@@ -229,11 +198,8 @@ static bool phase_conv(Call *c, Conv *v)
 static Value *phase_bias(Call *c, const Conv *v, Value *bias)
 {
     Job *job = c->b.g->job;
-    int64_t all = 1;
-    for (size_t i = 0; i < v->axes; i++)
-        all *= v->phases[i];
     const Idx *dim[3] = { k(c, v->groups), k(c, 1), idx_div(job, bias->type.dim[0], k(c, v->groups)) };
-    const Idx *wide[3] = { dim[0], k(c, all), dim[2] }, *flat = idx_mulk(job, bias->type.dim[0], all);
+    const Idx *wide[3] = { dim[0], k(c, v->all), dim[2] }, *flat = idx_mulk(job, bias->type.dim[0], v->all);
     bias = build_expand(&c->b, build_reshape(&c->b, bias, 3, dim), 3, wide);
     return build_reshape(&c->b, bias, 1, &flat);
 }
@@ -330,6 +296,34 @@ static Value *convolve(Call *c, const Conv *given)
     Attr at[4] = { attr_ints(job, "stride", v->stride, v->axes), attr_ints(job, "padding", v->padding, v->axes),
                    attr_ints(job, "dilation", v->dilation, v->axes), attr_int(job, "groups", v->groups) };
     return build(&c->b, OP_conv, (Value *[]){ v->x, v->w }, 2, NULL, at, 4);
+}
+
+/* [n, phases * out, size / phases...]: each phase where the result has it. */
+static Value *phases_apart(Call *c, Conv *v)
+{
+    Build *b = &c->b;
+    Job *job = b->g->job;
+    Value *part[PHASES_APART];
+    const Idx *out = idx_div(job, v->w->type.dim[0], k(c, v->all));
+    for (int64_t n = 0; n < v->all; n++) {
+        const Idx *low[MAX_RANK], *high[MAX_RANK];
+        Conv one = *v;
+        int64_t rest = n, phase = 0, step = 1;
+        for (size_t i = v->axes; i-- > 0; rest /= v->phases[i]) {
+            int64_t at = rest % v->phases[i] + v->first[i]; /* behind the last phase comes the first one of the next place */
+            phase += at % v->phases[i] * step;
+            step *= v->phases[i];
+            low[i] = idx_addk(job, v->low[i], -(at / v->phases[i]));
+            const Idx *read = idx_addk(job, idx_div(job, v->size[i], k(c, v->phases[i])), v->taps[i] - 1);
+            high[i] = idx_sub(job, idx_sub(job, read, v->x->type.dim[i + 2]), low[i]);
+        }
+        one.w = build_slice(b, v->w, 0, idx_mulk(job, out, phase), k(c, 1), out);
+        surround(c, &one, low, high);
+        part[n] = convolve(c, &one);
+    }
+    memset(v->first, 0, sizeof v->first);
+    Attr dim = attr_int(job, "dim", 1);
+    return build(b, OP_cat, part, (uint32_t)v->all, NULL, &dim, 1);
 }
 
 /* Flag t: transposed; `convolution` has an argument for it. */

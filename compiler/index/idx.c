@@ -797,6 +797,11 @@ const Idx *idx_subst(Job *job, const Idx *a, const Idx *symbol, const Idx *value
     return idx_map(job, a, subst_one, &(Subst){ symbol, value });
 }
 
+bool idx_step(Job *job, const Idx *a, const Idx *symbol, int64_t *step)
+{
+    return idx_is_const(idx_sub(job, idx_subst(job, a, symbol, idx_addk(job, symbol, 1)), a), step);
+}
+
 void idx_symbols(const Idx *a, void (*visit)(void *, const Idx *), void *ctx)
 {
     if (a->op == IDX_SYM)

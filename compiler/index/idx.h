@@ -69,6 +69,8 @@ bool idx_divisible(Job *job, const Idx *a, const Idx *b, const Idx **quotient); 
  * was found. */
 const Idx *idx_upper(Job *job, const Idx *a);
 bool idx_uses(const Idx *a, const Idx *symbol);
+/* By how much a grows where the symbol grows by one; false: that is no number. */
+bool idx_step(Job *job, const Idx *a, const Idx *symbol, int64_t *step);
 /* Whether a loop variable occurs in it. */
 bool idx_has_var(const Idx *a);
 
