@@ -129,6 +129,9 @@ static inline AOTK_UNUSED aotk_i64 aotk_igemm_work(aotk_i64 m, aotk_i64 k) {
  *   pixels for which other   taps_h x taps_w from (first_h, first_w) on are the rest, of all_h x all_w
  *   taps meet only padding
  *
+ * With `ends`, a call's rows are those of one of `groups` groups: of the m2 rows, m0 and m1 being 1, from ends[group - 1],
+ * or the first, up to ends[group]; and behind the last group's what rows there are, with K = 0. Ends are clipped to m2.
+ *
  * There is no bounds check on a: the buffer holds its own zero halo. K = 0 leaves bias and
  * residual. The residual may be c itself. Sums begin with bias + residual and run over k in
  * ascending order, one rounding per step where the machine has FMA; only M = 1 uses several partial
@@ -155,6 +158,8 @@ typedef struct aotk_igemm {
     aotk_i64 seg;                          /* floats in a segment; K = taps_h * taps_w * seg */
     aotk_i64 all_h, all_w;                 /* number of the segments in b, if more than are summed; or 0 */
     aotk_i64 first_h, first_w;             /* then which is the first of those, that of a */
+    const aotk_i64 *ends;                  /* of groups of rows, or NULL */
+    aotk_i64 group, groups;
     float lo, hi;                          /* for AOTK_ACT_CLAMP */
     int act;
     int b_stored;                          /* AOTK_STORED_..., of b */

@@ -354,7 +354,7 @@ AOTK_NOINLINE void aotk_igemm_widened(const aotk_igemm *p, aotk_tile *t, aotk_i6
     aotk_igemm_part(p, t, begin, end, first, last, wide);
 }
 
-AOTK_API void AOTK_NAME(aotk_igemm_f32)(const aotk_igemm *p) {
+AOTK_INLINE void aotk_igemm_rows(const aotk_igemm *p) {
     aotk_i64 m = p->m0 * p->m1 * p->m2, nr = aotk_igemm_nr(p), panels = (p->n + nr - 1) / nr;
     if (m <= 0 || panels <= 0) return;
     aotk_i64 cuts = aotk_row_cuts(p, m, panels), by = p->tasks / cuts;
@@ -374,4 +374,34 @@ AOTK_API void AOTK_NAME(aotk_igemm_f32)(const aotk_igemm *p) {
 #endif
     if (aotk_widens(p)) aotk_igemm_widened(p, &t, begin, end, first, last);
     else aotk_igemm_part(p, &t, begin, end, first, last, (float *)0);
+}
+
+/* Where group `group` ends. */
+AOTK_INLINE aotk_i64 aotk_group_end(const aotk_igemm *p, aotk_i64 group) {
+    aotk_i64 end = group < 0 ? 0 : group < p->groups ? p->ends[group] : p->m2;
+    return end < 0 ? 0 : end > p->m2 ? p->m2 : end;
+}
+
+/* The rows of group `group`; of p->groups, those behind the last one. */
+AOTK_NOINLINE void aotk_igemm_group(const aotk_igemm *p, aotk_i64 group) {
+    aotk_i64 from = aotk_group_end(p, group - 1), to = aotk_group_end(p, group);
+    aotk_igemm rows = *p;
+    rows.a += from * p->a2;
+    rows.c += from * p->c2;
+    if (p->residual) rows.residual += from * p->r2;
+    rows.m2 = to - from;
+    if (group == p->groups) {
+        rows.seg = 0;
+        rows.features = 0;
+    }
+    aotk_igemm_rows(&rows);
+}
+
+AOTK_API void AOTK_NAME(aotk_igemm_f32)(const aotk_igemm *p) {
+    if (!p->ends) {
+        aotk_igemm_rows(p);
+        return;
+    }
+    aotk_igemm_group(p, p->group);
+    if (p->group == p->groups - 1) aotk_igemm_group(p, p->groups);
 }

@@ -211,7 +211,7 @@ bool contract_choice(Job *job, const LowerOptions *o, Node *n, Choice *c)
     static const int depths[] = { DEPTH, DEPTH / 2, DEPTH * 2 };
     Tensor weight;
     c->count = 0;
-    if (!contract_packs(n, &weight))
+    if (n->op == OP_grouped_matmul || !contract_packs(n, &weight)) /* the rows of a group are not known */
         return false;
     if (conv_pair(n)) {
         add_way(c, (Way){ .apart = false }, &(Way){ .apart = true });

@@ -73,7 +73,7 @@ static bool holds_bf16(const Value *v, int depth)
     const Node *n = v->def;
     switch (n->op) {
     case OP_cast: return n->in[0]->type.dtype == DT_bf16;
-    case OP_matmul: case OP_conv: return !strcmp(node_text(n, "round"), "bf16");
+    case OP_matmul: case OP_grouped_matmul: case OP_conv: return !strcmp(node_text(n, "round"), "bf16");
     case OP_reshape: case OP_permute: case OP_expand: case OP_slice: case OP_window: case OP_relu: case OP_neg:
         return holds_bf16(n->in[0], depth - 1);
     default: return false;
@@ -159,6 +159,7 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
 {
     Job *job = l->job;
     Value *x = n->in[0], *w = n->in[1], *res = contract_residual(n), *bias = contract_bias(n);
+    Value *ends = n->op == OP_grouped_matmul ? n->in[2] : NULL;
     const Type *t = &n->out[0]->type;
     int rank = t->rank;
     Tensor constant;
@@ -166,7 +167,9 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     bool packed = contract_packs(n, &constant);
     if (packed)
         packed_steps(&constant, step);
-    Affine a = value_memory(l, x, x->type.rank - 1), b = { 0 }, r = { 0 };
+    Affine a = value_memory(l, x, x->type.rank - 1), b = { 0 }, r = { 0 }, e = { 0 };
+    if (ends)
+        e = value_memory(l, ends, 0);
     if (!packed)
         b = value_memory(l, w, -1);
     if (res)
@@ -174,11 +177,17 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     if (bias)
         value_memory(l, bias, 0);
     Make *m = make_kernel(l, n->out[0]->name, &n->origin);
-    m->k->about = sym_printf(job, "matmul %s x %s", type_text(job, &x->type), type_text(job, &w->type));
+    m->k->about = sym_printf(job, "%s %s x %s", op_info[n->op].name, type_text(job, &x->type), type_text(job, &w->type));
     const Idx *a_at = a.offset, *b_at = packed ? k(m, 0) : b.offset, *c_at = out->offset, *r_at = r.offset;
     Rows rows = { 0 };
     int loops = 0;
     const Idx *batches = k(m, 1), *batch = k(m, 0); /* those that the loops run over, and the number of one */
+    if (ends) { /* a call finds the rows of its group */
+        batches = w->type.dim[0];
+        batch = open_apart(m, "g", batches);
+        loops++;
+        b_at = idx_add(job, b_at, idx_mul(job, batch, packed ? k(m, step[0]) : b.stride[0]));
+    }
     for (int i = 0; i < rank - 1; i++) {
         const Idx *sa = i == rank - 2 ? a.stride[x->type.rank - 2] : batch_stride(m, x, &a, i, rank);
         int own = i - (rank - w->type.rank); /* the weight's axis */
@@ -240,6 +249,11 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
     field_number(m, s, "taps_h", k(m, 1));
     field_number(m, s, "taps_w", k(m, 1));
     field_number(m, s, "seg", w->type.dim[w->type.rank - 2]);
+    if (ends) {
+        field_pointer(m, s, "ends", e.buffer, e.offset);
+        field_number(m, s, "group", batch);
+        field_number(m, s, "groups", batches);
+    }
     Way way = contract_way(l, n);
     field_depth(m, s, &way);
     field_epilogue(m, s, n, k(m, 0));

@@ -491,7 +491,7 @@ static bool mark(bool *set, const Value *v, bool *changed)
 /* What writes its result in rows, whoever reads it. */
 static bool has_rows(Op op)
 {
-    return op_info[op].kind == ROUTINE || op == OP_loop || op == OP_matmul || op == OP_attention;
+    return op_info[op].kind == ROUTINE || op == OP_loop || op == OP_matmul || op == OP_grouped_matmul || op == OP_attention;
 }
 
 /* Channels-last for all that convolutions read and write, and for all of the same rank that hangs together with it

@@ -2,15 +2,24 @@
 /* Which values get memory.  All others are computed again where they are read, that is fused. */
 #include "lower.h"
 #include "packing.h"
+#include <string.h>
 
 typedef struct Readers { /* by value id */
     Value **one;
     bool *many; /* more than one */
 } Readers;
 
+/* Where the axes of a value are in its reader's kernel: axes of the value with memory, in as many loops. */
+enum { UNSEEN = -1, ELSEWHERE = -2 }; /* of no reader yet; in an inner loop, or not always at the same place */
+typedef struct Axes {
+    signed char at[MAX_RANK];
+} Axes;
+
 typedef struct Roots {
     Readers kernels; /* values with memory in whose kernels this one is computed */
     Readers passes;  /* those values, or reductions within their kernels, over whose elements it is computed */
+    Axes *axes;
+    double *along, *across; /* how often an element is computed for those who read it where they compute, and elsewhere */
     bool *guarded;   /* a pad between them computes it only in places */
 } Roots;
 
@@ -88,9 +97,53 @@ static bool is_cheap(Lower *l, const Value *v, int depth)
     return true;
 }
 
-/* A reduction may be computed inside its only reader's kernel when its sizes are the reader's outer sizes: then it
+/* The axis of v's that axis `axis` of operand `in` is, the operand being read by the node of v; ELSEWHERE: none. */
+static int axis_in_result(const Node *n, const Value *in, int axis)
+{
+    const Type *a = &in->type, *t = &n->out[0]->type;
+    const Attr *dims = op_info[n->op].kind == REDUCE ? node_attr(n, "dims") : NULL;
+    int at = axis, before = 0;
+    if (op_info[n->op].kind == POINTWISE || n->op == OP_expand)
+        return axis + t->rank - a->rank;
+    for (size_t i = 0; dims && i < dims->n; i++) {
+        if (idx_is(dims->idx[i], axis))
+            return ELSEWHERE;
+        at -= node_int(n, "dims", i) < axis;
+    }
+    for (int i = 0; n->op == OP_permute && i < t->rank; i++)
+        if (node_int(n, "dims", (size_t)i) == axis)
+            return i;
+    if (n->op != OP_reshape)
+        return at < t->rank ? at : ELSEWHERE;
+    for (int i = 0; i < axis; i++)
+        before += !idx_is(a->dim[i], 1);
+    for (at = 0; at < t->rank; at++) /* sizes up to this one have to be the same */
+        if (!idx_is(t->dim[at], 1) && before-- == 0)
+            break;
+    for (int i = axis, j = at; i >= 0 && at < t->rank; i--, j--) {
+        for (; i >= 0 && idx_is(a->dim[i], 1); i--) {}
+        for (; j >= 0 && idx_is(t->dim[j], 1); j--) {}
+        if ((i < 0) != (j < 0) || (i >= 0 && a->dim[i] != t->dim[j]))
+            return ELSEWHERE;
+    }
+    return at < t->rank ? at : ELSEWHERE;
+}
+
+/* n reads `in`: notes where in's axes are. */
+static void place_axes(Roots *r, const Node *n, const Value *in, bool memory)
+{
+    for (int i = 0; i < in->type.rank; i++) {
+        int at = idx_is(in->type.dim[i], 1) ? i : axis_in_result(n, in, i);
+        signed char *seen = &r->axes[in->id].at[i];
+        if (at >= 0 && !memory && !idx_is(in->type.dim[i], 1))
+            at = r->axes[n->out[0]->id].at[at];
+        *seen = *seen == UNSEEN || *seen == at ? (signed char)at : ELSEWHERE;
+    }
+}
+
+/* A reduction may be computed inside its only reader's kernel when its axes are the reader's outer axes: then it
  * runs once for each of them, and the row it reads is still in cache. */
-static bool fits_inside(Lower *l, const Value *r, const Value *root)
+static bool fits_inside(Lower *l, const Axes *axes, const Value *r, const Value *root)
 {
     OpKind k = op_info[root->def->op].kind;
     if (own_kernel(k) || l->channels_last[root->id] || root->def->op == OP_cat)
@@ -98,9 +151,39 @@ static bool fits_inside(Lower *l, const Value *r, const Value *root)
     if (r->type.rank > root->type.rank || (r->type.rank == root->type.rank && k != REDUCE))
         return false;
     for (int i = 0; i < r->type.rank; i++)
-        if (r->type.dim[i] != root->type.dim[i])
+        if (r->type.dim[i] != root->type.dim[i] || axes->at[i] != i)
             return false;
     return true;
+}
+
+/* How often an element of operand `in` is read elsewhere than where v, the result of n, is computed: once, of the sizes
+ * that are known to differ the parts of them; 0: there. */
+static double times_across(const Node *n, const Value *in)
+{
+    const Type *a = &in->type, *t = &n->out[0]->type;
+    bool moves = (op_info[n->op].kind == VIEW && n->op != OP_reshape && n->op != OP_expand && n->op != OP_cat) ||
+                 (n->op == OP_take && in == n->in[0]);
+    int64_t from, to;
+    double times = moves;
+    for (int i = 0; moves && i < a->rank && a->rank == t->rank; i++)
+        if (n->op != OP_pad && n->op != OP_permute && idx_is_const(a->dim[i], &from) && idx_is_const(t->dim[i], &to) && from > 0)
+            times *= (double)to / (double)from;
+    return times;
+}
+
+static double times_computed(const Roots *r, const Value *v, bool memory)
+{
+    double times = r->along[v->id] + r->across[v->id];
+    return memory || times == 0 ? 1 : times;
+}
+
+/* n, which is computed so often, reads `in`. */
+static void count_times(Roots *r, const Node *n, const Value *in, double times)
+{
+    double across = times_across(n, in);
+    if (across == 0 && times > r->along[in->id]) /* the same elements as another reader */
+        r->along[in->id] = times;
+    r->across[in->id] += times * across;
 }
 
 static bool wants_memory(Lower *l, Roots *r, const Node *n, const Value *v)
@@ -111,12 +194,14 @@ static bool wants_memory(Lower *l, Roots *r, const Node *n, const Value *v)
     if (k == REDUCE && sums_places(n) && l->channels_last[n->in[0]->id]) /* the loops would run against the order of memory */
         return true;
     if (k == REDUCE)
-        return r->kernels.many[v->id] || !r->kernels.one[v->id] || !fits_inside(l, v, r->kernels.one[v->id]);
+        return r->kernels.many[v->id] || !r->kernels.one[v->id] || !fits_inside(l, &r->axes[v->id], v, r->kernels.one[v->id]);
     if (k == GATHER && r->guarded[v->id]) /* indices are checked, all of them */
         return true;
     if (k == CREATE || k == VIEW || v->type.rank == 0)
         return false;
-    return (r->kernels.many[v->id] && !is_cheap(l, v, 0)) || (r->passes.many[v->id] && repeats_heavy(l, v, 0));
+    enum { OFTEN = 2 }; /* more would grow with each step of a chain of stencils, shifts or gathers */
+    bool again = r->kernels.many[v->id] || times_computed(r, v, false) > OFTEN;
+    return (again && !is_cheap(l, v, 0)) || (r->passes.many[v->id] && repeats_heavy(l, v, 0));
 }
 
 /* Axes that were moved beside each other became one. */
@@ -163,7 +248,10 @@ static void cut_chains(Lower *l, Graph *g)
 void choose_buffers(Lower *l, Graph *g)
 {
     size_t count = g->values.n + 1;
-    Roots r = { readers_new(l->job, count), readers_new(l->job, count), job_array(l->job, count, sizeof(bool)) };
+    Roots r = { readers_new(l->job, count), readers_new(l->job, count), job_array(l->job, count, sizeof(Axes)),
+                job_array(l->job, count, sizeof(double)), job_array(l->job, count, sizeof(double)),
+                job_array(l->job, count, sizeof(bool)) };
+    memset(r.axes, UNSEEN, count * sizeof *r.axes);
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].value && g->outputs.at[i].value->kind == VALUE_NODE)
             l->realize[g->outputs.at[i].value->id] = true;
@@ -173,6 +261,7 @@ void choose_buffers(Lower *l, Graph *g)
     for (Node *n = g->last; n; n = n->prev) {
         Value *v = n->out[0];
         bool memory = wants_memory(l, &r, n, v);
+        double times = times_computed(&r, v, memory);
         for (uint32_t i = 0; i < n->out_count; i++)
             l->realize[n->out[i]->id] = memory;
         for (uint32_t i = 0; i < n->in_count; i++) {
@@ -191,6 +280,8 @@ void choose_buffers(Lower *l, Graph *g)
                 l->realize[in->id] = true;
             if (sums_places(n) && l->channels_last[in->id] && computed(in))
                 l->realize[in->id] = true; /* for the pooling kernel */
+            place_axes(&r, n, in, memory);
+            count_times(&r, n, in, times);
             r.guarded[in->id] |= n->op == OP_pad || n->op == OP_window || (!memory && r.guarded[v->id]);
             if (memory)
                 add_reader(&r.kernels, in, v);

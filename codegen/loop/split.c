@@ -81,6 +81,8 @@ static const Idx *call_count(Work *w, const Stmt *s, Count what)
         if (strcmp(calls[i].callee, s->var) != 0)
             continue;
         const Idx *work = sizes_product(w, s, calls[i].size);
+        if (field(s, "groups")) /* a call's are some of the rows */
+            work = idx_div(w->job, work, field(s, "groups"));
         int64_t tile = 0;
         if (what == DONE && !strcmp(s->var, "aotk_winograd_f32") && idx_is_const(field(s, "tile"), &tile))
             return idx_div(w->job, idx_mulk(w->job, work, 2 * (tile + 2) * (tile + 2)), idx_const(w->job, tile * tile));

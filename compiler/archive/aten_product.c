@@ -31,6 +31,49 @@ void decode_matmul(Call *c)
     give(c, matmul_any(c, arg_tensor(c, "self"), second(c), &c->meta[0]));
 }
 
+/* Where groups of rows end: of i64, checked to ascend from 0 to `rows`. */
+static Value *group_ends(Call *c, Value *ends, const Idx *rows)
+{
+    Build *b = &c->b;
+    ends = build_cast(b, ends, DT_i64);
+    const Idx *n = ends->type.dim[0], *one = k(c, 1);
+    if (n->lo < 1)
+        call_refuse(c, "of %s groups", idx_text(b->g->job, n));
+    Value *upper = build_slice(b, ends, 0, one, one, idx_addk(b->g->job, n, -1));
+    Value *lower = build_slice(b, ends, 0, k(c, 0), one, idx_addk(b->g->job, n, -1));
+    Value *first = pick(c, ends, 0, k(c, 0), &(Type){ .dtype = DT_i64 });
+    Value *last = pick(c, ends, 0, idx_addk(b->g->job, n, -1), &(Type){ .dtype = DT_i64 });
+    Value *holds = build_reduce(b, OP_all, build2(b, OP_le, lower, upper), (bool[MAX_RANK]){ true }, false);
+    holds = build2(b, OP_and, holds, build2(b, OP_le, build_full_int(b, DT_i64, 0), first));
+    holds = build2(b, OP_and, holds, build2(b, OP_le, last, build_index(b, rows)));
+    graph_check(b->g, holds, sym(b->g->job, "the ends of groups of rows ascend and are no more than the rows"), &b->origin);
+    return ends;
+}
+
+/* The rows of self in groups, each by a matrix of mat2 [groups, k, n] (in transformers' words input and weight); or a
+ * batch of matrices by a batch. */
+void decode_grouped_mm(Call *c)
+{
+    bool torch = arg_json(c, "self") != NULL;
+    Build *b = &c->b;
+    Value *a = arg_tensor(c, torch ? "self" : "input"), *w = arg_tensor(c, torch ? "mat2" : "weight"), *r;
+    Value *ends = arg_tensor_or_null(c, "offs");
+    if (arg_json(c, "bias") && arg_tensor_or_null(c, "bias"))
+        call_refuse(c, "with a bias");
+    if (ends ? a->type.rank != 2 || w->type.rank != 3 : a->type.rank != 3 || w->type.rank != 3)
+        call_refuse(c, "of tensors of rank %d and %d, %s", a->type.rank, w->type.rank,
+                    ends ? "where groups are not rows of the first one" : "without ends of groups");
+    if (wide(a->type.dtype) != DT_f32 || a->type.dtype != w->type.dtype)
+        call_refuse(c, "of %s and %s", dtype_info[a->type.dtype].name, dtype_info[w->type.dtype].name);
+    if (ends && (ends->type.rank != 1 || ends->type.dim[0] != w->type.dim[0]))
+        fail_at(b->g->job, EXIT_INPUT, &b->origin, "%s: not an end for each of the groups", c->target);
+    if (!ends)
+        r = build2(b, OP_matmul, a, w);
+    else
+        r = build3(b, OP_grouped_matmul, a, w, group_ends(c, ends, a->type.dim[0]));
+    give(c, build_cast(b, r, c->meta[0].dtype));
+}
+
 static Value *scaled(Call *c, Value *v, const char *name)
 {
     bool number;

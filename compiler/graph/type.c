@@ -141,6 +141,17 @@ static bool infer_matmul(Job *job, const Node *n, Type *out)
     return true;
 }
 
+static bool infer_grouped_matmul(Job *job, const Node *n, Type *out)
+{
+    const Type *a = &n->in[0]->type, *b = &n->in[1]->type;
+    const Idx *ka = a->dim[1], *kb = b->dim[1];
+    if (a->rank != 2 || b->rank != 3 || (ka != kb && (ka->lo > kb->hi || kb->lo > ka->hi)))
+        mismatch(job, n, a, b);
+    *out = *a;
+    out->dim[1] = b->dim[2];
+    return true;
+}
+
 static bool infer_conv(Job *job, const Node *n, Type *out)
 {
     Type a = n->in[0]->type, w = n->in[1]->type, r = a;
@@ -230,6 +241,7 @@ bool type_infer(Job *job, const Node *n, Type *out)
     }
     switch (n->op) {
     case OP_matmul: return infer_matmul(job, n, out);
+    case OP_grouped_matmul: return infer_grouped_matmul(job, n, out);
     case OP_conv: return infer_conv(job, n, out);
     case OP_attention: return infer_attention(job, n, out);
     case OP_permute: return infer_permute(n, out);

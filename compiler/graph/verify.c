@@ -160,7 +160,8 @@ static const char *check_attrs(Check *c, const Node *n)
     for (int i = 0; i < 2 && op_info[n->op].kind == CONTRACT; i++) {
         const char *name = i ? "residual" : "bias";
         const Attr *a = node_attr(n, name);
-        if (a && (a->kind != ATTR_INTS || a->n != 1 || node_int(n, name, 0) < 2 ||
+        int64_t least = n->op == OP_grouped_matmul ? 3 : 2;
+        if (a && (a->kind != ATTR_INTS || a->n != 1 || node_int(n, name, 0) < least ||
                   node_int(n, name, 0) >= (int64_t)n->in_count))
             return say(c->g, n, job_printf(c->g->job, "needs another attribute %s", name));
     }
@@ -209,6 +210,14 @@ static bool attention_fits(const Node *n)
     return may_agree(end[0][1], end[1][1]) && may_agree(end[1][0], end[2][0]);
 }
 
+/* a[m, k], b[g, k, n], ends[g]. */
+static bool groups_fit(const Node *n)
+{
+    const Type *a = &n->in[0]->type, *b = &n->in[1]->type, *ends = &n->in[2]->type;
+    return a->rank == 2 && b->rank == 3 && ends->rank == 1 && may_agree(a->dim[1], b->dim[1]) &&
+           may_agree(ends->dim[0], b->dim[0]) && b->dtype == a->dtype && ends->dtype == DT_i64;
+}
+
 static bool ranks_fit(const Node *n)
 {
     const Type *out = &n->out[0]->type, *a = n->in_count ? &n->in[0]->type : NULL;
@@ -226,6 +235,7 @@ static bool ranks_fit(const Node *n)
     case OP_linear: return a->rank >= 1 && b->rank == 2;
     case OP_batch_norm: return a->rank >= 1 && b->rank == 1 && n->in[3]->type.rank == 1;
     case OP_layer_norm: return node_int(n, "axes", 0) <= a->rank;
+    case OP_grouped_matmul: return groups_fit(n);
     case OP_attention: return attention_fits(n);
     case OP_sdpa: return a->rank >= 2 && b->rank == a->rank && n->in[2]->type.rank >= 2;
     case OP_max_pool:
@@ -333,6 +343,7 @@ static bool dtype_fits(Op op, DType d)
     case OP_atan2: case OP_copysign: case OP_logaddexp: case OP_hypot: case OP_nextafter:
     case OP_softmax: case OP_log_softmax: case OP_batch_norm: case OP_layer_norm: case OP_sdpa: return real;
     case OP_attention: return d == DT_f32;
+    case OP_grouped_matmul: return d == DT_f32 || d == DT_f16 || d == DT_bf16;
     case OP_gcd: case OP_shl: case OP_shr: case OP_parity: return integer;
     case OP_not: case OP_and: case OP_or: case OP_xor: return integer || d == DT_bool;
     case OP_any: case OP_all: return d == DT_bool;

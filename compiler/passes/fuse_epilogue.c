@@ -109,7 +109,7 @@ static bool sink_reshape(Graph *g, Node *c, Node *view)
 {
     Node *n = single_reader(g, view->out[0]);
     const Type *t = &c->out[0]->type, *seen = &view->out[0]->type;
-    if (c->op != OP_matmul || !n || n->op != OP_add || n->in[0] == n->in[1] || !type_same(&n->out[0]->type, seen))
+    if (!contract_multiplies(c) || !n || n->op != OP_add || n->in[0] == n->in[1] || !type_same(&n->out[0]->type, seen))
         return false;
     Build b = { g, n, n->origin, n->out[0]->name };
     Value *other = n->in[n->in[0] == view->out[0] ? 1 : 0];
@@ -190,7 +190,7 @@ void pass_fuse_epilogue(Graph *g)
     for each_node (n, g) {
         for (uint32_t i = 0; i < n->region_count; i++)
             pass_fuse_epilogue(n->region[i]);
-        if ((n->op == OP_matmul || n->op == OP_conv) && contract_is_tiled(n))
+        if ((contract_multiplies(n) || n->op == OP_conv) && contract_is_tiled(n))
             *vec_push(g->job, &todo) = n;
     }
     for (size_t i = todo.n; i-- > 0;) { /* last first: of two convolutions that are added, the later one takes the sum */

@@ -247,12 +247,17 @@ bool const_view(const Value *v, Tensor *out)
     return n->op == OP_permute || n->op == OP_expand || n->op == OP_slice;
 }
 
+bool contract_multiplies(const Node *n)
+{
+    return n->op == OP_matmul || n->op == OP_grouped_matmul;
+}
+
 bool contract_packs(const Node *n, Tensor *weight)
 {
-    if ((n->op != OP_matmul && n->op != OP_conv) || !contract_is_tiled(n) || !const_view(n->in[1], weight))
+    if ((!contract_multiplies(n) && n->op != OP_conv) || !contract_is_tiled(n) || !const_view(n->in[1], weight))
         return false;
     int64_t matrices = 1;
-    for (int i = 0; n->op == OP_matmul && i < weight->rank - 2; i++)
+    for (int i = 0; contract_multiplies(n) && i < weight->rank - 2; i++)
         matrices *= weight->stride[i] ? weight->size[i] : 1;
     /* panels are 16 columns wide or more: many matrices shall take twice the memory at most */
     return matrices == 1 || (matrices > 1 && weight->size[weight->rank - 1] >= 8);
@@ -271,7 +276,7 @@ bool contract_is_tiled(const Node *n)
     int64_t cin, cout, groups;
     if (n->out[0]->type.dtype != DT_f32)
         return false;
-    if (n->op == OP_matmul || n->op == OP_attention)
+    if (contract_multiplies(n) || n->op == OP_attention)
         return true;
     const Type *w = &n->in[1]->type;
     groups = node_int(n, "groups", 0);

@@ -77,6 +77,8 @@ bool contract_packs(const Node *n, Tensor *weight);
  * 0: any other convolution. */
 int64_t conv_lanes(const Node *n);
 /* Operands of a CONTRACT node after fuse_epilogue; NULL: none. */
+/* Whether the second operand of a contraction holds matrices, behind axes of a batch or of groups. */
+bool contract_multiplies(const Node *n);
 Value *contract_bias(const Node *n);
 Value *contract_residual(const Node *n);
 #endif

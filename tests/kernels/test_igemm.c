@@ -39,15 +39,25 @@ static aotk_i64 depth_of(const aotk_igemm *p) {
     return (p->all_h ? p->all_h * p->all_w : p->taps_h * p->taps_w) * p->seg;
 }
 
+/* How row m of those groups is computed: 1 as the others, 0 not by this call, -1 as the sum of nothing. */
+static int in_group(const aotk_igemm *p, aotk_i64 m) {
+    aotk_i64 group = 0;
+    if (!p->ends) return 1;
+    while (group < p->groups && m >= p->ends[group]) group++;
+    return group == p->group ? 1 : group == p->groups && p->group == p->groups - 1 ? -1 : 0;
+}
+
 /* plain is B as [k][n], K in the order of the taps. */
 static void reference(const aotk_igemm *p, float *c) {
     for (aotk_i64 m = 0; m < p->m0 * p->m1 * p->m2; m++) {
         aotk_i64 i2 = m % p->m2, i1 = m / p->m2 % p->m1, i0 = m / p->m2 / p->m1;
         const float *a = p->a + i0 * p->a0 + i1 * p->a1 + i2 * p->a2;
+        int part = in_group(p, m);
+        if (!part) continue;
         for (aotk_i64 j = 0; j < p->n; j++) {
             aotk_i64 wide = p->all_h ? p->all_w : p->taps_w;
             double s = p->bias ? p->bias[j] : 0;
-            for (aotk_i64 y = 0; y < p->taps_h; y++)
+            for (aotk_i64 y = 0; y < p->taps_h && part > 0; y++)
                 for (aotk_i64 x = 0; x < p->taps_w; x++) {
                     const float *b = plain + ((p->first_h + y) * wide + p->first_w + x) * p->seg * p->n + j;
                     for (aotk_i64 k = 0; k < p->seg; k++, b += p->n)
@@ -293,6 +303,26 @@ static void test_long_sums(void) {
     }
 }
 
+/* Groups of rows: empty ones, one row, many; rows that belong to none; ends that make no sense. */
+static void test_groups(void) {
+    static const aotk_i64 ends[][4] = { { 0, 3, 3, 9 }, { 1, 2, 40, 61 }, { 0, 0, 0, 0 }, { 61, 61, 61, 61 }, { 5, 17, 17, 70 } };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        for (aotk_i64 group = 0; group < 4; group++) {
+            aotk_igemm p = gemm(61, 37, 64);
+            p.ends = ends[i];
+            p.group = group;
+            p.groups = 4;
+            p.bias = group & 1 ? bias_room : NULL;
+            if (group >= 2) {
+                p.residual = res_room;
+                p.r2 = p.c2;
+            }
+            p.act = group == 3 ? AOTK_ACT_RELU : AOTK_ACT_NONE;
+            check(&p, 61 * p.c2);
+        }
+    }
+}
+
 static void test_activations(void) {
     for (int kind = AOTK_ACT_NONE; kind <= AOTK_ACT_TANH; kind++) {
         for (aotk_i64 n = 1; n <= 130; n += 43) {
@@ -506,6 +536,7 @@ int main(void) {
     test_convolutions();
     test_some_taps();
     test_long_sums();
+    test_groups();
     test_activations();
     test_activation_values();
     test_special_values();

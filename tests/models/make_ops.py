@@ -128,6 +128,40 @@ def phases():
     ], ((reals(2, 8, 4, 5),), (reals(2, 8, 4, 5, seed=3),))
 
 
+def experts():
+    """Rows in groups, each by the weights of its group: empty groups, one row, all rows, rows of no group; with bias, residual
+    and activation, in halves, of weights that the run computes, of few columns, and a batch of matrices."""
+    fallback = grouped_mm_fallback()
+    w, few, bias, res = reals(4, 24, 40) / 4, reals(4, 24, 3, seed=1), reals(40, seed=2), reals(9, 40, seed=3)
+    half = w.bfloat16()
+    grouped = aten._grouped_mm.default
+
+    def ends(of):
+        return aten.sort.default(aten.remainder.Scalar(of, 10))[0]
+
+    return [
+        lambda x, e, y: torch.relu(fallback(x, w, ends(e)) + bias), lambda x, e, y: torch.nn.functional.silu(fallback(x, w, ends(e))) * res,
+        lambda x, e, y: fallback(x, w, ends(e)) + res, lambda x, e, y: fallback(x, few, ends(e).long()),
+        lambda x, e, y: fallback(x, w * y, ends(e)), lambda x, e, y: grouped(x.bfloat16(), half, aten.clamp.default(ends(e), 9)).float(),
+        lambda x, e, y: grouped(x[:8].reshape(4, 2, 24).bfloat16(), half).float(),
+    ], ((reals(9, 24), torch.tensor([1, 0, 1, 9], dtype=torch.int32), reals(1, seed=4)),
+        (reals(9, 24, seed=5), torch.tensor([4, 5, 7, 8], dtype=torch.int32), reals(1, seed=6)),
+        (reals(9, 24, seed=7), torch.tensor([9, 9, 9, 9], dtype=torch.int32), reals(1, seed=8)))
+
+
+def grouped_mm_fallback():
+    """What transformers exports where torch has no grouped_mm for a type or a device: an operator of its own."""
+    def product(input: torch.Tensor, weight: torch.Tensor, offs: torch.Tensor) -> torch.Tensor:
+        result = input.new_zeros(len(input), weight.size(2))
+        for begin, end, matrix in zip([0, *offs.tolist()], offs.tolist(), weight):
+            result[begin:end] = input[begin:end] @ matrix
+        return result
+
+    torch.library.custom_op("transformers::grouped_mm_fallback", product, mutates_args=())
+    torch.library.register_fake("transformers::grouped_mm_fallback", lambda input, weight, offs: input.new_empty(len(input), weight.size(2)))
+    return torch.ops.transformers.grouped_mm_fallback.default
+
+
 def dilations():
     """Dilated 3x3 convolutions wide enough for Winograd's algorithm, of images and of a volume: dilations that do and do not
     divide the size, other ones across than down, more than half the image; bias, activation and residual."""
@@ -340,6 +374,7 @@ def groups():
         lambda x, y, b: aten._cdist_forward.default(x, aten.permute.default(y, [0, 2, 1]), 2.0, None),
         lambda x, y, b: aten._pdist_forward.default(x[0], 2.0),
     ], ((reals(2, 3, 4), reals(2, 4, 5, seed=1), reals(5, seed=2)), (reals(2, 3, 4, seed=3), reals(2, 4, 5, seed=4), reals(5, seed=5)))
+    g["op_grouped_mm"] = experts()
     conv = ([2, 1], [1, 0], [1, 2])
     g["op_conv"] = [
         lambda x, w, b: aten.convolution.default(x, w, b, *conv, False, [0, 0], 1),
