@@ -541,6 +541,8 @@ static void statement(Emit *e, const Stmt *s)
         text_add(e->out, ";\n");
         return;
     case S_CHECK:
+        if (!s->text)
+            return;
         line(e);
         text_add(e->out, "if ((u64)%s >= (u64)(", renamed(e, s->x->var));
         idx_print_c(e->out, s->extent, false, rename_idx, e);

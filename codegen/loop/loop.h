@@ -83,7 +83,7 @@ struct Stmt {
     Buffer *buffer;      /* STORE */
     const Idx *idx;      /* STORE: element index */
     bool update;         /* STORE: buffer[idx] = op(buffer[idx], x), op being pointwise */
-    Sym text;            /* CHECK: what is indexed; ASSERT: what holds; CALL: type of the parameter struct, NULL: positional
+    Sym text;            /* CHECK: what is indexed, NULL: it is known to be in range, nothing is checked; ASSERT: what holds; CALL: type of the parameter struct, NULL: positional
                             arguments */
     VEC(Field) fields;   /* CALL */
 };
@@ -95,7 +95,7 @@ typedef struct Kernel {
     Sym about;              /* "conv 3x3 -> f32[B, 64, 56, 56], bias, relu" */
     VEC(Buffer *) reads;    /* in order of first use */
     VEC(Buffer *) writes;
-    bool checks;            /* has S_CHECK or S_ASSERT: may fail at run time */
+    bool checks;            /* has S_CHECK that checks or S_ASSERT: may fail at run time */
     bool special;           /* calls what only special.h defines (op_is_special) */
     bool features;          /* asks what it may use of the processor: a call has the field `features` */
     bool splits;            /* several threads may each do a part, and it is worth it (split.c) */

@@ -176,7 +176,7 @@ static void note_block(Finish *f, const Block *b)
             note_expr(f, s->x);
         if (s->kind == S_STORE)
             note(f, s->buffer, true);
-        f->k->checks |= s->kind == S_CHECK || s->kind == S_ASSERT || call_may_fail(s);
+        f->k->checks |= (s->kind == S_CHECK && s->text) || s->kind == S_ASSERT || call_may_fail(s);
         f->k->features |= call_asks_features(s);
         bool halo = s->kind == S_CALL && !strcmp(s->var, "aotk_zero_halo_f32");
         for (size_t i = 0; i < s->fields.n; i++)

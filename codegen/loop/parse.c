@@ -411,7 +411,8 @@ static void definition(Parser *t, Block *b, StmtKind kind)
     declare(t, name, st->dtype, NULL, st);
 }
 
-static void check(Parser *t, Block *b)
+/* `known`: without the check. */
+static void check(Parser *t, Block *b, bool known)
 {
     Lex *s = &t->s;
     const char *at = here(t);
@@ -421,11 +422,11 @@ static void check(Parser *t, Block *b)
     Stmt *st = stmt_add(s->job, b, S_CHECK);
     lex_need(s, "<");
     st->extent = lex_idx(s);
-    st->text = lex_quoted(s);
+    st->text = known ? NULL : lex_quoted(s);
     st->x = v->x;
     v->symbol = new_symbol(t, v->name, st->extent);
     v->from->var = v->x->var = v->symbol->sym;
-    t->k->checks = true;
+    t->k->checks |= !known;
 }
 
 static void assertion(Parser *t, Block *b)
@@ -565,8 +566,10 @@ static void block(Parser *t, Block *b)
             definition(t, b, S_LET);
         else if (take_word(t, "acc"))
             definition(t, b, S_ACC);
+        else if (take_word(t, "known"))
+            check(t, b, true);
         else if (take_word(t, "check"))
-            check(t, b);
+            check(t, b, false);
         else if (take_word(t, "assert"))
             assertion(t, b);
         else if (take_word(t, "call"))

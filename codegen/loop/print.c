@@ -74,10 +74,12 @@ static void print_call(Text *out, const Stmt *s)
 
 static void print_check(Text *out, const Stmt *s)
 {
-    text_add(out, "check %s < ", s->x->var);
+    text_add(out, "%s %s < ", s->text ? "check" : "known", s->x->var);
     idx_print(out, s->extent);
-    text_add(out, " ");
-    word_quoted(out, s->text);
+    if (s->text) {
+        text_add(out, " ");
+        word_quoted(out, s->text);
+    }
     text_add(out, "\n");
 }
 

@@ -224,6 +224,19 @@ static const X *full_at(Make *m, Node *n)
     return x_int(m, d, node_int(n, "value", 0));
 }
 
+/* Whether x is known to be at least 0 (size NULL), or less than size: what max and min clamp it to says so. */
+static bool known_within(Make *m, const X *x, const Idx *size, int depth)
+{
+    const Idx *known = x_index(m, x);
+    if (known)
+        return size ? idx_provably_lt(m->job, known, size) : known->lo >= 0;
+    if (x->kind != X_OP || (x->op != OP_max && x->op != OP_min) || depth == 0)
+        return false;
+    bool either = x->op == (size ? OP_min : OP_max);
+    bool a = known_within(m, x->arg[0], size, depth - 1);
+    return a == either ? a : known_within(m, x->arg[1], size, depth - 1);
+}
+
 /* An index into an axis of `size` elements.  Unless it is known to be in range it is bound to a variable at its own
  * level and checked there, once for equal expressions. */
 static const Idx *checked_index(Make *m, const X *x, const Idx *size, const char *what)
@@ -239,10 +252,12 @@ static const Idx *checked_index(Make *m, const X *x, const Idx *size, const char
     let->var = name;
     let->x = x;
     let->dtype = DT_i64;
+    enum { DEPTH = 4 };
+    bool known_in = known_within(m, x, NULL, DEPTH) && known_within(m, x, size, DEPTH);
     Stmt *check = stmt_add(m->job, m->block[x->level], S_CHECK);
     check->x = x_var(m, DT_i64, name, x->level);
     check->extent = size;
-    check->text = sym(m->job, what);
+    check->text = known_in ? NULL : sym(m->job, what);
     const Idx *at = idx_var(m->job, name, size);
     *vec_push(m->job, &m->index_vars) = at;
     *vec_push(m->job, &m->index_levels) = x->level;
