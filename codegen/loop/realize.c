@@ -97,34 +97,38 @@ static bool is_cheap(Lower *l, const Value *v, int depth)
     return true;
 }
 
-/* The axis of v's that axis `axis` of operand `in` is, the operand being read by the node of v; ELSEWHERE: none. */
+/* The axis of `out` that axis `axis` of `in` is behind a reshape: all sizes up to it have to be the same, but for ones. */
+static int axis_behind_reshape(const Type *in, const Type *out, int axis)
+{
+    int at = 0;
+    for (int i = 0; i <= axis; i++) {
+        if (idx_is(in->dim[i], 1))
+            continue;
+        while (at < out->rank && idx_is(out->dim[at], 1))
+            at++;
+        if (at == out->rank || out->dim[at++] != in->dim[i])
+            return ELSEWHERE;
+    }
+    return at - 1;
+}
+
+/* The axis of n's result that axis `axis` of its operand `in`, of more than one element, is. */
 static int axis_in_result(const Node *n, const Value *in, int axis)
 {
     const Type *a = &in->type, *t = &n->out[0]->type;
     const Attr *dims = op_info[n->op].kind == REDUCE ? node_attr(n, "dims") : NULL;
-    int at = axis, before = 0;
+    int at = axis;
     if (op_info[n->op].kind == POINTWISE || n->op == OP_expand)
         return axis + t->rank - a->rank;
+    if (n->op == OP_reshape)
+        return axis_behind_reshape(a, t, axis);
+    for (int i = 0; n->op == OP_permute && i < t->rank; i++)
+        if (node_int(n, "dims", (size_t)i) == axis)
+            return i;
     for (size_t i = 0; dims && i < dims->n; i++) {
         if (idx_is(dims->idx[i], axis))
             return ELSEWHERE;
         at -= node_int(n, "dims", i) < axis;
-    }
-    for (int i = 0; n->op == OP_permute && i < t->rank; i++)
-        if (node_int(n, "dims", (size_t)i) == axis)
-            return i;
-    if (n->op != OP_reshape)
-        return at < t->rank ? at : ELSEWHERE;
-    for (int i = 0; i < axis; i++)
-        before += !idx_is(a->dim[i], 1);
-    for (at = 0; at < t->rank; at++) /* sizes up to this one have to be the same */
-        if (!idx_is(t->dim[at], 1) && before-- == 0)
-            break;
-    for (int i = axis, j = at; i >= 0 && at < t->rank; i--, j--) {
-        for (; i >= 0 && idx_is(a->dim[i], 1); i--) {}
-        for (; j >= 0 && idx_is(t->dim[j], 1); j--) {}
-        if ((i < 0) != (j < 0) || (i >= 0 && a->dim[i] != t->dim[j]))
-            return ELSEWHERE;
     }
     return at < t->rank ? at : ELSEWHERE;
 }
@@ -156,8 +160,8 @@ static bool fits_inside(Lower *l, const Axes *axes, const Value *r, const Value 
     return true;
 }
 
-/* How often an element of operand `in` is read elsewhere than where v, the result of n, is computed: once, of the sizes
- * that are known to differ the parts of them; 0: there. */
+/* How often n reads an element of its operand `in` elsewhere than where the result is computed: as often as sizes that are
+ * known say, else once; 0: there. */
 static double times_across(const Node *n, const Value *in)
 {
     const Type *a = &in->type, *t = &n->out[0]->type;
