@@ -2,8 +2,9 @@
 /* The arithmetic of the code below: plain C11, no header, no library, no state.
  *
  * Every function is static inline and gives the same bits with every compiler that neither fuses
- * multiply-adds nor reorders floating point (-ffp-contract=off, no -ffast-math).  Names end in the
- * type they compute in.  All but integer powers, fmod, rem, div_floor and sin, cos, tan in f64 are
+ * multiply-adds nor reorders floating point (-ffp-contract=off, no -ffast-math), for machines that
+ * have fused multiply-adds and for those that have not: the elementary functions say where they
+ * are.  Names end in the type they compute in.  All but integer powers, fmod, rem, div_floor and sin, cos, tan in f64 are
  * free of branches, so that a compiler vectorises loops over them; for that, gcc wants -O3
  * -fno-math-errno -fno-trapping-math.
  * All coefficients are minimax polynomials computed for this file (Remez, 50 digits). */
@@ -432,8 +433,20 @@ AOT_NEXTAFTER(bf16, f32, u16, aot_f32_to_bf16, aot_bf16_to_f32, 0x8000u)
 
 /* ---- building blocks of the elementary functions --------------------------------------------- */
 
+/* a * b + c, rounded once where that is one instruction. */
+#if defined(AOT_HARD) && (defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__aarch64__))
+#define AOT_FUSES 1
+AOT_INLINE f32 aot_muladd_f32(f32 a, f32 b, f32 c) { return __builtin_fmaf(a, b, c); }
+AOT_INLINE f64 aot_muladd_f64(f64 a, f64 b, f64 c) { return __builtin_fma(a, b, c); }
+#else
+#define AOT_FUSES 0
+AOT_INLINE f32 aot_muladd_f32(f32 a, f32 b, f32 c) { return a * b + c; }
+AOT_INLINE f64 aot_muladd_f64(f64 a, f64 b, f64 c) { return a * b + c; }
+#endif
+
 /* p * z^n + ... : n more steps of Horner's rule. */
-#define AOT_H2(p, z, a, b) (((p) * (z) + (a)) * (z) + (b))
+#define AOT_H1(p, z, a) _Generic((z), f32: aot_muladd_f32, f64: aot_muladd_f64)(p, z, a)
+#define AOT_H2(p, z, a, b) AOT_H1(AOT_H1(p, z, a), z, b)
 #define AOT_H4(p, z, a, b, c, d) AOT_H2(AOT_H2(p, z, a, b), z, c, d)
 
 /* (a + al) * (b + bl) to twice the precision: returns the sum, *lo its rounding error.  The product
@@ -459,7 +472,7 @@ AOT_INLINE f64 aot_expq_f64(f64 r)
     p = AOT_H2(p, r, 2.4801504272545056e-5, 1.984126990320006e-4);
     p = AOT_H4(p, r, 1.3888888932489543e-3, 8.3333333333145373e-3, 4.1666666666573437e-2,
                0.16666666666666686);
-    return p * r + 0.50000000000000055;
+    return AOT_H1(p, r, 0.50000000000000055);
 }
 
 /* ---- exponentials ---------------------------------------------------------------------------- */
@@ -479,9 +492,9 @@ AOT_INLINE f64 aot_expq_f64(f64 r)
     AOT_INLINE T aot_expx_##T(T x, T lo, T m)                                                      \
     {                                                                                              \
         T c = aot_most_##T(aot_least_##T(x, LEAST), MOST);                                         \
-        T t = c * (T)1.4426950408889634 + ROUND, n = t - ROUND;                                    \
-        T r = c - n * LN2_HIGH - n * LN2_LOW + lo;                                                 \
-        T p = (r * r * aot_expq_##T(r) + r + 1) * m;                                               \
+        T t = aot_muladd_##T(c, (T)1.4426950408889634, ROUND), n = t - ROUND;                      \
+        T r = aot_muladd_##T(n, -LN2_LOW, aot_muladd_##T(n, -LN2_HIGH, c)) + lo;                   \
+        T p = (aot_muladd_##T(r * r, aot_expq_##T(r), r) + 1) * m;                                 \
         return aot_scale_##T(p, aot_bits_##T(t) - aot_bits_##T(ROUND));                            \
     }                                                                                              \
     AOT_INLINE T aot_exp_##T(T x) { return aot_expx_##T(x, 0, 1); }                                \
@@ -490,17 +503,17 @@ AOT_INLINE f64 aot_expq_f64(f64 r)
         T least = -(T)(BIAS + 60), most = BIAS + 2;                                                \
         T c = aot_most_##T(aot_least_##T(x, least), most);                                         \
         T t = c + ROUND, r = (c - (t - ROUND)) * (T)0.69314718055994531;                           \
-        T p = r * r * aot_expq_##T(r) + r + 1;                                                     \
+        T p = aot_muladd_##T(r * r, aot_expq_##T(r), r) + 1;                                       \
         return aot_scale_##T(p, aot_bits_##T(t) - aot_bits_##T(ROUND));                            \
     }                                                                                              \
     AOT_INLINE T aot_expm1_##T(T x)                                                                \
     {                                                                                              \
         T c = aot_most_##T(aot_least_##T(x, -40), MOST1);                                          \
-        T t = c * (T)1.4426950408889634 + ROUND, n = t - ROUND;                                    \
-        T r = c - n * LN2_HIGH - n * LN2_LOW;                                                      \
+        T t = aot_muladd_##T(c, (T)1.4426950408889634, ROUND), n = t - ROUND;                      \
+        T r = aot_muladd_##T(n, -LN2_LOW, aot_muladd_##T(n, -LN2_HIGH, c));                        \
         U s = (aot_bits_##T(t) - aot_bits_##T(ROUND) + (BIAS - 1)) << BITS;                        \
-        T half = aot_from_bits_##T(s), p = r * r * aot_expq_##T(r) + r;                            \
-        p = (p * half + (half - (T)0.5)) * 2;                                                      \
+        T half = aot_from_bits_##T(s), p = aot_muladd_##T(r * r, aot_expq_##T(r), r);              \
+        p = aot_muladd_##T(p, half, half - (T)0.5) * 2;                                            \
         return aot_abs_##T(x) < (T)0x1p-60 ? x : p;                                                \
     }
 AOT_EXPONENTIALS(f32, u32, 127, 23, -110.0f, 89.0f, 89.0f, 0.693145752f, 1.42860682e-6f,
@@ -519,8 +532,9 @@ AOT_INLINE f32 aot_log_f32(f32 x)
     i32 e = (i32)(b - 0x3f3504f3u) >> 23;
     f32 k = (f32)e - shift, f = aot_from_bits_f32(b - ((u32)e << 23)) - 1.0f, z = f * f;
     f32 p = AOT_H4(-0.0763448625f, f, 0.127615643f, -0.131601809f, 0.142017602f, -0.166233578f);
-    p = AOT_H2(p, f, 0.200012268f, -0.25000821f) * f + 0.333333317f;
-    f32 r = k * 0.693359375f + (f + (k * -2.12194440e-4f + (p * f * z - 0.5f * z)));
+    p = AOT_H1(AOT_H2(p, f, 0.200012268f, -0.25000821f), f, 0.333333317f);
+    p = AOT_H1(p * f, z, -0.5f * z);
+    f32 r = AOT_H1(0.693359375f, k, f + AOT_H1(-2.12194440e-4f, k, p));
     r = x == 0.0f ? -AOT_INF : x < AOT_INF ? r : x;
     return x < 0.0f ? AOT_NAN : r;
 }
@@ -673,8 +687,9 @@ AOT_INLINE f32 aot_sincos_f32(f32 x, u32 turn)
 {
     u32 q;
     f32 r = (f32)aot_reduce_f32(x, &q), z = r * r;
-    f32 s = AOT_H2(-1.95166847e-4f, z, 8.33217381e-3f, -0.166666549f) * z * r + r;
-    f32 c = AOT_H2(2.44378318e-5f, z, -1.38873625e-3f, 4.16666468e-2f) * z * z - 0.5f * z + 1.0f;
+    f32 s = AOT_H1(AOT_H2(-1.95166847e-4f, z, 8.33217381e-3f, -0.166666549f) * z, r, r);
+    f32 c = AOT_H2(2.44378318e-5f, z, -1.38873625e-3f, 4.16666468e-2f) * z;
+    c = AOT_H1(c, z, -0.5f * z) + 1.0f;
     s = r == 0.0f ? r : s;
     q += turn;
     return aot_from_bits_f32(aot_bits_f32(q & 1u ? c : s) ^ (q & 2u) << 30);
@@ -850,14 +865,19 @@ AOT_INLINE f64 aot_cosh_f64(f64 x)
 AOT_INLINE f32 aot_sinh_f32(f32 x) { return (f32)aot_sinh_f64((f64)x); }
 AOT_INLINE f32 aot_cosh_f32(f32 x) { return (f32)aot_cosh_f64((f64)x); }
 
-#define AOT_TANH(T, BIG)                                                                           \
+/* e / (e + 2), e = e^2|x| - 1 = 2^n (e^r - 1) + (2^n - 1), which from |x| = BIG on does not matter. */
+#define AOT_TANH(T, BIG, BIAS, BITS, LN2_HIGH, LN2_LOW, ROUND)                                     \
     AOT_INLINE T aot_tanh_##T(T x)                                                                 \
     {                                                                                              \
-        T a = aot_abs_##T(x), e = aot_expm1_##T(2 * aot_most_##T(a, BIG));                         \
+        T c = 2 * aot_most_##T(aot_abs_##T(x), BIG);                                               \
+        T t = aot_muladd_##T(c, (T)1.4426950408889634, ROUND), n = t - ROUND;                      \
+        T r = aot_muladd_##T(n, -LN2_LOW, aot_muladd_##T(n, -LN2_HIGH, c));                        \
+        T s = aot_from_bits_##T((aot_bits_##T(t) - aot_bits_##T(ROUND) + BIAS) << BITS);           \
+        T e = aot_muladd_##T(aot_muladd_##T(r * r, aot_expq_##T(r), r), s, s - 1);                 \
         return aot_copysign_##T(e / (e + 2), x);                                                   \
     }
-AOT_TANH(f32, 10.0f)
-AOT_TANH(f64, 20.0)
+AOT_TANH(f32, 10.0f, 127, 23, 0.693145752f, 1.42860682e-6f, 12582912.0f)
+AOT_TANH(f64, 20.0, 1023, 52, 0.69314718036912382, 1.9082149292705878e-10, 6755399441055744.0)
 
 /* From the square root and the logarithm of 1 + x; far out the logarithm of 2|x|. */
 AOT_INLINE f64 aot_asinh_f64(f64 x)
@@ -892,7 +912,7 @@ AOT_INLINE f32 aot_erfq_f32(f32 x)
 {
     f32 z = x * x, p = AOT_H4(-6.02180879e-4f, z, 4.99960212e-3f, -2.67712842e-2f, 0.112819549f,
                               -0.376125082f);
-    return (p * z + 0.128379152f) * x + x;
+    return AOT_H1(AOT_H1(p, z, 0.128379152f), x, x);
 }
 
 /* From there on 1 - e^q, q = log(erfc(x)) being nearly a polynomial. */
@@ -901,7 +921,7 @@ AOT_INLINE f32 aot_erf_f32(f32 x)
     f32 a = aot_abs_f32(x), c = aot_most_f32(a, 4.0f);
     f32 q = AOT_H4(2.14593694e-4f, c, -3.21996625e-3f, 2.29060063e-2f, -0.105286822f,
                    -0.635699389f);
-    f32 far = 1.0f - aot_expx_f32((q * c - 1.12851995f) * c, 0.0f, 1.0f);
+    f32 far = 1.0f - aot_expx_f32(AOT_H1(q, c, -1.12851995f) * c, 0.0f, 1.0f);
     return aot_copysign_f32(a < 0.92f ? aot_erfq_f32(a) : far, x);
 }
 
@@ -965,8 +985,9 @@ AOT_INLINE f32 aot_erfc_f32(f32 x) { return (f32)aot_erfc_f64((f64)x); }
     AOT_INLINE T aot_gate_##T(T x, T v, T lo)                                                      \
     {                                                                                              \
         T c = aot_most_##T(aot_least_##T(v, LEAST), MOST);                                         \
-        T t = c * (T)1.4426950408889634 + ROUND, n = t - ROUND;                                    \
-        T r = n * LN2_HIGH - c + n * LN2_LOW - lo, e = r * r * aot_expq_##T(r) + r;                \
+        T t = aot_muladd_##T(c, (T)1.4426950408889634, ROUND), n = t - ROUND;                      \
+        T r = aot_muladd_##T(n, LN2_LOW, aot_muladd_##T(n, LN2_HIGH, -c)) - lo;                    \
+        T e = aot_muladd_##T(r * r, aot_expq_##T(r), r);                                           \
         U whole = aot_bits_##T(t) - aot_bits_##T(ROUND);                                           \
         T p = aot_least_##T(x, LEAST) / (aot_scale_##T(1, whole) + e + 1);                         \
         return aot_scale_##T(p, whole);                                                            \
@@ -985,7 +1006,7 @@ AOT_INLINE f32 aot_gelu_f32(f32 x)
     f32 p = AOT_H4(-5.66391536e-5f, u, -6.1566547e-5f, 0.00051858015f, -0.000112365774f,
                    -0.00390180837f);
     p = AOT_H4(p, u, 0.012653095f, -0.0195849617f, 0.00853855783f, 0.0360755361f);
-    p = AOT_H2(p, u, -0.111442319f, 0.396524694f) / (0.8f * c + 1.0f);
+    p = AOT_H2(p, u, -0.111442319f, 0.396524694f) / AOT_H1(0.8f, c, 1.0f);
     q = aot_expx_f32(-0.5f * h * h, -0.5f * ((c - h) * (c + h)), x < 0.0f ? -c * p : p);
     p = 0.5f * x * (1.0f + aot_erfq_f32(0.707106781f * x));
     u = x * (1.0f - q);

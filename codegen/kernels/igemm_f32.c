@@ -198,20 +198,27 @@ AOTK_NOINLINE void aotk_tile_tail(aotk_tile *t, const aotk_part *part, int mr) {
     for (int i = 0; i < mr; i++) aotk_copy_columns(c[i], out[i], part->valid);
 }
 
-/* Rows [begin, end) of one part of a panel, tile by tile. While they run, what lies from t->next on
+/* Rows cut into tiles of at most `most` rows: the first `larger` have one more than `size`. */
+typedef struct aotk_cut {
+    aotk_i64 most, tiles, size, larger;
+} aotk_cut;
+
+AOTK_INLINE aotk_cut aotk_cut_rows(aotk_i64 rows, aotk_i64 most) {
+    aotk_i64 tiles = (rows + most - 1) / most;
+    return (aotk_cut){most, tiles, rows / tiles, rows % tiles};
+}
+
+/* The rows from `w` on of one part of a panel, tile by tile. While they run, what lies from t->next on
  * is prefetched, spread over all tiles; or, if that is NULL, the rows of the tile that follows. */
 AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_part *part,
-                               const aotk_depth *d, aotk_i64 begin, aotk_i64 end) {
-    aotk_i64 rows = end - begin, most = aotk_part_rows(part->nv), tiles = (rows + most - 1) / most;
-    aotk_i64 size = rows / tiles, larger = rows % tiles;
+                               const aotk_depth *d, aotk_cursor w, const aotk_cut *cut) {
+    aotk_i64 tiles = cut->tiles;
     int act = part->act > AOTK_ACT_CLAMP, tail = part->valid < part->width;
-    aotk_cursor w = aotk_cursor_at(p, begin);
-    w.a += d->offset;
     const float *next = t->next;
     t->step = (part->width * aotk_stored_bytes(part->stored) / 4 + tiles - 1) / tiles;
     for (aotk_i64 i = 0; i < tiles; i += t->count) {
-        int mr = (int)(size + (i < larger));
-        aotk_i64 alike = (i < larger ? larger : tiles) - i;
+        int mr = (int)(cut->size + (i < cut->larger));
+        aotk_i64 alike = (i < cut->larger ? cut->larger : tiles) - i;
         aotk_cursor_rows(p, &w, t, mr, tail ? 1 : act && alike > AOTK_ACT_TILES ? AOTK_ACT_TILES : alike, part->col);
         if (next) {
             t->next = next + i * t->step * d->length;
@@ -259,6 +266,9 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     aotk_i64 k = aotk_b_depth(p), nr = aotk_igemm_nr(p), col = panel * nr;
     aotk_i64 valid = p->n - col < nr ? p->n - col : nr;
     aotk_i64 bytes = aotk_stored_bytes(p->b_stored);
+    aotk_cursor first = aotk_cursor_at(p, begin);
+    first.a += d->offset;
+    aotk_cut cut = {0, 0, 0, 0};
     aotk_part part;
     part.act = d->k + d->length == aotk_sum_depth(p) ? p->act : AOTK_ACT_NONE;
     part.single = p->m0 * p->m1 * p->m2 == 1;
@@ -286,7 +296,8 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
             for (aotk_i64 j = 0; j < part.width; j++) bias[j] = 0;
             if (p->bias && d->k == 0) aotk_copy_columns(bias, p->bias + part.col, part.valid);
         }
-        aotk_part_run(p, t, &part, d, begin, end);
+        if (cut.most != aotk_part_rows(part.nv)) cut = aotk_cut_rows(end - begin, aotk_part_rows(part.nv));
+        aotk_part_run(p, t, &part, d, first, &cut);
     }
 }
 

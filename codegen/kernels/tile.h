@@ -19,7 +19,7 @@ enum { AOTK_MR = 4, AOTK_NV = 4, AOTK_KU = 1, AOTK_AHEAD = 2, AOTK_L2_FLOATS = 4
 enum { AOTK_MR = 2, AOTK_NV = 4, AOTK_KU = 1, AOTK_AHEAD = 2, AOTK_L2_FLOATS = 16 << 10 };
 #endif
 
-enum { AOTK_LONG = 256 };
+enum { AOTK_LONG = 96 };
 
 /* What a tile needs: pointers to its rows, and the walk over K. Below it there may be more tiles of as many rows; on_...:
  * how many floats further each of them lies than the one before it. */

@@ -41,9 +41,11 @@ AOTK_INLINE aotk_cursor aotk_cursor_at(const aotk_igemm *p, aotk_i64 m) {
     return w;
 }
 
-AOTK_INLINE void aotk_cursor_step(const aotk_igemm *p, aotk_cursor *w) {
-    aotk_i64 a = p->a2, c = p->c2, r = p->r2;
-    if (++w->i2 == p->m2) {
+/* `rows` rows further, which lie in one line. */
+AOTK_INLINE void aotk_cursor_along(const aotk_igemm *p, aotk_cursor *w, aotk_i64 rows) {
+    aotk_i64 a = rows * p->a2, c = rows * p->c2, r = rows * p->r2;
+    w->i2 += rows;
+    if (w->i2 == p->m2) {
         w->i2 = 0;
         a += p->a1 - p->m2 * p->a2;
         c += p->c1 - p->m2 * p->c2;
@@ -60,13 +62,8 @@ AOTK_INLINE void aotk_cursor_step(const aotk_igemm *p, aotk_cursor *w) {
     if (p->residual) w->r += r;
 }
 
-/* `rows` rows further, at least 1, which lie in one line. */
-AOTK_INLINE void aotk_cursor_along(const aotk_igemm *p, aotk_cursor *w, aotk_i64 rows) {
-    w->i2 += rows - 1; /* to the last of them, then over the edge */
-    w->a += (rows - 1) * p->a2;
-    w->c += (rows - 1) * p->c2;
-    if (p->residual) w->r += (rows - 1) * p->r2;
-    aotk_cursor_step(p, w);
+AOTK_INLINE void aotk_cursor_step(const aotk_igemm *p, aotk_cursor *w) {
+    aotk_cursor_along(p, w, 1);
 }
 
 /* Points the tile at mr rows from the cursor on, columns from col on, and as many more tiles below it, at most `most` in all,
@@ -74,7 +71,7 @@ AOTK_INLINE void aotk_cursor_along(const aotk_igemm *p, aotk_cursor *w, aotk_i64
 AOTK_INLINE void aotk_cursor_rows(const aotk_igemm *p, aotk_cursor *w, aotk_tile *t, int mr, aotk_i64 most, aotk_i64 col) {
     const float *a = w->a, *r = w->r + col;
     float *c = w->c + col;
-    aotk_i64 r2 = p->residual ? p->r2 : 0, line = (p->m2 - 1 - w->i2) / mr;
+    aotk_i64 r2 = p->residual ? p->r2 : 0, line = (p->m2 - w->i2) / mr;
     t->count = line < 1 ? 1 : line < most ? line : most;
     t->on_a = mr * p->a2;
     t->on_c = mr * p->c2;
@@ -85,10 +82,7 @@ AOTK_INLINE void aotk_cursor_rows(const aotk_igemm *p, aotk_cursor *w, aotk_tile
             t->c[q] = c;
             t->r[q] = r;
         }
-        w->i2 += t->count * mr;
-        w->a += t->count * t->on_a;
-        w->c += t->count * t->on_c;
-        w->r += t->count * t->on_r;
+        aotk_cursor_along(p, w, t->count * mr);
         return;
     }
     for (int q = 0; q < mr; q++) {

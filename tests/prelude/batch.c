@@ -150,5 +150,5 @@ const Batch BATCH = {
     },
     to_half, to_bhalf, from_half, from_bhalf, round_half, round_bhalf,
     { int_i8, int_i16, int_i32, int_i64, int_u8, int_u16, int_u32, int_u64 },
-    convert_one, convert_two,
+    convert_one, convert_two, AOT_FUSES,
 };

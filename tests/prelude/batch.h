@@ -27,4 +27,5 @@ typedef struct Batch {
     long long (*integer[8])(int op, long long a, long long b); /* i8 i16 i32 i64 u8 u16 u32 u64 */
     long long (*convert_one)(int type, float x);
     long long (*convert_two)(int type, double x);
+    int fuses; /* multiply-adds, where the prelude says so */
 } Batch;
