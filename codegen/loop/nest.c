@@ -99,12 +99,21 @@ static Stmt *new_loop(Job *job, const Idx *var, bool apart, Stmt *body)
 
 /* ---- strip mining ------------------------------------------------------------------------------------------ */
 
-/* The smallest divisor of `var` in a; *length: the smallest so far. */
+/* Whether an inner loop of c iterations is better than one of `other`, or than none: the shortest that is worth it, else
+ * one so short, and known, that the compiler unrolls it. */
+static bool is_better(const Idx *c, const Idx *other)
+{
+    bool worth = c->hi >= SHORTEST, before = other && other->hi >= SHORTEST;
+    if (!worth && (c->op != IDX_CONST || c->k < 2))
+        return false;
+    return !other || worth > before || (worth == before && c->hi < other->hi);
+}
+
+/* The best divisor of `var` in a; *length: the best so far. */
 static void find_length(Job *job, const Idx *var, const Idx *a, const Idx **length)
 {
     const Idx *rows, *c = a->op == IDX_DIV || a->op == IDX_MOD ? a->arg[1] : NULL;
-    if (c && a->arg[0] == var && c != var->extent && c->hi >= SHORTEST && (!*length || c->hi < (*length)->hi) &&
-        idx_divisible(job, var->extent, c, &rows))
+    if (c && a->arg[0] == var && c != var->extent && is_better(c, *length) && idx_divisible(job, var->extent, c, &rows))
         *length = c;
     for (uint32_t i = 0; i < a->n; i++)
         find_length(job, var, a->arg[i], length);
