@@ -53,6 +53,9 @@ AOT_GLUE aot_status aot_check_inputs(aot_call *call, const aot_port *const *port
 AOT_GLUE aot_status aot_check_room(aot_call *call, const aot_port *const *outputs, i64 n, const u64 *need, u64 work);
 AOT_GLUE void aot_parallel(const aot_call *call, i64 worth, void (*body)(void *args, int64_t task, int64_t worker),
                            void *args);
+AOT_GLUE void aot_together(const aot_call *call, i64 loops, i64 worth, i64 step,
+                           void (*body)(void *args, int64_t task, int64_t worker), void *args);
+AOT_GLUE aot_call aot_share(const aot_call *call, i64 tasks);
 
 /* Tells the host that asked for a profile. */
 static AOT_UNUSED void aot_event(const aot_call *call, i64 kernel, i64 enter)
@@ -479,5 +482,27 @@ AOT_GLUE void aot_parallel(const aot_call *call, i64 worth, void (*body)(void *a
         call->host->parallel_for(call->host->ctx, tasks, body, args);
     else
         body(args, 0, 0);
+}
+
+/* Runs loops that need nothing of each other: at the same time, each on a thread, or one after the other, each on all
+ * threads. The latter for a profile, whose events come from one thread, and where there are more threads than loops and
+ * a `step` of a loop is worth several tasks of each. */
+AOT_GLUE void aot_together(const aot_call *call, i64 loops, i64 worth, i64 step,
+                                    void (*body)(void *args, int64_t task, int64_t worker), void *args)
+{
+    i64 threads = aot_threads(call);
+    int apart = (call->host && call->host->event) || (threads > loops && step > 4 * threads);
+    if (worth > loops)
+        worth = loops;
+    aot_parallel(call, apart ? 1 : worth, body, args);
+}
+
+/* The call as a task sees it that is one of several: it is a thread alone. */
+AOT_GLUE aot_call aot_share(const aot_call *call, i64 tasks)
+{
+    aot_call own = { .struct_size = call->struct_size, .inputs = call->inputs, .outputs = call->outputs,
+                     .workspace = call->workspace, .state = call->state, .segments = call->segments,
+                     .host = call->host, .threads = tasks > 1 ? 1 : call->threads };
+    return own;
 }
 #endif

@@ -16,6 +16,7 @@ typedef struct Emit {
     const Program *p;
     const char *m; /* the method's name in C */
     VEC(Local) locals;
+    const Items *moved; /* the loops that run together, in their function: what they carry comes in its arguments */
     const int *twins; /* kernel_twins */
     VEC(const Idx *) known; /* symbols that have values at this place of run */
 } Emit;

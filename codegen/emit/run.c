@@ -62,6 +62,14 @@ static Local *see_buffer(Emit *e, const Buffer *b)
 
 static void see_items(Emit *e, const Items *items);
 
+static void see_carried(Emit *e, const Loop *loop)
+{
+    for (size_t i = 0; i < loop->carried.n; i++) {
+        see_buffer(e, loop->carried.at[i].now)->moves = true;
+        see_buffer(e, loop->carried.at[i].next)->moves = true;
+    }
+}
+
 static void see_loop(Emit *e, const Loop *loop)
 {
     if (loop->var)
@@ -73,10 +81,7 @@ static void see_loop(Emit *e, const Loop *loop)
     for (size_t i = loop->parts.n; i-- > 0;)
         if (find_local(e, loop->parts.at[i])) /* else nothing in the body uses it */
             see_buffer(e, loop->parts.at[i]->whole);
-    for (size_t i = 0; i < loop->carried.n; i++) {
-        see_buffer(e, loop->carried.at[i].now)->moves = true;
-        see_buffer(e, loop->carried.at[i].next)->moves = true;
-    }
+    see_carried(e, loop);
 }
 
 static void see_items(Emit *e, const Items *items)
@@ -92,6 +97,8 @@ static void see_items(Emit *e, const Items *items)
             see_buffer(e, i->found);
         if (i->loop)
             see_loop(e, i->loop);
+        for (const Item *k = i->together.first; k; k = k->next)
+            see_carried(e, k->loop);
         see_items(e, &i->then);
         see_items(e, &i->otherwise);
     }
@@ -113,6 +120,17 @@ bool buffer_is_late(const Buffer *b)
     return late;
 }
 
+/* The number of a carried buffer among those of loops that run together. */
+static int moved_at(const Items *loops, const Buffer *b)
+{
+    int at = 0;
+    for (const Item *i = loops->first; i; i = i->next)
+        for (size_t k = 0; k < i->loop->carried.n; k++, at += 2)
+            if (i->loop->carried.at[k].now == b || i->loop->carried.at[k].next == b)
+                return at + (i->loop->carried.at[k].next == b);
+    bug("loops that run together do not carry %s", b->name);
+}
+
 static void local_pointer(Emit *e, const Local *l, int depth)
 {
     const Buffer *b = l->b, *root = b;
@@ -120,6 +138,10 @@ static void local_pointer(Emit *e, const Local *l, int depth)
         root = root->whole;
     if (buffer_is_late(b)) {
         text_add(e->out, "%*s%s *%s = 0; /* when its size is known */\n", 4 * depth, "", buffer_c_type(b), l->name);
+        return;
+    }
+    if (l->moves && e->moved) {
+        text_add(e->out, "%*s%s *%s = a->moved[%d];\n", 4 * depth, "", buffer_c_type(b), l->name, moved_at(e->moved, b));
         return;
     }
     bool constant = root->kind == BUFFER_CONST || (root->kind == BUFFER_INPUT && !e->p->g->inputs.at[root->port].mutated);
@@ -141,6 +163,42 @@ static void local_pointer(Emit *e, const Local *l, int depth)
         text_add(e->out, ";\n");
         break;
     }
+}
+
+/* The parts that are the same in all of the run: what they are part of has a pointer, too. */
+static void see_fixed(Emit *e)
+{
+    for (size_t i = e->p->fixed.n; i-- > 0;)
+        if (find_local(e, e->p->fixed.at[i]))
+            see_buffer(e, e->p->fixed.at[i]->whole);
+}
+
+static void pointers(Emit *e)
+{
+    for (size_t i = 0; i < e->locals.n; i++)
+        if (e->locals.at[i].b && e->locals.at[i].b->kind != BUFFER_PART)
+            local_pointer(e, &e->locals.at[i], 1);
+    for (size_t i = 0; i < e->p->fixed.n; i++)
+        if (find_local(e, e->p->fixed.at[i]))
+            local_pointer(e, find_local(e, e->p->fixed.at[i]), 1);
+}
+
+/* What pointers are made from: `call` and `need` are there. */
+static void surroundings(Emit *e)
+{
+    const Graph *g = e->p->g;
+    bool work = false;
+    for (size_t i = 0; i < e->p->works.n; i++)
+        work |= e->p->works.at[i]->at != NULL;
+    if (e->a->weights_file)
+        text_add(e->out, "    const u8 *const aot_weights = (const u8 *)call->segments[0] + AOT_WEIGHTS_HEADER;\n"
+                         "    (void)aot_weights;\n");
+    for (size_t i = 0; i < g->symbols.n; i++)
+        if (!g->symbols.at[i]->late)
+            text_add(e->out, "    const i64 %s = need.%s;\n    (void)%s;\n", g->symbols.at[i]->sym, g->symbols.at[i]->sym,
+                     g->symbols.at[i]->sym);
+    if (work)
+        text_add(e->out, "    char *const work = call->workspace;\n");
 }
 
 /* Breaks a list of words at 110 columns. */
@@ -165,24 +223,30 @@ static int kernel_number(const Program *p, const Kernel *k)
     bug("kernel %s is not in its program", k->name);
 }
 
+/* Work as a number of tasks that are worth it. */
+static void in_tasks(Emit *e, const Idx *work)
+{
+    int64_t known;
+    if (idx_is_const(work, &known)) {
+        text_add(e->out, "%" PRId64, known / SPLIT_WORK);
+        return;
+    }
+    text_add(e->out, "(");
+    emit_idx(e, work);
+    text_add(e->out, ") / %d", SPLIT_WORK);
+}
+
 static void kernel_call(Emit *e, const Item *item, int depth)
 {
     const Kernel *k = item->kernel;
     const Graph *g = e->p->g;
     bool *used = job_array(e->a->job, g->symbols.n + 1, sizeof *used), first = true;
-    int64_t work;
     int number = kernel_number(e->p, k), n = e->twins[number];
     const char *name = kernel_c_name(e->a->job, e->m, e->p->kernels.at[n], n);
     text_add(e->out, "%*sAOT_STEP(%d, ", 4 * depth, "", number);
     if (k->splits) {
         text_add(e->out, "aot_parallel(call, ");
-        if (idx_is_const(k->work, &work)) {
-            text_add(e->out, "%" PRId64, work / SPLIT_WORK);
-        } else {
-            text_add(e->out, "(");
-            emit_idx(e, k->work);
-            text_add(e->out, ") / %d", SPLIT_WORK);
-        }
+        in_tasks(e, k->work);
         text_add(e->out, ", %s_task,\n%*s&(%s_args){ 0", name, 4 * depth + 4, "", name);
         first = false;
     } else {
@@ -236,6 +300,114 @@ static void loop(Emit *e, const Item *item, int depth)
         text_add(e->out, "%*s{ void *const aot_was = %s; %s = %s; %s = aot_was; }\n", in, "", now, now, next, next);
     }
     text_add(e->out, "%*s}\n", 4 * depth, "");
+}
+
+/* ---- loops that run together ---------------------------------------------------------------------------------- */
+
+/* Name of the function that runs them, of which a method has one for each such place of its schedule. */
+static const char *together_name(const Emit *e, const Item *item)
+{
+    return job_printf(e->a->job, "%s_together%d", e->m, item->position);
+}
+
+typedef struct Effort { /* in scalar operators */
+    const Idx *all, *step; /* of all iterations; the most that one kernel does, hence can be shared */
+} Effort;
+
+static Effort effort(Job *job, const Items *items)
+{
+    Effort sum = { idx_const(job, 0), idx_const(job, 0) };
+    for (const Item *i = items->first; i; i = i->next) {
+        Effort own = i->kernel ? (Effort){ i->kernel->work, i->kernel->work } : effort(job, &i->loop->body);
+        if (i->loop)
+            own.all = idx_mul(job, own.all, i->loop->extent);
+        sum.all = idx_add(job, sum.all, own.all);
+        sum.step = idx_max(job, sum.step, own.step);
+    }
+    return sum;
+}
+
+/* Where the pointers that a loop carries have come to: from its function, or as that leaves them. */
+static void carried_lines(Emit *e, const Items *loops, const Loop *loop, int in, bool leaves)
+{
+    for (size_t k = 0; k < 2 * loop->carried.n; k++) {
+        const Carry *c = &loop->carried.at[k / 2];
+        const Buffer *b = k % 2 ? c->next : c->now;
+        if (leaves)
+            text_add(e->out, "%*sa->moved[%d] = %s;\n", in, "", moved_at(loops, b), local_name(e, b));
+        else
+            text_add(e->out, "%*s%s = args.moved[%d];\n", in, "", local_name(e, b), moved_at(loops, b));
+    }
+}
+
+static void together_call(Emit *e, const Item *item, int depth)
+{
+    const char *name = together_name(e, item);
+    const Items *loops = &item->together;
+    int in = 4 * depth, count = 0;
+    bool any = false;
+    Effort of = effort(e->a->job, loops);
+    text_add(e->out, "%*s{ /* step %d */\n%*s    %s_args args = { 0, call, &need", in, "", item->position, in, "", name);
+    for (const Item *i = loops->first; i; i = i->next, count++)
+        for (size_t k = 0; k < 2 * i->loop->carried.n; k++, any = true) {
+            const Carry *c = &i->loop->carried.at[k / 2];
+            text_add(e->out, any ? "" : ", { ");
+            wrapped(e, local_name(e, k % 2 ? c->next : c->now), !any, depth + 1);
+        }
+    text_add(e->out, "%s };\n%*s    aot_together(call, %d, ", any ? " }" : "", in, "", count);
+    in_tasks(e, of.all);
+    text_add(e->out, ", ");
+    in_tasks(e, of.step);
+    text_add(e->out, ", %s_task, &args);\n", name);
+    for (const Item *i = loops->first; i; i = i->next)
+        carried_lines(e, loops, i->loop, in + 4, false);
+    text_add(e->out, "%*s}\n", in, "");
+}
+
+/* The function that runs loops together, each as a task, and its arguments: pointers that they carry come and go. */
+static void together_function(Emit *e, const Item *item)
+{
+    const char *name = together_name(e, item);
+    const Items *loops = &item->together;
+    int moved = 0, number = 0;
+    for (const Item *i = loops->first; i; i = i->next)
+        moved += 2 * (int)i->loop->carried.n;
+    text_add(e->out,
+             "typedef struct %s_args {\n    i64 tasks;\n    const aot_call *call;\n    const %s_need *need;\n", name, e->m);
+    if (moved)
+        text_add(e->out, "    void *moved[%d];\n", moved);
+    text_add(e->out, "} %s_args;\n\n/* Loops that need nothing of each other. */\n"
+             "static void %s_task(void *args, int64_t task, int64_t worker)\n{\n    %s_args *const a = args;\n"
+             "    const %s_need need = *a->need;\n    const aot_call own = aot_share(a->call, a->tasks);\n"
+             "    const aot_call *const call = &own;\n    (void)need;\n    (void)worker;\n", name, name, name, e->m);
+    e->locals.n = 0;
+    e->moved = loops;
+    see_items(e, loops);
+    see_fixed(e);
+    surroundings(e);
+    pointers(e);
+    for (const Item *i = loops->first; i; i = i->next, number++) {
+        text_add(e->out, "    if (%d %% a->tasks == task) {\n", number);
+        loop(e, i, 2);
+        carried_lines(e, loops, i->loop, 8, true);
+        text_add(e->out, "    }\n");
+    }
+    text_add(e->out, "}\n\n");
+    e->locals.n = 0;
+    e->moved = NULL;
+}
+
+/* The functions of all such places. */
+static void emit_together(Emit *e, const Items *list)
+{
+    for (const Item *i = list->first; i; i = i->next) {
+        if (i->together.first)
+            together_function(e, i);
+        if (i->loop)
+            emit_together(e, &i->loop->body);
+        emit_together(e, &i->then);
+        emit_together(e, &i->otherwise);
+    }
 }
 
 static bool sizes_a_late_buffer(Emit *e, const Idx *symbol)
@@ -343,6 +515,10 @@ static void items(Emit *e, const Items *list, int depth)
             loop(e, i, depth);
             continue;
         }
+        if (i->together.first) {
+            together_call(e, i, depth);
+            continue;
+        }
         text_add(e->out, "%*sif (*", 4 * depth, "");
         text_add(e->out, "%s", local_name(e, i->condition));
         text_add(e->out, ") { /* step %d */\n", i->position);
@@ -359,9 +535,7 @@ static void items(Emit *e, const Items *list, int depth)
 void emit_run(Emit *e)
 {
     const Graph *g = e->p->g;
-    bool work = false;
-    for (size_t i = 0; i < e->p->works.n; i++)
-        work |= e->p->works.at[i]->at != NULL;
+    emit_together(e, &e->p->schedule);
     text_add(e->out,
              "static aot_status %s_run(aot_call *call)\n{\n    %s_need need = { .work = 0 };\n"
              "    aot_status status = %s_bind(call, &need);\n    if (status != AOT_OK)\n        return status;\n",
@@ -373,28 +547,14 @@ void emit_run(Emit *e)
         text_add(e->out, "    if (status == AOT_OK && !call->state)\n        status = aot_no_state(call);\n");
     text_add(e->out, "    if (status != AOT_OK)\n        return status;\n");
     if (e->a->weights_file)
-        text_add(e->out, "    if (!call->segments || !call->segments[0])\n        return aot_no_weights(call);\n"
-                         "    const u8 *const aot_weights = (const u8 *)call->segments[0] + AOT_WEIGHTS_HEADER;\n"
-                         "    (void)aot_weights;\n");
-    for (size_t i = 0; i < g->symbols.n; i++)
-        if (!g->symbols.at[i]->late)
-            text_add(e->out, "    const i64 %s = need.%s;\n    (void)%s;\n", g->symbols.at[i]->sym, g->symbols.at[i]->sym,
-                 g->symbols.at[i]->sym);
-    if (work)
-        text_add(e->out, "    char *const work = call->workspace;\n");
+        text_add(e->out, "    if (!call->segments || !call->segments[0])\n        return aot_no_weights(call);\n");
+    surroundings(e);
     for (size_t i = 0; i < g->outputs.n; i++)
         if (g->outputs.at[i].kind == PORT_NUMBER)
             text_add(e->out, "    *(i64 *)call->outputs[%zu].data = %s_out%zu_value;\n", i, e->m, i);
     see_items(e, &e->p->schedule);
-    for (size_t i = e->p->fixed.n; i-- > 0;)
-        if (find_local(e, e->p->fixed.at[i]))
-            see_buffer(e, e->p->fixed.at[i]->whole);
-    for (size_t i = 0; i < e->locals.n; i++)
-        if (e->locals.at[i].b && e->locals.at[i].b->kind != BUFFER_PART)
-            local_pointer(e, &e->locals.at[i], 1);
-    for (size_t i = 0; i < e->p->fixed.n; i++)
-        if (find_local(e, e->p->fixed.at[i]))
-            local_pointer(e, find_local(e, e->p->fixed.at[i]), 1);
+    see_fixed(e);
+    pointers(e);
     items(e, &e->p->schedule, 1);
     text_add(e->out, "    return AOT_OK;\n}\n\n");
 }

@@ -171,12 +171,27 @@ static void number_loop(Program *p, Loop *loop, int start)
     }
 }
 
+/* All that is used in one of them lives as long as all of them. */
+static void number_together(Program *p, const Items *items, int start)
+{
+    number_items(p, items);
+    for (size_t i = 0; i < p->works.n; i++) {
+        Buffer *b = p->works.at[i];
+        if (b->last >= start) {
+            b->first = b->first > start ? start : b->first;
+            b->last = p->positions - 1;
+        }
+    }
+}
+
 static void number_items(Program *p, const Items *items)
 {
     for (Item *i = items->first; i; i = i->next) {
         i->position = p->positions++;
         if (i->loop) {
             number_loop(p, i->loop, i->position);
+        } else if (i->together.first) {
+            number_together(p, &i->together, i->position);
         } else if (i->size) {
             use(i->found, i->position);
         } else if (!i->kernel) {
@@ -198,6 +213,7 @@ static void number_carried(const Items *items)
     for (const Item *i = items->first; i; i = i->next) {
         number_carried(&i->then);
         number_carried(&i->otherwise);
+        number_carried(&i->together);
         if (!i->loop)
             continue;
         number_carried(&i->loop->test);

@@ -114,6 +114,7 @@ struct Item { /* of the schedule: one of */
     const Idx *size;     /* a size that is *found: a late symbol gets its value, anything else is compared, */
     Buffer *found;
     Sym about;           /* the line of the model that made it */
+    Items together;      /* loops that need nothing of each other: threads may run them at the same time, */
     Buffer *condition;   /* or: if (*condition) then else otherwise */
     Items then, otherwise;
     int position;        /* in the whole schedule, for lifetimes */
@@ -192,6 +193,10 @@ typedef struct Program {
 Program *lower(Graph *g, Weights *weights, LowerOptions options);
 /* Positions in the schedule, and from them the lifetimes of buffers. */
 void number_schedule(Program *p);
+/* Puts loops that need nothing of each other together (together.c), and kernels in the order of the schedule.  Before the schedule is numbered. */
+void find_together(Program *p);
+/* Whether the items of one `together` may run at the same time: loops, none of which can fail. */
+bool may_run_together(Job *job, const Items *items);
 /* Places WORK buffers in one workspace by lifetime.  What has late sizes without bounds stays without a place: the run
  * asks the host for it. */
 void plan_memory(Program *p);

@@ -726,6 +726,7 @@ Program *lower(Graph *g, Weights *weights, LowerOptions options)
             g->inputs.at[b->port].mutated = true;
     }
     lower_graph(&l, g, p->outputs.at);
+    find_together(p);
     number_schedule(p);
     unique_names(p);
     return p;

@@ -642,6 +642,17 @@ static void condition(Parser *t, Item *item)
     t->depth--;
 }
 
+static void together(Parser *t, Item *item)
+{
+    const char *at = here(t);
+    lex_end_line(&t->s);
+    enter(t, 32);
+    items(t, &item->together);
+    if (!may_run_together(t->s.job, &item->together))
+        fault_at(t, at, "loops that cannot fail and need nothing of each other");
+    t->depth--;
+}
+
 static Buffer *carried_buffer(Parser *t)
 {
     const char *at = here(t);
@@ -731,6 +742,15 @@ static void size_item(Parser *t, Item *item)
     item->about = *s->p == '"' ? lex_quoted(s) : sym(s->job, "");
 }
 
+static bool begins_item(Lex *s)
+{
+    static const char *const words[] = { "kernel", "size", "if", "loop", "while", "together" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (lex_at(s, words[i]))
+            return true;
+    return false;
+}
+
 static void items(Parser *t, Items *to)
 {
     Lex *s = &t->s;
@@ -744,10 +764,12 @@ static void items(Parser *t, Items *to)
             item->loop = repetition(t, true);
         else if (lex_take(s, "while"))
             item->loop = repetition(t, false);
+        else if (lex_take(s, "together"))
+            together(t, item);
         else if (lex_take(s, "size"))
             size_item(t, item);
         else
-            lex_fault(s, "kernel, size, if, loop, while or end");
+            lex_fault(s, "kernel, size, if, loop, while, together or end");
         if (!item->size)
             lex_need(s, "end");
         lex_end_line(s);
@@ -803,7 +825,7 @@ static void head_line(Parser *t)
         t->p->scratch_bytes = lex_take(s, "scratch") ? lex_idx(s) : idx_const(s->job, 0);
     }
     else
-        lex_fault(s, "sym, guard, input, output, const, state, work, scratch, part, workspace, kernel, size, if, loop, while or end");
+        lex_fault(s, "sym, guard, input, output, const, state, work, scratch, part, workspace, kernel, size, if, loop, while, together or end");
     lex_end_line(s);
 }
 
@@ -821,7 +843,7 @@ Program *program_parse(Job *job, const char *where, const char *text, Weights *w
     p->g = graph_new(job, p->name);
     p->weights = weights;
     lex_end_line(s);
-    while (!lex_at(s, "kernel") && !lex_at(s, "if") && !lex_at(s, "size") && !lex_at(s, "loop") && !lex_at(s, "while") && !lex_at(s, "end"))
+    while (!begins_item(s) && !lex_at(s, "end"))
         head_line(&t);
     items(&t, &p->schedule);
     lex_need(s, "end");

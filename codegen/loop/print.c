@@ -299,6 +299,10 @@ static void print_items(Text *out, Job *job, const Items *items, int depth)
             print_kernel(out, i->kernel, depth);
         } else if (i->loop) {
             print_loop(out, job, i->loop, depth);
+        } else if (i->together.first) {
+            word_indent(out, depth);
+            text_add(out, "together\n");
+            print_items(out, job, &i->together, depth + 1);
         } else {
             word_indent(out, depth);
             text_add(out, "if ");

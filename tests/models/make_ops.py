@@ -51,6 +51,15 @@ def unary(names, *cases):
     return [(lambda x, f=getattr(aten, n): f.default(x)) for n in names.split()], cases
 
 
+def recurrent(gates, call):
+    """Two layers in both directions, steps so long that threads may share them."""
+    def weights(layer, direction, hidden=24):
+        seed, size = 10 * layer + 4 * direction + gates, [(gates * hidden, 16 if layer == 0 else 2 * hidden)] + [(gates * hidden, hidden)]
+        return [reals(*s, seed=seed + i) * 0.3 for i, s in enumerate(size + [(gates * hidden,)] * 2)]
+    w = [v for layer in range(2) for direction in range(2) for v in weights(layer, direction)]
+    return lambda x, h: call(x, h, w)
+
+
 def inverted_residuals():
     """Images that a pointwise convolution widens to over a MB, each channel of which a depthwise one reads."""
     def conv(seed, cin, cout, k, stride=1, pad=0, dilation=1):
@@ -375,6 +384,11 @@ def groups():
         lambda x, y, b: aten._pdist_forward.default(x[0], 2.0),
     ], ((reals(2, 3, 4), reals(2, 4, 5, seed=1), reals(5, seed=2)), (reals(2, 3, 4, seed=3), reals(2, 4, 5, seed=4), reals(5, seed=5)))
     g["op_grouped_mm"] = experts()
+    rest = (True, 2, 0.0, False, True, True)
+    g["op_rnn"] = [
+        recurrent(4, lambda x, h, w: aten.lstm.input(x, [h, h * 0.5], w, *rest)),
+        recurrent(3, lambda x, h, w: aten.gru.input(x, h, w, *rest)),
+    ], ((reals(6, 20, 16), reals(4, 6, 24, seed=1)), (reals(6, 20, 16, seed=2), reals(4, 6, 24, seed=3)))
     conv = ([2, 1], [1, 0], [1, 2])
     g["op_conv"] = [
         lambda x, w, b: aten.convolution.default(x, w, b, *conv, False, [0, 0], 1),
