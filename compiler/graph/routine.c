@@ -100,20 +100,27 @@ static const char *fft_real_types(Job *job, const Node *n, Type *out)
     return out[0].dim[out[0].rank - 1] == length->idx[0] ? NULL : "needs a length that is not negative";
 }
 
-/* Complex doubles: two rows and the roots, or what codegen/kernels/fft.c says of lengths with large prime factors. */
+/* Complex doubles: what codegen/kernels/fft.c says of lengths without and with large prime factors, for as many rows as it
+ * transforms at once. */
+enum { FFT_LANES = 8 }; /* the most doubles of a vector */
+
 static const Idx *fft_scratch(Job *job, const Node *n)
 {
     const Type *a = &n->in[0]->type;
-    const Idx *length = n->op == OP_fft ? a->dim[a->rank - 2] : node_idx(n, "n", 0);
+    const Idx *length = n->op == OP_fft ? a->dim[a->rank - 2] : node_idx(n, "n", 0), *rows = idx_const(job, 1);
     int64_t k;
+    for (int i = 0; i + 2 < a->rank; i++)
+        rows = idx_mul(job, rows, a->dim[i]);
+    rows = idx_mulk(job, idx_max(job, idx_min(job, rows, idx_const(job, FFT_LANES)), idx_const(job, 1)), 2);
     if (idx_is_const(length, &k)) {
         for (int64_t p = 2; p <= 61; p++)
             while (k > 1 && k % p == 0)
                 k /= p;
         if (k <= 1)
-            return idx_mulk(job, length, 3 * 16);
+            return idx_mulk(job, idx_mul(job, length, idx_addk(job, rows, 1)), 16);
     }
-    return idx_mulk(job, length, (3 + 4 * 4) * 16); /* a power of 2 below 4 n */
+    rows = idx_addk(job, idx_mulk(job, idx_addk(job, rows, 2), 4), 1); /* a power of 2 below 4 n */
+    return idx_mulk(job, idx_mul(job, length, rows), 16);
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------ */

@@ -216,8 +216,46 @@ static void check_fft(aotk_i64 n)
     free(x), free(y), free(z), free(work), free(r);
 }
 
+/* Rows side by side are what each is alone, in doubles and in floats, whatever the number of tasks. */
+static void check_fft_rows(aotk_i64 n, aotk_i64 rows)
+{
+    const aotk_i64 half = n / 2 + 1;
+    double *x = array(2 * n * rows), *y = array(2 * n * rows), *z = array(2 * n * rows), *r = array(n * rows), *s = array(n);
+    double *work = array(2 * n * (4 * (2 * 8 + 2) + 1));
+    float *xf = malloc((size_t)(2 * n * rows) * sizeof *xf), *zf = malloc((size_t)(2 * n * rows) * sizeof *zf);
+    for (aotk_i64 i = 0; i < 2 * n * rows; i++)
+        xf[i] = (float)(x[i] = (double)(float)x[i]);
+    aotk_operand all = { x, { rows, n, 2 }, 3, AOTK_f64 }, floats = { xf, { rows, n, 2 }, 3, AOTK_f32 };
+    for (aotk_i64 task = 0; task < 2; task++) {
+        aotk_routine p = { .in = { all }, .out = { { z, { rows, n, 2 }, 3, AOTK_f64 } }, .work = work, .task = task, .tasks = 2 };
+        aotk_fft(&p);
+        p.in[0] = floats;
+        p.out[0] = (aotk_result){ zf, { rows, n, 2 }, 3, AOTK_f32 };
+        aotk_fft(&p);
+        p.in[0] = (aotk_operand){ x, { rows, half, 2 }, 3, AOTK_f64 };
+        p.out[0] = (aotk_result){ r, { rows, n }, 2, AOTK_f64 };
+        p.attr[0] = n;
+        aotk_fft_real(&p);
+    }
+    for (aotk_i64 i = 0; i < rows; i++) {
+        aotk_routine p = { .in = { in(x + 2 * n * i, n, 2) }, .out = { out(y + 2 * n * i, n, 2) }, .work = work };
+        aotk_fft(&p);
+        close_to("fft of rows", z + 2 * n * i, y + 2 * n * i, 2 * n, n, i);
+        for (aotk_i64 k = 0; k < 2 * n; k++)
+            failures += !(fabs((double)zf[2 * n * i + k] - y[2 * n * i + k]) <= 2e-7 * (double)n);
+        p = (aotk_routine){ .in = { in(x + 2 * half * i, half, 2) }, .out = { out(s, 1, n) }, .work = work, .attr = { n } };
+        aotk_fft_real(&p);
+        close_to("fft_real of rows", r + n * i, s, n, n, i);
+    }
+    free(x), free(y), free(z), free(r), free(s), free(work), free(xf), free(zf);
+}
+
 int main(void)
 {
+#ifdef __AVX2__
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return 77; /* not for this processor */
+#endif
     static const aotk_i64 sizes[] = { 0, 1, 2, 3, 4, 5, 8, 17, 40 };
     enum { COUNT = sizeof sizes / sizeof *sizes };
     for (int i = 0; i < COUNT; i++)
@@ -236,6 +274,9 @@ int main(void)
             }
     for (aotk_i64 n = 1; n < 140; n++)
         check_fft(n);
+    for (aotk_i64 n = 1; n < 70; n++)
+        check_fft_rows(n, n % 13 + 1);
+    check_fft_rows(768, 19);
     check_fft(1009);
     check_fft(1 << 12);
     printf("%d failures\n", failures);
