@@ -134,9 +134,9 @@ static inline AOTK_UNUSED aotk_i64 aotk_igemm_work(aotk_i64 m, aotk_i64 k) {
  *
  * There is no bounds check on a: the buffer holds its own zero halo. K = 0 leaves bias and
  * residual. The residual may be c itself. Sums begin with bias + residual and run over k in
- * ascending order, one rounding per step where the machine has FMA; only M = 1 uses several partial
- * sums. C may hold sums during the call. Strides may be 0 or negative, but rows of C must not
- * overlap. A call takes up to 36 KiB of stack where b has 16 bits.
+ * ascending order, one rounding per step where the machine has FMA; only M = 1 and up to six columns
+ * use several partial sums. C may hold sums during the call. Strides may be 0 or negative, but rows of C must not
+ * overlap. A call takes up to 36 KiB of stack where b has 16 bits or six columns at most.
  *
  * With `features`, every element of a is a bf16 number, which the caller knows. TILES: the processor has AMX-BF16
  * and the thread may use its tiles; DOTS: it has AVX512-BF16. Then, if b is stored in PAIRS, the level is v4 and

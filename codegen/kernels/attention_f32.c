@@ -218,37 +218,6 @@ static void aotk_block_soften(const aotk_block *b, aotk_i64 keys)
 
 /* ------------------------------------------------------------------------------------- few queries */
 
-/* The sum of the elements of x. */
-#if AOTK_VL > 1 && (defined(__clang__) || __GNUC__ >= 12)
-AOTK_INLINE float aotk_across(aotk_vf x)
-{
-    typedef float v4 __attribute__((vector_size(16)));
-#if AOTK_VL == 16
-    typedef float v8 __attribute__((vector_size(32)));
-    v8 a = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
-    a += __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
-    v4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
-#elif AOTK_VL == 8
-    v4 b = __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
-#else
-    v4 b = x;
-#endif
-    b += __builtin_shufflevector(b, b, 2, 3, 2, 3);
-    return b[0] + b[1];
-}
-#else
-AOTK_INLINE float aotk_across(aotk_vf x)
-{
-    AOTK_ALIGNED float lane[AOTK_VL];
-    aotk_store(lane, x);
-    for (int half = AOTK_VL / 2; half > 0; half /= 2) {
-        for (int i = 0; i < half; i++)
-            lane[i] += lane[i + half];
-    }
-    return lane[0];
-}
-#endif
-
 /* Scores of `keys` keys for one query, whose scaled elements lie at `q`. */
 static void aotk_few_scores(const aotk_attention *p, const float *q, const float *k, aotk_i64 keys, float *scores)
 {

@@ -30,8 +30,11 @@
  * widens them in registers. Otherwise a piece of a panel is widened into a buffer on the stack that
  * stays in the L1 cache for all rows, K being cut into shorter pieces. Or nothing is widened: pairs.h.
  *
+ * Of up to six columns a vector would be mostly padding: narrow.h sums along K instead.
+ *
  * A tail of n narrower than a part is computed in a temporary, with the same code.
  */
+#include "narrow.h"
 #include "pairs.h"
 
 enum { AOTK_ACT_TILES = 8 }; /* the most that are computed before their activation, so that they are still in the L1 cache */
@@ -377,6 +380,12 @@ AOTK_INLINE void aotk_igemm_rows(const aotk_igemm *p) {
     t.hi = aotk_act_hi(p->act, p->hi);
     aotk_i64 begin = m * row / cuts, end = m * (row + 1) / cuts;
     aotk_i64 first = panels * column / by, last = panels * (column + 1) / by;
+#if AOTK_VL > 1
+    if (aotk_is_narrow(p)) {
+        if (first < last) aotk_igemm_narrow(p, &t, begin, end);
+        return;
+    }
+#endif
 #if AOTK_PAIRS
     if (aotk_paired(p)) {
         aotk_igemm_pairs(p, begin, end, first, last);

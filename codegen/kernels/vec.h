@@ -141,6 +141,37 @@ AOTK_INLINE aotk_vf aotk_select(aotk_vw mask, aotk_vf yes, aotk_vf no) {
     return aotk_from_bits((aotk_bits(yes) & mask) | (aotk_bits(no) & ~mask));
 }
 
+/* The sum of the elements of x. */
+#if AOTK_VL > 1 && (defined(__clang__) || __GNUC__ >= 12)
+AOTK_INLINE float aotk_across(aotk_vf x)
+{
+    typedef float v4 __attribute__((vector_size(16)));
+#if AOTK_VL == 16
+    typedef float v8 __attribute__((vector_size(32)));
+    v8 a = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
+    a += __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+    v4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+#elif AOTK_VL == 8
+    v4 b = __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
+#else
+    v4 b = x;
+#endif
+    b += __builtin_shufflevector(b, b, 2, 3, 2, 3);
+    return b[0] + b[1];
+}
+#else
+AOTK_INLINE float aotk_across(aotk_vf x)
+{
+    AOTK_ALIGNED float lane[AOTK_VL];
+    aotk_store(lane, x);
+    for (int half = AOTK_VL / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    }
+    return lane[0];
+}
+#endif
+
 /* dst[i * ld + j] = src[i + j * ls] for i, j < 4, in registers where there are vectors. */
 #if AOTK_VL > 1 && (defined(__clang__) || __GNUC__ >= 12)
 AOTK_INLINE void aotk_turn4(float *dst, aotk_i64 ld, const float *src, aotk_i64 ls) {

@@ -323,6 +323,38 @@ static void test_groups(void) {
     }
 }
 
+/* Few columns: sums along K, whose segments end anywhere; what lies between them is no number. */
+static void test_narrow(void) {
+    float *a = buffer(ROOM, 0);
+    for (int i = 0; i < 500; i++) {
+        aotk_i64 seg = random_in(4, i % 5 ? 40 : 200), pixel = seg + random_in(0, 3), kh = random_in(1, 3), kw = random_in(1, 3);
+        aotk_igemm p = gemm(random_in(1, 40), random_in(1, 8), seg);
+        fill_whole(a, ROOM);
+        for (aotk_i64 k = 0; k < ROOM; k++)
+            if (k % pixel >= seg) a[k] = NAN;
+        p.a = a;
+        p.m1 = random_in(1, 3);
+        p.m0 = random_in(1, 2);
+        p.taps_h = kh, p.taps_w = kw, p.tap_w = pixel, p.tap_h = p.a1 = (p.m2 + 3) * pixel;
+        p.a2 = pixel, p.a0 = 6 * p.a1;
+        p.c2 = p.n + i % 2, p.c1 = p.m2 * p.c2, p.c0 = p.m1 * p.c1;
+        p.bias = i % 3 ? bias_room : NULL;
+        p.act = (int)random_in(0, AOTK_ACT_TANH);
+        p.lo = -9;
+        p.hi = 30;
+        p.tasks = random_in(1, 5);
+        if (i % 4 == 0) p.residual = res_room, p.r2 = p.n, p.r1 = p.m2 * p.n, p.r0 = p.m1 * p.r1;
+        if (i % 7 == 0) p.all_h = kh + 1, p.all_w = kw + 2, p.first_h = 1, p.first_w = random_in(0, 2);
+        check(&p, p.m0 * p.c0);
+    }
+    fill_whole(a, 4000); /* an infinity that is read twice counts once */
+    a[61] = INFINITY;
+    aotk_igemm p = gemm(40, 3, 66);
+    p.a = a;
+    check(&p, 40 * p.n);
+    free(a);
+}
+
 static void test_activations(void) {
     for (int kind = AOTK_ACT_NONE; kind <= AOTK_ACT_TANH; kind++) {
         for (aotk_i64 n = 1; n <= 130; n += 43) {
@@ -447,10 +479,10 @@ static void test_every_half(void) {
 /* The split into tasks changes no bit, also where sums round. */
 static void test_tasks(void) {
     static const aotk_i64 sizes[][3] = {{1, 300, 257}, {3, 100, 99}, {50, 130, 64}, {97, 64, 333}, {300, 200, 1600},
-                                        {2, 200, 500}, {4, 300, 900},  {8, 150, 1700}};
+                                        {2, 200, 500}, {4, 300, 900},  {8, 150, 1700}, {70, 3, 500}};
     fill_unit(a_room, ROOM);
     fill_unit(plain, ROOM);
-    for (int s = 0; s < 8; s++) {
+    for (int s = 0; s < 9; s++) {
         aotk_igemm p = gemm(sizes[s][0], sizes[s][1], sizes[s][2]);
         int pairs = p.seg % AOTK_PAIRS_STEP == 0;
         p.work = work_room;
@@ -537,6 +569,7 @@ int main(void) {
     test_some_taps();
     test_long_sums();
     test_groups();
+    test_narrow();
     test_activations();
     test_activation_values();
     test_special_values();
