@@ -371,21 +371,26 @@ AOTK_NOINLINE void aotk_igemm_widened(const aotk_igemm *p, aotk_tile *t, aotk_i6
 AOTK_INLINE void aotk_igemm_rows(const aotk_igemm *p) {
     aotk_i64 m = p->m0 * p->m1 * p->m2, nr = aotk_igemm_nr(p), panels = (p->n + nr - 1) / nr;
     if (m <= 0 || panels <= 0) return;
-    aotk_i64 cuts = aotk_row_cuts(p, m, panels), by = p->tasks / cuts;
-    aotk_i64 row = p->task / by, column = p->task % by;
+    aotk_i64 begin = 0, end = m, first = 0, last = panels;
+    if (p->tasks > 1) {
+        aotk_i64 cuts = aotk_row_cuts(p, m, panels), by = p->tasks / cuts;
+        aotk_i64 row = p->task / by, column = p->task % by;
+        begin = m * row / cuts;
+        end = m * (row + 1) / cuts;
+        first = panels * column / by;
+        last = panels * (column + 1) / by;
+    }
+#if AOTK_VL > 1
+    if (aotk_is_narrow(p)) {
+        if (first < last) aotk_igemm_narrow(p, begin, end);
+        return;
+    }
+#endif
     aotk_tile t;
     t.tap_h = p->tap_h;
     t.tap_w = p->tap_w;
     t.lo = aotk_act_lo(p->act, p->lo);
     t.hi = aotk_act_hi(p->act, p->hi);
-    aotk_i64 begin = m * row / cuts, end = m * (row + 1) / cuts;
-    aotk_i64 first = panels * column / by, last = panels * (column + 1) / by;
-#if AOTK_VL > 1
-    if (aotk_is_narrow(p)) {
-        if (first < last) aotk_igemm_narrow(p, &t, begin, end);
-        return;
-    }
-#endif
 #if AOTK_PAIRS
     if (aotk_paired(p)) {
         aotk_igemm_pairs(p, begin, end, first, last);

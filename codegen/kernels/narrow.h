@@ -12,7 +12,8 @@
 
 #if AOTK_VL > 1
 
-enum { AOTK_NARROW = 6, AOTK_NARROW_FLOATS = 8192, AOTK_NARROW_ROWS = 32, AOTK_NARROW_SUMS = AOTK_VL > 8 ? AOTK_VL : 8 };
+enum { AOTK_NARROW = 6, AOTK_NARROW_FLOATS = 8192, AOTK_NARROW_ROWS = 32 };
+enum { AOTK_NARROW_SUMS = AOTK_VL > 8 ? 32 : 16 }; /* of a tile, in whole vectors */
 
 /* Floats of a column: each segment in whole vectors. */
 AOTK_INLINE aotk_i64 aotk_narrow_depth(const aotk_igemm *p) {
@@ -21,8 +22,8 @@ AOTK_INLINE aotk_i64 aotk_narrow_depth(const aotk_igemm *p) {
 
 /* Whether it is worth turning B: it depends on the shape alone, so sums do not depend on tasks. */
 AOTK_INLINE int aotk_is_narrow(const aotk_igemm *p) {
-    return p->n <= AOTK_NARROW && p->b_stored == AOTK_STORED_F32 && p->seg >= AOTK_VL && aotk_sum_depth(p) >= 4 * AOTK_VL
-        && p->m0 * p->m1 * p->m2 >= AOTK_NARROW_ROWS && p->n * aotk_narrow_depth(p) <= AOTK_NARROW_FLOATS;
+    return p->n <= AOTK_NARROW && p->m0 * p->m1 * p->m2 >= AOTK_NARROW_ROWS && p->b_stored == AOTK_STORED_F32
+        && p->seg >= AOTK_VL && aotk_sum_depth(p) >= 4 * AOTK_VL && p->n * aotk_narrow_depth(p) <= AOTK_NARROW_FLOATS;
 }
 
 /* b[j * depth + ...]: column j of B, the rest of each segment behind as many zeros as it lacks. */
@@ -46,18 +47,23 @@ AOTK_INLINE aotk_vf aotk_narrow_rest(const float *a, aotk_vw mask) {
     return aotk_from_bits(aotk_bits(aotk_load(a)) & mask);
 }
 
-/* Row i of a tile: bias, residual, activation. */
-AOTK_INLINE void aotk_narrow_store(const aotk_igemm *p, const aotk_tile *t, int i, float *sum, int n) {
-    for (int j = 0; j < n; j++) {
-        sum[j] += p->bias ? p->bias[j] : 0;
-        if (t->residual) sum[j] += t->r[i][j];
-        if (t->clamp) sum[j] = sum[j] < t->lo ? t->lo : sum[j] > t->hi ? t->hi : sum[j];
+/* Bias, residual and activation of a tile whose sums lie row behind row; stores the first `rows` of its rows. */
+AOTK_INLINE void aotk_narrow_store(const aotk_igemm *p, const aotk_tile *t, float *sum, int rows, int mr, int n) {
+    enum { SUMS = AOTK_NARROW_SUMS };
+    for (int i = 0; t->residual && i < rows; i++) {
+        for (int j = 0; j < n; j++) sum[i * n + j] += t->r[i][j];
+    }
+    if (t->clamp) {
+        for (int i = 0; i < mr * n; i += AOTK_VL) aotk_store(sum + i, aotk_clamp(aotk_load(sum + i), t->lo, t->hi));
     }
     if (p->act > AOTK_ACT_CLAMP) {
-        for (int j = n; j < AOTK_NARROW_SUMS; j++) sum[j] = 0;
-        aotk_act_row(sum, AOTK_NARROW_SUMS, p->act);
+        for (int i = mr * n; i < SUMS; i++) sum[i] = 0;
+        aotk_act_row(sum, SUMS, p->act);
     }
-    for (int j = 0; j < n; j++) t->c[i][j] = sum[j];
+    AOTK_UNROLL
+    for (int i = 0; i < mr; i++) {
+        if (i < rows) __builtin_memcpy(t->c[i], sum + i * n, (unsigned long)n * sizeof *sum);
+    }
 }
 
 /* The first `rows` of mr rows, which t points at; `ku` vectors of K at once in sums of their own. */
@@ -100,13 +106,20 @@ AOTK_INLINE void aotk_narrow_run(const aotk_igemm *p, const aotk_tile *t, const 
             }
         }
     }
+    AOTK_ALIGNED float sum[AOTK_NARROW_SUMS + 4] = {0};
     AOTK_UNROLL
-    for (int i = 0; i < mr; i++) {
-        AOTK_ALIGNED float sum[AOTK_NARROW_SUMS];
+    for (int f = 0; f < mr * n; f += 4) {
+        aotk_vf x[4];
         AOTK_UNROLL
-        for (int j = 0; j < n; j++) sum[j] = aotk_across(ku > 1 ? acc[i][j][0] + acc[i][j][1] : acc[i][j][0]);
-        if (i < rows) aotk_narrow_store(p, t, i, sum, n);
+        for (int g = 0; g < 4; g++) {
+            int at = f + g < mr * n ? f + g : f;
+            x[g] = acc[at / n][at % n][0];
+            if (ku > 1) x[g] += acc[at / n][at % n][1];
+        }
+        aotk_across4(sum + f, x[0], x[1], x[2], x[3]);
     }
+    for (int f = 0; f < mr * n; f += AOTK_VL) aotk_store(sum + f, aotk_load(sum + f) + aotk_load(t->bias + f));
+    aotk_narrow_store(p, t, sum, rows, mr, n);
 }
 
 /* Columns, the most rows of a tile, vectors at once: what the registers hold. */
@@ -132,13 +145,19 @@ AOTK_INLINE int aotk_narrow_mr(aotk_i64 n) {
 #define AOTK_NARROW_CASE(n, mr, ku) case n: aotk_narrow_##n(p, t, b, depth, rows); break;
 
 /* Rows [begin, end). */
-AOTK_NOINLINE void aotk_igemm_narrow(const aotk_igemm *p, aotk_tile *t, aotk_i64 begin, aotk_i64 end) {
+AOTK_NOINLINE void aotk_igemm_narrow(const aotk_igemm *p, aotk_i64 begin, aotk_i64 end) {
     AOTK_ALIGNED float b[AOTK_NARROW_FLOATS];
+    AOTK_ALIGNED float bias[AOTK_NARROW_SUMS]; /* of each element of a tile */
     aotk_i64 depth = aotk_narrow_depth(p);
     int mr = aotk_narrow_mr(p->n);
     aotk_cursor w = aotk_cursor_at(p, begin);
+    aotk_tile tile, *t = &tile;
     aotk_narrow_turn(p, b);
+    for (int i = 0; i < AOTK_NARROW_SUMS; i++) bias[i] = p->bias ? p->bias[i % p->n] : 0;
+    t->bias = bias;
     t->clamp = aotk_act_clamps(p->act);
+    t->lo = aotk_act_lo(p->act, p->lo);
+    t->hi = aotk_act_hi(p->act, p->hi);
     t->residual = p->residual != (void *)0;
     for (aotk_i64 m = begin; m < end; m += mr) {
         int rows = end - m < mr ? (int)(end - m) : mr;

@@ -141,27 +141,38 @@ AOTK_INLINE aotk_vf aotk_select(aotk_vw mask, aotk_vf yes, aotk_vf no) {
     return aotk_from_bits((aotk_bits(yes) & mask) | (aotk_bits(no) & ~mask));
 }
 
-/* The sum of the elements of x. */
+/* The sum of the elements of x; those of four vectors, which become four floats at `sum`. */
 #if AOTK_VL > 1 && (defined(__clang__) || __GNUC__ >= 12)
-AOTK_INLINE float aotk_across(aotk_vf x)
-{
-    typedef float v4 __attribute__((vector_size(16)));
+typedef float aotk_v4 __attribute__((vector_size(16)));
+
+AOTK_INLINE aotk_v4 aotk_fold(aotk_vf x) {
 #if AOTK_VL == 16
     typedef float v8 __attribute__((vector_size(32)));
     v8 a = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
     a += __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
-    v4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+    return __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
 #elif AOTK_VL == 8
-    v4 b = __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
+    return __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
 #else
-    v4 b = x;
+    return x;
 #endif
+}
+
+AOTK_INLINE float aotk_across(aotk_vf x) {
+    aotk_v4 b = aotk_fold(x);
     b += __builtin_shufflevector(b, b, 2, 3, 2, 3);
     return b[0] + b[1];
 }
+
+AOTK_INLINE void aotk_across4(float *sum, aotk_vf x0, aotk_vf x1, aotk_vf x2, aotk_vf x3) {
+    typedef float v4u __attribute__((vector_size(16), aligned(4), may_alias));
+    aotk_v4 a = aotk_fold(x0), b = aotk_fold(x1), c = aotk_fold(x2), d = aotk_fold(x3);
+    aotk_v4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    aotk_v4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *(v4u *)sum = __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+}
 #else
-AOTK_INLINE float aotk_across(aotk_vf x)
-{
+AOTK_INLINE float aotk_across(aotk_vf x) {
     AOTK_ALIGNED float lane[AOTK_VL];
     aotk_store(lane, x);
     for (int half = AOTK_VL / 2; half > 0; half /= 2) {
@@ -169,6 +180,13 @@ AOTK_INLINE float aotk_across(aotk_vf x)
             lane[i] += lane[i + half];
     }
     return lane[0];
+}
+
+AOTK_INLINE void aotk_across4(float *sum, aotk_vf x0, aotk_vf x1, aotk_vf x2, aotk_vf x3) {
+    sum[0] = aotk_across(x0);
+    sum[1] = aotk_across(x1);
+    sum[2] = aotk_across(x2);
+    sum[3] = aotk_across(x3);
 }
 #endif
 
