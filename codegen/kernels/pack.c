@@ -10,6 +10,18 @@
 
 enum { AOTK_BLOCK = 16 };
 
+/* dst[i * ld + j] = src[i + j * ls] for i < 4 and j < columns, up to four of them; zeros behind. */
+static AOTK_UNUSED void aotk_turn_some(float *dst, aotk_i64 ld, const float *src, aotk_i64 ls, aotk_i64 columns) {
+    if (columns >= 4) {
+        aotk_turn4(dst, ld, src, ls);
+        return;
+    }
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 4; j++) dst[i * ld + j] = 0;
+        for (int j = 0; j < columns; j++) dst[i * ld + j] = src[i + j * ls];
+    }
+}
+
 /* dst[kk * nr + j] = src[kk * sk + j * sn], kk < k, j < valid; zeros up to nr. */
 static AOTK_UNUSED void aotk_pack_panel(float *dst, const float *src, aotk_i64 k, aotk_i64 nr,
                                         aotk_i64 valid, aotk_i64 sk, aotk_i64 sn) {
@@ -32,9 +44,8 @@ static AOTK_UNUSED void aotk_pack_panel(float *dst, const float *src, aotk_i64 k
             for (aotk_i64 kk = k0; kk < k1; kk++) {
                 float *to = dst + kk * nr + j0;
                 const float *from = src + kk * sk + j0 * sn;
-                if (j0 < whole && sk == 1 && kk + 4 <= k1) {
-                    for (int i = 0; i < AOTK_BLOCK; i += 4)
-                        aotk_turn4(to + i, nr, from + i * sn, sn);
+                if (sk == 1 && kk + 4 <= k1) {
+                    for (int i = 0; i < AOTK_BLOCK; i += 4) aotk_turn_some(to + i, nr, from + i * sn, sn, valid - j0 - i);
                     kk += 3;
                 } else if (j0 < whole) {
                     for (int i = 0; i < AOTK_BLOCK; i++) to[i] = from[i * sn];
