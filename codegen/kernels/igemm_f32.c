@@ -30,12 +30,14 @@
  * widens them in registers. Otherwise a piece of a panel is widened into a buffer on the stack that
  * stays in the L1 cache for all rows, K being cut into shorter pieces. Or nothing is widened: pairs.h.
  *
- * Of up to six columns a vector would be mostly padding: narrow.h sums along K instead.
+ * Of up to six columns a vector would be mostly padding: narrow.h sums along K instead. A convolution of one channel has a
+ * short K: wide.h has vectors of rows.
  *
  * A tail of n narrower than a part is computed in a temporary, with the same code.
  */
 #include "narrow.h"
 #include "pairs.h"
+#include "wide.h"
 
 enum { AOTK_ACT_TILES = 8 }; /* the most that are computed before their activation, so that they are still in the L1 cache */
 enum { AOTK_ROW_AHEAD = AOTK_VL == 16 ? 4096 : 0 }; /* bytes ahead that a row's stream fetches, 0: none */
@@ -368,6 +370,24 @@ AOTK_NOINLINE void aotk_igemm_widened(const aotk_igemm *p, aotk_tile *t, aotk_i6
     aotk_igemm_part(p, t, begin, end, first, last, wide);
 }
 
+#if AOTK_VL > 1
+/* Line by line, all panels of each; what a task has less than a vector of rows of, by tiles. */
+AOTK_NOINLINE void aotk_igemm_wide(const aotk_igemm *p, aotk_tile *t, aotk_i64 begin, aotk_i64 end, aotk_i64 first,
+                                   aotk_i64 last) {
+    aotk_i64 nr = aotk_igemm_nr(p), depth = aotk_sum_depth(p);
+    aotk_cursor w = aotk_cursor_at(p, begin);
+    for (aotk_i64 m = begin, rows; m < end; m += rows) {
+        rows = p->m2 - w.i2 < end - m ? p->m2 - w.i2 : end - m;
+        if (rows < AOTK_VL) aotk_igemm_part(p, t, m, m + rows, first, last, (float *)0);
+        for (aotk_i64 panel = first; rows >= AOTK_VL && panel < last; panel++) {
+            aotk_i64 col = panel * nr, to = p->n - col < nr ? p->n : col + nr;
+            aotk_wide_line(p, &w, rows, (const float *)p->b + col * depth, col, to);
+        }
+        aotk_cursor_along(p, &w, rows);
+    }
+}
+#endif
+
 AOTK_INLINE void aotk_igemm_rows(const aotk_igemm *p) {
     aotk_i64 m = p->m0 * p->m1 * p->m2, nr = aotk_igemm_nr(p), panels = (p->n + nr - 1) / nr;
     if (m <= 0 || panels <= 0) return;
@@ -380,17 +400,21 @@ AOTK_INLINE void aotk_igemm_rows(const aotk_igemm *p) {
         first = panels * column / by;
         last = panels * (column + 1) / by;
     }
-#if AOTK_VL > 1
-    if (aotk_is_narrow(p)) {
-        if (first < last) aotk_igemm_narrow(p, begin, end);
-        return;
-    }
-#endif
     aotk_tile t;
     t.tap_h = p->tap_h;
     t.tap_w = p->tap_w;
     t.lo = aotk_act_lo(p->act, p->lo);
     t.hi = aotk_act_hi(p->act, p->hi);
+#if AOTK_VL > 1
+    if (aotk_is_wide(p)) {
+        aotk_igemm_wide(p, &t, begin, end, first, last);
+        return;
+    }
+    if (aotk_is_narrow(p)) {
+        if (first < last) aotk_igemm_narrow(p, begin, end);
+        return;
+    }
+#endif
 #if AOTK_PAIRS
     if (aotk_paired(p)) {
         aotk_igemm_pairs(p, begin, end, first, last);

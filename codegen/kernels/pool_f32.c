@@ -8,16 +8,20 @@
  */
 #include "vec.h"
 
-/* A clipped window: its first element, its extents, the strides of its rows and columns. */
+/* A clipped window: its first element, its extents, the strides of its rows and columns; whether a vector may be read from
+ * each of its elements on. */
 typedef struct aotk_window {
     const float *x;
     aotk_i64 h, w, step_h, step_w;
     float divisor;
+    int room;
 } aotk_window;
 
 /* The first tap not before 0, and the number of taps from there that lie before `size`. */
 AOTK_INLINE aotk_i64 aotk_clip(aotk_i64 start, aotk_i64 step, aotk_i64 taps, aotk_i64 size,
                                aotk_i64 *first) {
+    *first = start;
+    if (start >= 0 && start + (taps - 1) * step < size) return taps;
     aotk_i64 skip = start < 0 ? (step - 1 - start) / step : 0;
     aotk_i64 end = start < size ? (size - start + step - 1) / step : 0;
     if (end > taps) end = taps;
@@ -52,7 +56,14 @@ AOTK_INLINE void aotk_pool_vectors(const aotk_window *v, aotk_i64 at, float *y, 
     }
 }
 
-/* One channel, where there are fewer than a vector holds. */
+/* Fewer channels than a vector holds. */
+AOTK_INLINE void aotk_pool_few(const aotk_window *v, aotk_i64 c, float *y, int op) {
+    AOTK_ALIGNED float out[AOTK_VL];
+    aotk_pool_vectors(v, 0, out, 1, op);
+    for (aotk_i64 i = 0; i < c; i++) y[i] = out[i];
+}
+
+/* One channel, where there is nothing behind it. */
 AOTK_INLINE void aotk_pool_single(const aotk_window *v, aotk_i64 at, float *y, int op) {
     float acc = op == AOTK_POOL_MAX ? -3.402823466e38f * 2.0f : 0.0f;
     for (aotk_i64 i = 0; i < v->h; i++) {
@@ -73,6 +84,10 @@ AOTK_INLINE void aotk_pool_pixel(const aotk_window *v, aotk_i64 c, float *y, int
         aotk_pool_vectors(v, c - AOTK_VL, y, 1, op);
         return;
     }
+    if (at < c && v->room) {
+        aotk_pool_few(v, c, y, op);
+        return;
+    }
     for (; at < c; at++) aotk_pool_single(v, at, y, op);
 }
 
@@ -84,6 +99,7 @@ AOTK_INLINE aotk_i64 aotk_padded_extent(aotk_i64 start, aotk_i64 taps, aotk_i64 
 }
 
 AOTK_INLINE void aotk_pool_rows(const aotk_pool *p, aotk_i64 begin, aotk_i64 end, int op) {
+    const float *last = p->x + ((p->n - 1) * p->x_n + (p->h - 1) * p->x_h + (p->w - 1) * p->x_w + p->c - AOTK_VL);
     for (aotk_i64 row = begin; row < end; row++) {
         aotk_i64 b = row / p->oh, oy = row % p->oh, y0 = oy * p->stride_h - p->pad_h, top;
         aotk_window v;
@@ -94,6 +110,7 @@ AOTK_INLINE void aotk_pool_rows(const aotk_pool *p, aotk_i64 begin, aotk_i64 end
             aotk_i64 x0 = ox * p->stride_w - p->pad_w, left;
             v.w = aotk_clip(x0, p->dil_w, p->kw, p->w, &left);
             v.x = v.h > 0 && v.w > 0 ? p->x + (b * p->x_n + top * p->x_h + left * p->x_w) : p->x;
+            v.room = v.x + ((v.h - 1) * v.step_h + (v.w - 1) * v.step_w) <= last;
             aotk_i64 count = v.h * v.w;
             if (p->count_include_pad) {
                 count = aotk_padded_extent(y0, p->kh, p->h, p->pad_h) *

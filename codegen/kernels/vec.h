@@ -214,6 +214,52 @@ AOTK_INLINE void aotk_turn4(float *dst, aotk_i64 ld, const float *src, aotk_i64 
 }
 #endif
 
+/* dst[i * ld + j] = xj[i] for i < AOTK_VL and j < 4. */
+#if AOTK_VL > 1 && (defined(__clang__) || __GNUC__ >= 12)
+#if AOTK_VL == 16
+#define AOTK_IN_FOURS(x, y, a, b, c, d)                                                            \
+    __builtin_shufflevector(x, y, a, b, c, d, a + 4, b + 4, c + 4, d + 4, a + 8, b + 8, c + 8, d + 8, a + 12, b + 12, c + 12, \
+                            d + 12)
+#elif AOTK_VL == 8
+#define AOTK_IN_FOURS(x, y, a, b, c, d) __builtin_shufflevector(x, y, a, b, c, d, a + 4, b + 4, c + 4, d + 4)
+#else
+#define AOTK_IN_FOURS(x, y, a, b, c, d) __builtin_shufflevector(x, y, a, b, c, d)
+#endif
+
+/* dst[4 * q * ld + j] = x[4 * q + j] for j < 4. */
+AOTK_INLINE void aotk_store_fours(float *dst, aotk_i64 ld, aotk_vf x) {
+    typedef float v4u __attribute__((vector_size(16), aligned(4), may_alias));
+    (void)ld;
+#if AOTK_VL == 16
+    *(v4u *)(dst + 12 * ld) = __builtin_shufflevector(x, x, 12, 13, 14, 15);
+    *(v4u *)(dst + 8 * ld) = __builtin_shufflevector(x, x, 8, 9, 10, 11);
+#endif
+#if AOTK_VL >= 8
+    *(v4u *)(dst + 4 * ld) = __builtin_shufflevector(x, x, 4, 5, 6, 7);
+#endif
+    *(v4u *)dst = __builtin_shufflevector(x, x, 0, 1, 2, 3);
+}
+
+AOTK_INLINE void aotk_turn_rows(float *dst, aotk_i64 ld, aotk_vf x0, aotk_vf x1, aotk_vf x2, aotk_vf x3) {
+    enum { L = AOTK_VL };
+    aotk_vf a = AOTK_IN_FOURS(x0, x1, 0, L, 1, L + 1), b = AOTK_IN_FOURS(x2, x3, 0, L, 1, L + 1);
+    aotk_vf c = AOTK_IN_FOURS(x0, x1, 2, L + 2, 3, L + 3), d = AOTK_IN_FOURS(x2, x3, 2, L + 2, 3, L + 3);
+    aotk_store_fours(dst, ld, AOTK_IN_FOURS(a, b, 0, 1, L, L + 1));
+    aotk_store_fours(dst + ld, ld, AOTK_IN_FOURS(a, b, 2, 3, L + 2, L + 3));
+    aotk_store_fours(dst + 2 * ld, ld, AOTK_IN_FOURS(c, d, 0, 1, L, L + 1));
+    aotk_store_fours(dst + 3 * ld, ld, AOTK_IN_FOURS(c, d, 2, 3, L + 2, L + 3));
+}
+#elif AOTK_VL > 1
+AOTK_INLINE void aotk_turn_rows(float *dst, aotk_i64 ld, aotk_vf x0, aotk_vf x1, aotk_vf x2, aotk_vf x3) {
+    for (int i = 0; i < AOTK_VL; i++) {
+        dst[i * ld] = x0[i];
+        dst[i * ld + 1] = x1[i];
+        dst[i * ld + 2] = x2[i];
+        dst[i * ld + 3] = x3[i];
+    }
+}
+#endif
+
 /* max(x, lo) and min(x, hi), but a NaN in x stays: x86's instructions do that for their second
  * operand. */
 #if AOTK_VL == 16 && defined(__clang__)

@@ -3,10 +3,14 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "levels.h"
 
@@ -35,6 +39,20 @@ static inline float *buffer(aotk_i64 floats, int shift) {
     float *p = aligned_alloc(64, ((size_t)floats + 64 + 63) / 16 * 64);
     if (!p) abort();
     return p + shift;
+}
+
+/* Where a buffer of so many floats ends, behind which nothing may be read or written. */
+static inline float *buffer_end(aotk_i64 floats) {
+    enum { PAGE = 65536 };
+    size_t size = ((size_t)floats * sizeof(float) + PAGE - 1) / PAGE * PAGE;
+    char *p = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED || mprotect(p + size, PAGE, PROT_NONE)) abort();
+    return (float *)(void *)(p + size);
+}
+
+/* The same numbers where nothing follows them. */
+static inline const float *at_end(float *end, const float *from, aotk_i64 floats) {
+    return memcpy(end - floats, from, (size_t)floats * sizeof *from);
 }
 
 /* Small whole numbers, so that sums of products are exact and results can be compared bit by bit.

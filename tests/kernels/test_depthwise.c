@@ -1,32 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* aotk_depthwise_f32 against the definition: strides, dilation, residual, activations, few and many channels, groups. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "check.h"
-#include <string.h>
-#include <sys/mman.h>
 
 enum { ROOM = 1 << 20, ENDS = 3 };
 
 /* Memory whose end nothing follows. */
 static float *ends[ENDS];
-
-static void make_ends(void)
-{
-    for (int i = 0; i < ENDS; i++) {
-        char *p = mmap(NULL, ROOM * sizeof(float) + 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (p == MAP_FAILED || mprotect(p + ROOM * sizeof(float), 65536, PROT_NONE))
-            abort();
-        ends[i] = (float *)p + ROOM;
-    }
-}
-
-/* The same numbers where nothing follows them. */
-static const float *at_end(int i, const float *from, aotk_i64 floats)
-{
-    return memcpy(ends[i] - floats, from, (size_t)floats * sizeof *from);
-}
 
 static float *x, *w, *bias, *residual, *got, *want;
 
@@ -111,7 +90,7 @@ static void check_shared_sets(int round)
     last += (p.kh - 1) * p.tap_h + (p.kw - 1) * p.tap_w + p.c;
     if (last > ROOM)
         return;
-    p.x = at_end(0, x, last);
+    p.x = at_end(ends[0], x, last);
     p.act = round % 2 ? AOTK_ACT_NONE : AOTK_ACT_RELU;
     p.tasks = random_in(1, 3);
     check(&p, p.n * p.y_n + 32);
@@ -120,7 +99,8 @@ static void check_shared_sets(int round)
 int main(void)
 {
     static const int acts[] = { AOTK_ACT_NONE, AOTK_ACT_RELU, AOTK_ACT_CLAMP, AOTK_ACT_SILU, AOTK_ACT_GELU_ERF };
-    make_ends();
+    for (int i = 0; i < ENDS; i++)
+        ends[i] = buffer_end(ROOM);
     x = buffer(ROOM, 0);
     w = buffer(ROOM, 0);
     bias = buffer(ROOM, 0);
@@ -161,9 +141,9 @@ int main(void)
         p.r_n = p.oh * p.r_h;
         if (round % 2) {
             aotk_i64 last = (p.n - 1) * p.x_n + (p.oh - 1) * p.x_h + (p.ow - 1) * p.x_w;
-            p.x = at_end(0, p.x, last + (p.kh - 1) * p.tap_h + (p.kw - 1) * p.tap_w + p.c);
-            p.bias = p.bias ? at_end(1, p.bias, p.c) : NULL;
-            p.residual = p.residual ? at_end(2, p.residual, p.n * p.r_n) : NULL;
+            p.x = at_end(ends[0], p.x, last + (p.kh - 1) * p.tap_h + (p.kw - 1) * p.tap_w + p.c);
+            p.bias = p.bias ? at_end(ends[1], p.bias, p.c) : NULL;
+            p.residual = p.residual ? at_end(ends[2], p.residual, p.n * p.r_n) : NULL;
         }
         p.act = acts[random_in(0, 4)];
         p.lo = -2;

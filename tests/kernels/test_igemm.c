@@ -355,6 +355,28 @@ static void test_narrow(void) {
     free(a);
 }
 
+/* Rows that lie one float apart, as in a convolution of one channel: lines of any length, tasks that end within them. */
+static void test_wide(void) {
+    float *end = buffer_end(ROOM);
+    for (int i = 0; i < 500; i++) {
+        aotk_i64 seg = random_in(1, 6), kh = random_in(1, 4), kw = random_in(1, 2);
+        aotk_igemm p = gemm(random_in(1, i % 9 ? 50 : 300), random_in(1, i % 4 ? 20 : 140), seg);
+        p.m1 = random_in(1, 4);
+        p.m0 = random_in(1, 2);
+        p.taps_h = kh, p.taps_w = kw, p.tap_w = seg + 2, p.tap_h = p.a1 = p.m2 + 20;
+        p.a2 = 1, p.a0 = 8 * p.a1;
+        p.c2 = p.n + i % 3, p.c1 = p.m2 * p.c2, p.c0 = p.m1 * p.c1;
+        p.bias = i % 3 ? bias_room : NULL;
+        p.act = (int)random_in(0, AOTK_ACT_TANH);
+        p.lo = -9;
+        p.hi = 30;
+        p.tasks = random_in(1, 6);
+        if (i % 5 == 0) p.residual = res_room, p.r2 = p.n, p.r1 = p.m2 * p.n, p.r0 = p.m1 * p.r1;
+        p.a = at_end(end, p.a, (p.m0 - 1) * p.a0 + (p.m1 - 1 + kh - 1) * p.a1 + (kw - 1) * p.tap_w + p.m2 - 1 + seg);
+        check(&p, p.m0 * p.c0);
+    }
+}
+
 static void test_activations(void) {
     for (int kind = AOTK_ACT_NONE; kind <= AOTK_ACT_TANH; kind++) {
         for (aotk_i64 n = 1; n <= 130; n += 43) {
@@ -570,6 +592,7 @@ int main(void) {
     test_long_sums();
     test_groups();
     test_narrow();
+    test_wide();
     test_activations();
     test_activation_values();
     test_special_values();

@@ -53,6 +53,7 @@ static void check(aotk_pool *p, aotk_i64 size) {
 }
 
 int main(void) {
+    float *end = buffer_end(ROOM);
     x = buffer(ROOM, 0);
     got = buffer(ROOM, 0);
     want = buffer(ROOM, 0);
@@ -61,7 +62,7 @@ int main(void) {
         if (round % 4 == 0) {
             for (int i = 0; i < 200; i++) x[random_in(0, ROOM / 8 - 1)] = NAN;
         }
-        aotk_i64 kh = random_in(1, 4), kw = random_in(1, 4), c = random_in(1, 140);
+        aotk_i64 kh = random_in(1, 4), kw = random_in(1, 4), c = random_in(1, round % 3 ? 140 : 9);
         aotk_pool p = {
             .x = x + random_in(0, 3),
             .y = got + 16,
@@ -99,6 +100,8 @@ int main(void) {
         p.y_w = c + random_in(0, 2);
         p.y_h = (p.ow + 1) * p.y_w;
         p.y_n = p.oh * p.y_h;
+        aotk_i64 size = (p.n - 1) * p.x_n + (p.h - 1) * p.x_h + (p.w - 1) * p.x_w + c;
+        if (round % 2) p.x = at_end(end, p.x, size);
         check(&p, p.n * p.y_n + 32);
     }
     printf("pool: %d failures\n", failures);
