@@ -83,8 +83,8 @@ static inline AOTK_UNUSED aotk_i64 aotk_packed_size(aotk_i64 k, aotk_i64 n) {
  * aotk_pack_conv_f32(dst, src, n, cin, kh, kw, s_n, s_c, s_h, s_w): packs the convolution weight
  * w[j][c][y][x] = src[j * s_n + c * s_c + y * s_h + x * s_w], its K axis in the order (y, x, c).
  *
- * aotk_pack_16, with the arguments of aotk_pack_conv_f32: the same for elements of 16 bits; `pairs`: as
- * AOTK_STORED_BF16_PAIRS has them. For the compiler itself. */
+ * aotk_pack_stored, with the arguments of aotk_pack_conv_f32: the same for elements of 16 or 8 bits, which `stored`
+ * (AOTK_STORED_...) says. For the compiler itself. */
 
 /* -------------------------------------------------------- aotk_igemm_f32: GEMM and convolution */
 
@@ -102,9 +102,9 @@ enum {
     AOTK_ROUND_BF16 = 32
 };
 
-/* How the elements of packed weights are stored; sums are of floats. PAIRS: bf16, the steps of k two by two, [k / 2][NR][2],
+/* How the elements of packed weights are stored; sums are of floats. I8: whole numbers. PAIRS: bf16, the steps of k two by two, [k / 2][NR][2],
  * as instructions that multiply pairs read them; `seg` is a multiple of AOTK_PAIRS_STEP then. */
-enum { AOTK_STORED_F32, AOTK_STORED_F16, AOTK_STORED_BF16, AOTK_STORED_BF16_PAIRS };
+enum { AOTK_STORED_F32, AOTK_STORED_F16, AOTK_STORED_BF16, AOTK_STORED_BF16_PAIRS, AOTK_STORED_I8 };
 enum { AOTK_PAIRS_STEP = 32 };
 
 /* Floats of aotk_igemm.work for m rows of k values. */
@@ -136,7 +136,7 @@ static inline AOTK_UNUSED aotk_i64 aotk_igemm_work(aotk_i64 m, aotk_i64 k) {
  * residual. The residual may be c itself. Sums begin with bias + residual and run over k in
  * ascending order, one rounding per step where the machine has FMA; only M = 1 and up to six columns
  * use several partial sums. C may hold sums during the call. Strides may be 0 or negative, but rows of C must not
- * overlap. A call takes up to 36 KiB of stack where b has 16 bits or six columns at most.
+ * overlap. A call takes up to 36 KiB of stack where b has 16 or 8 bits or six columns at most.
  *
  * With `features`, every element of a is a bf16 number, which the caller knows. TILES: the processor has AMX-BF16
  * and the thread may use its tiles; DOTS: it has AVX512-BF16. Then, if b is stored in PAIRS, the level is v4 and
@@ -386,9 +386,9 @@ static inline AOTK_UNUSED aotk_i64 aotk_first_row(const aotk_routine *p, aotk_i6
 #define AOTK_DECLARE(suffix)                                                                       \
     void AOTK_PASTE(aotk_pack_f32, suffix)(float *dst, const float *src, aotk_i64 k, aotk_i64 n,   \
                                            aotk_i64 sk, aotk_i64 sn);                              \
-    void AOTK_PASTE(aotk_pack_16, suffix)(aotk_u16 *dst, const aotk_u16 *src, aotk_i64 n,          \
-                                          aotk_i64 cin, aotk_i64 kh, aotk_i64 kw, aotk_i64 s_n,    \
-                                          aotk_i64 s_c, aotk_i64 s_h, aotk_i64 s_w, int pairs);    \
+    void AOTK_PASTE(aotk_pack_stored, suffix)(void *dst, const void *src, aotk_i64 n, aotk_i64 cin, \
+                                              aotk_i64 kh, aotk_i64 kw, aotk_i64 s_n, aotk_i64 s_c, \
+                                              aotk_i64 s_h, aotk_i64 s_w, int stored);             \
     void AOTK_PASTE(aotk_pack_conv_f32, suffix)(float *dst, const float *src, aotk_i64 n,          \
                                                 aotk_i64 cin, aotk_i64 kh, aotk_i64 kw,            \
                                                 aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_h,          \

@@ -26,7 +26,7 @@
  *     fourth line is no stream: two rows take whole panels, though eight vectors of each are more than
  *     the registers hold; more rows take panels one by one, in pieces that stay in the L2 cache.
  *
- * Weights may be stored as f16 or bf16: half the bytes where the speed is that of memory. M = 1
+ * Weights may be stored as f16 or bf16, or as whole numbers of 8 bits: fewer bytes where the speed is that of memory. M = 1
  * widens them in registers. Otherwise a piece of a panel is widened into a buffer on the stack that
  * stays in the L1 cache for all rows, K being cut into shorter pieces. Or nothing is widened: pairs.h.
  *
@@ -44,7 +44,7 @@ enum { AOTK_ROW_AHEAD = AOTK_VL == 16 ? 4096 : 0 }; /* bytes ahead that a row's 
 
 /* Bytes of a stored weight, how many steps of k lie together, and a vector from column i on: of step `s` of those. */
 AOTK_INLINE aotk_i64 aotk_stored_bytes(int stored) {
-    return stored == AOTK_STORED_F32 ? 4 : 2;
+    return stored == AOTK_STORED_F32 ? 4 : stored == AOTK_STORED_I8 ? 1 : 2;
 }
 
 AOTK_INLINE int aotk_stored_steps(int stored) {
@@ -54,6 +54,7 @@ AOTK_INLINE int aotk_stored_steps(int stored) {
 AOTK_INLINE aotk_vf aotk_load_stored(const void *b, aotk_i64 i, int stored, int s) {
     const aotk_u16 *h = (const aotk_u16 *)b;
     if (stored == AOTK_STORED_F32) return aotk_load((const float *)b + i);
+    if (stored == AOTK_STORED_I8) return aotk_load_i8((const signed char *)b + i);
     if (stored == AOTK_STORED_BF16_PAIRS) return aotk_load_pairs(h + 2 * i, s);
     return stored == AOTK_STORED_F16 ? aotk_load_f16(h + i) : aotk_load_bf16(h + i);
 }
@@ -114,6 +115,9 @@ AOTK_INLINE void aotk_row_run(const aotk_tile *t, const void *panel, int nv, int
     }                                                                                              \
     AOTK_NOINLINE void aotk_row_##nv##_pairs(const aotk_tile *t, const void *panel) {              \
         aotk_row_run(t, panel, nv, ku, AOTK_STORED_BF16_PAIRS);                                    \
+    }                                                                                              \
+    AOTK_NOINLINE void aotk_row_##nv##_i8(const aotk_tile *t, const void *panel) {                 \
+        aotk_row_run(t, panel, nv, ku, AOTK_STORED_I8);                                            \
     }
 #if AOTK_VL == 16
 #define AOTK_ROWS(X) X(1, 8) X(2, 6) X(3, 4) X(4, 4)
@@ -125,13 +129,14 @@ AOTK_INLINE void aotk_row_run(const aotk_tile *t, const void *panel, int nv, int
 AOTK_ROWS(AOTK_ROW)
 
 #define AOTK_ROW_CASE(nv, ku)                                                                      \
-    case nv * 4 + AOTK_STORED_F32: aotk_row_##nv##_f32(t, b); break;                               \
-    case nv * 4 + AOTK_STORED_F16: aotk_row_##nv##_f16(t, b); break;                               \
-    case nv * 4 + AOTK_STORED_BF16: aotk_row_##nv##_bf16(t, b); break;                             \
-    case nv * 4 + AOTK_STORED_BF16_PAIRS: aotk_row_##nv##_pairs(t, b); break;
+    case nv * 8 + AOTK_STORED_F32: aotk_row_##nv##_f32(t, b); break;                               \
+    case nv * 8 + AOTK_STORED_F16: aotk_row_##nv##_f16(t, b); break;                               \
+    case nv * 8 + AOTK_STORED_BF16: aotk_row_##nv##_bf16(t, b); break;                             \
+    case nv * 8 + AOTK_STORED_BF16_PAIRS: aotk_row_##nv##_pairs(t, b); break;                      \
+    case nv * 8 + AOTK_STORED_I8: aotk_row_##nv##_i8(t, b); break;
 
 AOTK_INLINE void aotk_row_any(const aotk_tile *t, const void *b, int nv, int stored) {
-    switch (nv * 4 + stored) { AOTK_ROWS(AOTK_ROW_CASE) default: break; }
+    switch (nv * 8 + stored) { AOTK_ROWS(AOTK_ROW_CASE) default: break; }
 }
 
 /* The row kernel takes the widest part it can, so that B is one stream. */
@@ -245,19 +250,21 @@ AOTK_INLINE void aotk_part_run(const aotk_igemm *p, aotk_tile *t, const aotk_par
 }
 
 /* `rows` of `ld` floats, the latter a multiple of AOTK_VL. */
-AOTK_INLINE void aotk_widen_rows(float *to, const aotk_u16 *from, aotk_i64 rows, aotk_i64 ld, int stored) {
+AOTK_INLINE void aotk_widen_rows(float *to, const char *b, aotk_i64 rows, aotk_i64 ld, int stored) {
     int steps = aotk_stored_steps(stored);
     for (aotk_i64 i = 0; i < rows * ld; i += ld * steps) {
+        const char *from = b + i * aotk_stored_bytes(stored);
         for (aotk_i64 j = 0; j < ld; j += AOTK_VL) {
-            for (int s = 0; s < steps; s++) aotk_store(to + i + s * ld + j, aotk_load_stored(from + i, j, stored, s));
+            for (int s = 0; s < steps; s++) aotk_store(to + i + s * ld + j, aotk_load_stored(from, j, stored, s));
         }
     }
 }
 
-AOTK_INLINE void aotk_widen(float *to, const void *from, aotk_i64 rows, aotk_i64 ld, int stored) {
+AOTK_INLINE void aotk_widen(float *to, const char *from, aotk_i64 rows, aotk_i64 ld, int stored) {
     switch (stored) {
     case AOTK_STORED_F16: aotk_widen_rows(to, from, rows, ld, AOTK_STORED_F16); break;
     case AOTK_STORED_BF16: aotk_widen_rows(to, from, rows, ld, AOTK_STORED_BF16); break;
+    case AOTK_STORED_I8: aotk_widen_rows(to, from, rows, ld, AOTK_STORED_I8); break;
     default: aotk_widen_rows(to, from, rows, ld, AOTK_STORED_BF16_PAIRS); break;
     }
 }

@@ -402,6 +402,32 @@ AOTK_INLINE aotk_vf aotk_load_bf16(const aotk_u16 *p) {
     return aotk_from_bits(aotk_load_words(p) << 16);
 }
 
+/* Whole numbers of eight bits. */
+#if AOTK_VL == 16 && !defined(__clang__)
+AOTK_INLINE aotk_vf aotk_load_i8(const signed char *p) {
+    typedef char v16 __attribute__((vector_size(16)));
+    typedef char v16u __attribute__((vector_size(16), aligned(1), may_alias));
+    return __builtin_convertvector(__builtin_ia32_pmovsxbd512_mask((v16)*(const v16u *)p, (aotk_vi){0}, (unsigned short)-1),
+                                   aotk_vf);
+}
+#elif AOTK_VL == 8 && !defined(__clang__)
+AOTK_INLINE aotk_vf aotk_load_i8(const signed char *p) {
+    typedef char v16 __attribute__((vector_size(16)));
+    typedef long long v2 __attribute__((vector_size(16)));
+    typedef long long word __attribute__((aligned(1), may_alias));
+    return __builtin_convertvector((aotk_vi)__builtin_ia32_pmovsxbd256((v16)(v2){*(const word *)p, 0}), aotk_vf);
+}
+#elif AOTK_VL > 1
+AOTK_INLINE aotk_vf aotk_load_i8(const signed char *p) {
+    typedef signed char bytes __attribute__((vector_size(AOTK_VL), aligned(1), may_alias));
+    return __builtin_convertvector(__builtin_convertvector(*(const bytes *)p, aotk_vi), aotk_vf);
+}
+#else
+AOTK_INLINE aotk_vf aotk_load_i8(const signed char *p) {
+    return *p;
+}
+#endif
+
 /* AOTK_VL pairs of bf16: their first elements, or their second ones. */
 AOTK_INLINE aotk_vf aotk_load_pairs(const aotk_u16 *p, int second) {
 #if AOTK_VL > 1

@@ -84,13 +84,14 @@ void field_weights(Make *m, Stmt *s, const Node *n, Buffer *b, const Idx *offset
 {
     enum { MOST_VIEWS = 8 };
     field_pointer(m, s, "b", b, offset);
-    if (b->dtype != DT_f16 && b->dtype != DT_bf16)
+    if (b->dtype == DT_f32)
         return;
     bool pairs = contract_pairs(n);
     field_text(m, s, "b_stored",
-               b->dtype == DT_f16 ? "AOTK_STORED_F16"
-               : pairs            ? "AOTK_STORED_BF16_PAIRS"
-                                  : "AOTK_STORED_BF16");
+               b->dtype == DT_f16  ? "AOTK_STORED_F16"
+               : b->dtype == DT_i8 ? "AOTK_STORED_I8"
+               : pairs             ? "AOTK_STORED_BF16_PAIRS"
+                                   : "AOTK_STORED_BF16");
     if (!pairs || !rows || idx_is(rows, 1) || !holds_bf16(n->in[0], MOST_VIEWS))
         return;
     /* as aotk_igemm_work has it */

@@ -47,18 +47,20 @@ static const void *dense_of(Job *job, Tensor *t)
     return copy;
 }
 
-/* The elements as floats: f16 and bf16 become a row-major copy, which t then describes. */
+/* The elements as floats: others become a row-major copy, which t then describes. */
 static const float *floats_of(Job *job, Tensor *t)
 {
     if (t->dtype == DT_f32)
         return elements_of(job, t);
-    const uint16_t *from = dense_of(job, t);
+    const void *from = dense_of(job, t);
+    const uint16_t *halves = from;
+    const int8_t *bytes = from;
     size_t count = 1;
     for (int i = 0; i < t->rank; i++)
         count *= (size_t)t->size[i];
     float *to = job_big(job, count * sizeof *to);
     for (size_t i = 0; i < count; i++)
-        to[i] = (float)float_from_bits(t->dtype, from[i]);
+        to[i] = t->dtype == DT_i8 ? (float)bytes[i] : (float)float_from_bits(t->dtype, halves[i]);
     t->dtype = DT_f32;
     return to;
 }
@@ -143,6 +145,12 @@ static void pack_depthwise(float *to, const float *from, const Filters *f)
     }
 }
 
+/* AOTK_STORED_... of elements that are no f32. */
+static int stored_as(DType dtype, bool pairs)
+{
+    return pairs ? AOTK_STORED_BF16_PAIRS : dtype == DT_i8 ? AOTK_STORED_I8 : dtype == DT_f16 ? AOTK_STORED_F16 : AOTK_STORED_BF16;
+}
+
 static void pack_matrices(Job *job, const Tensor *t, bool pairs, char *to)
 {
     int64_t k = t->size[t->rank - 2], n = t->size[t->rank - 1], sk = t->stride[t->rank - 2], sn = t->stride[t->rank - 1];
@@ -157,7 +165,7 @@ static void pack_matrices(Job *job, const Tensor *t, bool pairs, char *to)
         if (t->dtype == DT_f32)
             aotk_pack_f32_host(panels, matrix, k, n, sk, sn);
         else
-            aotk_pack_16_host(panels, matrix, n, k, 1, 1, sn, sk, 0, 0, pairs);
+            aotk_pack_stored_host(panels, matrix, n, k, 1, 1, sn, sk, 0, 0, stored_as(t->dtype, pairs));
     }
 }
 
@@ -181,7 +189,7 @@ static void pack_conv(Job *job, const Tensor *view, int64_t groups, bool pairs, 
         if (t->dtype == DT_f32)
             aotk_pack_conv_f32_host(panels, filter, share, f.in, high, f.w, f.s_out, f.s_in, f.s_h, f.s_w);
         else
-            aotk_pack_16_host(panels, filter, share, f.in, high, f.w, f.s_out, f.s_in, f.s_h, f.s_w, pairs);
+            aotk_pack_stored_host(panels, filter, share, f.in, high, f.w, f.s_out, f.s_in, f.s_h, f.s_w, stored_as(t->dtype, pairs));
     }
 }
 
@@ -235,8 +243,8 @@ const char *packing_fault(const Packing *p, int64_t count)
         return "reaches out of its weight";
     if (p->kind == PACK_PLAIN)
         return NULL;
-    if (t->dtype != DT_f32 && t->dtype != DT_f16 && t->dtype != DT_bf16)
-        return "packs what is no float";
+    if (t->dtype != DT_f32 && t->dtype != DT_f16 && t->dtype != DT_bf16 && t->dtype != DT_i8)
+        return "packs what is neither a float nor a whole number of 8 bits";
     bool pairs = p->kind == PACK_PAIRS || p->kind == PACK_CONV_PAIRS;
     if (is_matrix(p->kind) ? t->rank < 2 : t->rank < 3 || t->rank > (p->kind == PACK_DEPTHWISE ? 4 : 5))
         return is_matrix(p->kind) ? "has too few dimensions" : "is no filter";

@@ -28,7 +28,7 @@ typedef struct Packing {
 Packing packing_of(const Value *v, PackKind kind, int64_t n);
 /* Whether the panels of a weight of `depth` values of K that lie together are in pairs: AOTK_STORED_BF16_PAIRS. */
 bool packs_pairs(DType dtype, int64_t depth);
-/* What the packed elements are: weights of f16 and bf16 stay so in panels, other kernels read floats. */
+/* What the packed elements are: weights of f16, bf16 and i8 stay so in panels, other kernels read floats. */
 DType packed_dtype(const Packing *p);
 /* Elements from one packed matrix to the next along each leading axis of PACK_MATRIX, 0 where they repeat; returns how
  * many there are in all. */

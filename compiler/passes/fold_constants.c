@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Takes and leaves core graphs.  Values that depend on constants only and are read by something that does not are
  * computed now: their nodes form a graph of their own, which the driver's evaluator compiles and runs.  Views of
- * constants stay (lowering reads a weight in any order), and so do f16 and bf16 weights of contractions (their kernels
+ * constants stay (lowering reads a weight in any order), and so do f16, bf16 and i8 weights of contractions (their kernels
  * widen them).  What is made of numbers alone stays in the code as long as it is arithmetic on sizes, indices and `full`
  * (cheaper than a load); behind a scatter, a reduction or a product it is computed too.
  * Limits, because archives may be hostile: a result holds at most 4 times its inputs plus 64 KiB, or up to LARGEST

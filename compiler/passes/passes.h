@@ -59,7 +59,7 @@ void *tensor_dense(Job *job, const Tensor *t, size_t *bytes);
  * elements. */
 void constants_dense(Graph *g);
 /* A constant seen through views as strided elements of its storage; false: it is none, or the views merge axes.  Through
- * casts of f16 and bf16 to f32, too: the tensor has the constant's type. */
+ * casts of f16, bf16 and i8 to f32, too: the tensor has the constant's type. */
 bool const_view(const Value *v, Tensor *out);
 typedef struct AttentionKind { /* the attributes of `attention` */
     double scale, cap;

@@ -92,9 +92,12 @@ static void pack(const level *l, aotk_i64 k, aotk_i64 n, int stored) {
         l->pack(b_room, plain, k, n, n, 1);
         return;
     }
-    for (aotk_i64 i = 0; i < k * n; i++)
-        plain_16[i] = stored == AOTK_STORED_F16 ? aotk_f32_to_f16(plain[i]) : aotk_f32_to_bf16(plain[i]);
-    aotk_pack_16_host((aotk_u16 *)b_room, plain_16, n, k, 1, 1, 1, n, 0, 0, stored == AOTK_STORED_BF16_PAIRS);
+    signed char *bytes = (signed char *)plain_16;
+    for (aotk_i64 i = 0; i < k * n; i++) {
+        if (stored == AOTK_STORED_I8) bytes[i] = (signed char)plain[i];
+        else plain_16[i] = stored == AOTK_STORED_F16 ? aotk_f32_to_f16(plain[i]) : aotk_f32_to_bf16(plain[i]);
+    }
+    aotk_pack_stored_host(b_room, plain_16, n, k, 1, 1, 1, n, 0, 0, stored);
 }
 
 static void check_stored(aotk_igemm *p, aotk_i64 c_size) {
@@ -128,10 +131,11 @@ static void check(aotk_igemm *p, aotk_i64 c_size) {
     } ways[] = {
         {AOTK_STORED_BF16_PAIRS, AOTK_ROUND_BF16, AOTK_TILES}, {AOTK_STORED_BF16_PAIRS, AOTK_ROUND_BF16, AOTK_DOTS},
         {AOTK_STORED_BF16_PAIRS, AOTK_ROUND_BF16, 0},          {AOTK_STORED_F16, AOTK_ROUND_F16, 0},
-        {AOTK_STORED_BF16, AOTK_ROUND_BF16, 0},                {AOTK_STORED_F32, 0, 0},
+        {AOTK_STORED_BF16, AOTK_ROUND_BF16, 0},                {AOTK_STORED_I8, 0, 0},
+        {AOTK_STORED_F32, 0, 0},
     };
     int kind = p->act;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         if (ways[i].stored == AOTK_STORED_BF16_PAIRS && p->seg % AOTK_PAIRS_STEP) continue;
         if (ways[i].features & ~features) continue;
         p->b_stored = ways[i].stored;
@@ -473,7 +477,7 @@ static void test_every_half(void) {
         memcpy(&bias[i], &word, 4);
         if (i < 30) bias[i] = i % 2 ? edges[i / 2] : -edges[i / 2];
     }
-    aotk_pack_16_host(b, all, ALL, 1, 1, 1, 1, 0, 0, 0, 0);
+    aotk_pack_stored_host(b, all, ALL, 1, 1, 1, 1, 0, 0, 0, AOTK_STORED_F16);
     for (int i = 0; i < 2 * 3 * LEVELS; i++) {
         const level *l = &levels[i % LEVELS];
         if (aotk_cpu_level() < l->needs) continue;
@@ -496,6 +500,26 @@ static void test_every_half(void) {
         }
     }
     free(all), free(b), free(c), free(bias);
+}
+
+/* Every whole number of eight bits as a weight. */
+static void test_bytes(void) {
+    enum { ALL = 256 };
+    signed char all[ALL];
+    for (int i = 0; i < ALL; i++) all[i] = (signed char)(i - 128);
+    aotk_pack_stored_host(b_room, all, ALL, 1, 1, 1, 1, 0, 0, 0, AOTK_STORED_I8);
+    for (int i = 0; i < LEVELS * 3; i++) {
+        const level *l = &levels[i / 3];
+        if (aotk_cpu_level() < l->needs) continue;
+        aotk_igemm p = gemm(1 + i % 3, ALL, 1);
+        const float ones[3] = {1, 1, 1};
+        p.a = ones;
+        p.b = b_room;
+        p.b_stored = AOTK_STORED_I8;
+        l->igemm(&p);
+        for (int j = 0; j < ALL * (1 + i % 3); j++)
+            if (c_room[64 + j] != (float)all[j % ALL]) FAIL("igemm%s byte %d: %g", l->name, all[j % ALL], (double)c_room[64 + j]);
+    }
 }
 
 /* The split into tasks changes no bit, also where sums round. */
@@ -547,10 +571,10 @@ static void test_pack(void) {
         }
         aotk_u16 *from = plain_16, *to = (aotk_u16 *)c_room;
         for (aotk_i64 i = 0; i < n * k; i++) from[i] = aotk_f32_to_bf16(a_room[i]);
-        aotk_pack_16_host(to, from, n, cin, kh, kw, k, kh * kw, kw, 1, 0);
+        aotk_pack_stored_host(to, from, n, cin, kh, kw, k, kh * kw, kw, 1, AOTK_STORED_BF16);
         for (aotk_i64 i = 0; i < size; i++) {
             if (aotk_bf16_to_f32(to[i]) == want_room[i]) continue;
-            FAIL("pack_16 %lldx%lldx%lldx%lld", n, cin, kh, kw);
+            FAIL("pack_stored %lldx%lldx%lldx%lld", n, cin, kh, kw);
             break;
         }
         for (int i = 0; i < LEVELS; i++) {
@@ -599,6 +623,7 @@ int main(void) {
     test_in_place_residual();
     test_every_half();
     test_pack();
+    test_bytes();
     test_tasks();
     printf("igemm: %d failures\n", failures);
     return failures != 0;

@@ -137,6 +137,29 @@ def phases():
     ], ((reals(2, 8, 4, 5),), (reals(2, 8, 4, 5, seed=3),))
 
 
+def bytes_as_weights():
+    """Products and convolutions with weights that are whole numbers of eight bits, one scaled behind: one row and several, K in one
+    piece and in several, a batch of matrices, a transposed one, few columns; images and lines, channel by channel, in groups, by
+    Winograd's algorithm."""
+    def q(*size, seed=0):
+        return ints(-128, 128, *size, seed=seed).to(torch.int8)
+    w, few, deep, batch = q(24, 40), q(24, 3, seed=1), q(180, 33, seed=2), q(4, 24, 16, seed=3)
+    image, wide, deep_image, line = q(16, 24, 1, 1, seed=4), q(16, 16, 3, 3, seed=5), q(24, 1, 3, 3, seed=6), q(8, 24, 3, seed=7)
+    groups, scale, plane = q(24, 12, 3, 3, seed=8), units(40, seed=9) / 64, units(9, 8, seed=10)
+    conv = torch.nn.functional.conv2d
+
+    def net(x):
+        y = x.repeat_interleave(20, 1)[:, :180] * 0.1
+        z = x.T[:, :, None] * plane
+        a = conv(z[None], image.float())
+        return ((x @ w.float()) * scale, (x[:1] @ w.float()) * scale, x @ few.float(), y @ deep.float(), y[:1] @ deep.float(),
+                x @ batch.float(), x @ w.T.contiguous().float().T, a, conv(a.relu(), wide.float(), padding=1),
+                conv(z[None], deep_image.float(), groups=24), conv(z[None], groups.float(), groups=2),
+                torch.nn.functional.conv1d(x.T[None], line.float()))
+
+    return [net], ((reals(9, 24),), (reals(9, 24, seed=1) * 3,))
+
+
 def experts():
     """Rows in groups, each by the weights of its group: empty groups, one row, all rows, rows of no group; with bias, residual
     and activation, in halves, of weights that the run computes, of few columns, and a batch of matrices."""
@@ -422,6 +445,7 @@ def groups():
         lambda x: torch.relu(x) * 2 + aten.constant_pad_nd.default(x * x, [0, 0, 1, -1]), lambda x: aten.pad.default(x, [1, -1], "reflect"),
         lambda x: aten.pad.default(x, [2, -2, -1, 1], "replicate"), lambda x: aten.pad.default(x, [1, -1, 2, 0], "circular"),
     ], ((reals(3, 4, 5),), (reals(3, 4, 5, seed=1),))
+    g["op_bytes"] = bytes_as_weights()
     g["op_norm_images"] = norms_of_images()
     g["op_norm"] = [
         lambda x, w, b: aten.native_layer_norm.default(x, [5], aten.arange.start_step(1, 6, 1, dtype=torch.float32), None, 1e-5),
