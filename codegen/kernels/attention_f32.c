@@ -45,7 +45,7 @@ AOTK_INLINE void aotk_inner_tile(const aotk_inner *p, int mr, int nv)
         }
     }
     for (aotk_i64 k = 0; k < p->depth; k++, b += ldb, at += step)
-        aotk_tile_step(acc, a, at, b, mr, nv);
+        aotk_tile_step(acc, a, at, (const char *)b, mr, nv, AOTK_STORED_F32, 0);
     AOTK_UNROLL
     for (int i = 0; i < mr; i++) {
         float factor = p->after ? p->after[i] : 1.0f;

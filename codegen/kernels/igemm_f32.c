@@ -27,8 +27,8 @@
  *     the registers hold; more rows take panels one by one, in pieces that stay in the L2 cache.
  *
  * Weights may be stored as f16 or bf16, or as whole numbers of 8 bits: fewer bytes where the speed is that of memory. M = 1
- * widens them in registers. Otherwise a piece of a panel is widened into a buffer on the stack that
- * stays in the L1 cache for all rows, K being cut into shorter pieces. Or nothing is widened: pairs.h.
+ * widens them in registers, and with AVX2 so do tiles of two vectors. Otherwise a piece of a panel is
+ * widened into a buffer on the stack that stays in the L1 cache for all rows, K being cut into shorter pieces. Or nothing is widened: pairs.h.
  *
  * Of up to six columns a vector would be mostly padding: narrow.h sums along K instead. A convolution of one channel has a
  * short K: wide.h has vectors of rows.
@@ -41,23 +41,6 @@
 
 enum { AOTK_ACT_TILES = 8 }; /* the most that are computed before their activation, so that they are still in the L1 cache */
 enum { AOTK_ROW_AHEAD = AOTK_VL == 16 ? 4096 : 0 }; /* bytes ahead that a row's stream fetches, 0: none */
-
-/* Bytes of a stored weight, how many steps of k lie together, and a vector from column i on: of step `s` of those. */
-AOTK_INLINE aotk_i64 aotk_stored_bytes(int stored) {
-    return stored == AOTK_STORED_F32 ? 4 : stored == AOTK_STORED_I8 ? 1 : 2;
-}
-
-AOTK_INLINE int aotk_stored_steps(int stored) {
-    return stored == AOTK_STORED_BF16_PAIRS ? 2 : 1;
-}
-
-AOTK_INLINE aotk_vf aotk_load_stored(const void *b, aotk_i64 i, int stored, int s) {
-    const aotk_u16 *h = (const aotk_u16 *)b;
-    if (stored == AOTK_STORED_F32) return aotk_load((const float *)b + i);
-    if (stored == AOTK_STORED_I8) return aotk_load_i8((const signed char *)b + i);
-    if (stored == AOTK_STORED_BF16_PAIRS) return aotk_load_pairs(h + 2 * i, s);
-    return stored == AOTK_STORED_F16 ? aotk_load_f16(h + i) : aotk_load_bf16(h + i);
-}
 
 /* ------------------------------------------------------------------------------ one row: M = 1 */
 
@@ -174,20 +157,50 @@ AOTK_INLINE aotk_i64 aotk_igemm_nr(const aotk_igemm *p) {
     return aotk_panel_nr(aotk_b_depth(p), p->n, p->b_stored == AOTK_STORED_BF16_PAIRS);
 }
 
-/* Tiles of whole panels that other products have no use for. */
+/* Tiles of whole panels that other products have no use for, and those that widen weights in registers. */
 #if AOTK_VL == 8
 #define AOTK_WHOLE_TILES(X) X(2, 4) X(2, 6) X(2, 8)
+#define AOTK_STORED_TILES(X) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) AOTK_WHOLE_TILES(X)
 #else
 #define AOTK_WHOLE_TILES(X)
+#define AOTK_STORED_TILES(X)
 #endif
 AOTK_WHOLE_TILES(AOTK_TILE)
+
+#define AOTK_STORED_TILE(mr, nv)                                                                   \
+    AOTK_NOINLINE void aotk_tile_##mr##x##nv##_f16(const aotk_tile *t) {                           \
+        aotk_tile_run(t, mr, nv, AOTK_STORED_F16);                                                 \
+    }                                                                                              \
+    AOTK_NOINLINE void aotk_tile_##mr##x##nv##_bf16(const aotk_tile *t) {                          \
+        aotk_tile_run(t, mr, nv, AOTK_STORED_BF16);                                                \
+    }                                                                                              \
+    AOTK_NOINLINE void aotk_tile_##mr##x##nv##_pairs(const aotk_tile *t) {                         \
+        aotk_tile_run(t, mr, nv, AOTK_STORED_BF16_PAIRS);                                          \
+    }                                                                                              \
+    AOTK_NOINLINE void aotk_tile_##mr##x##nv##_i8(const aotk_tile *t) {                            \
+        aotk_tile_run(t, mr, nv, AOTK_STORED_I8);                                                  \
+    }
+AOTK_STORED_TILES(AOTK_STORED_TILE)
+
+#define AOTK_STORED_KIND(mr, nv, stored) ((stored) * 256 + (nv) * 16 + (mr))
+#define AOTK_STORED_CASE(mr, nv)                                                                   \
+    case AOTK_STORED_KIND(mr, nv, AOTK_STORED_F16): aotk_tile_##mr##x##nv##_f16(t); break;         \
+    case AOTK_STORED_KIND(mr, nv, AOTK_STORED_BF16): aotk_tile_##mr##x##nv##_bf16(t); break;       \
+    case AOTK_STORED_KIND(mr, nv, AOTK_STORED_BF16_PAIRS): aotk_tile_##mr##x##nv##_pairs(t); break; \
+    case AOTK_STORED_KIND(mr, nv, AOTK_STORED_I8): aotk_tile_##mr##x##nv##_i8(t); break;
 
 AOTK_INLINE void aotk_tile_call(const aotk_tile *t, const aotk_part *part, int mr) {
     if (part->single) {
         aotk_row_any(t, part->b, part->nv, part->stored);
         return;
     }
-    switch (part->nv * 16 + mr) { AOTK_TILES(AOTK_TILE_CASE) AOTK_WHOLE_TILES(AOTK_TILE_CASE) default: break; }
+    int stored = AOTK_VL == 8 ? part->stored : AOTK_STORED_F32;
+    switch (AOTK_STORED_KIND(mr, part->nv, stored)) {
+        AOTK_TILES(AOTK_TILE_CASE)
+        AOTK_WHOLE_TILES(AOTK_TILE_CASE)
+        AOTK_STORED_TILES(AOTK_STORED_CASE)
+        default: break;
+    }
 }
 
 /* The last columns of C: in and out through a temporary of the part's full width. */
@@ -285,6 +298,7 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     part.act = d->k + d->length == aotk_sum_depth(p) ? p->act : AOTK_ACT_NONE;
     part.single = p->m0 * p->m1 * p->m2 == 1;
     int whole = part.single || (AOTK_VL == 8 && end - begin == 2); /* all columns at once, as one stream */
+    int direct = AOTK_VL == 8 && p->b_stored != AOTK_STORED_F32;
     t->ldb = (valid + 15) / 16 * 16;
     t->residual = p->residual != (void *)0 || d->k > 0;
     t->clamp = aotk_act_clamps(part.act);
@@ -292,7 +306,7 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     const char *b = (const char *)p->b + (col * k + d->at * t->ldb) * bytes;
     if (wide) aotk_widen(wide, b, d->length, t->ldb, part.stored);
     for (aotk_i64 at = 0; at < valid; at += part.width) {
-        part.nv = whole ? aotk_row_vectors(t->ldb) : aotk_part_vectors(valid - at, end - begin);
+        part.nv = whole ? aotk_row_vectors(t->ldb) : direct ? 2 : aotk_part_vectors(valid - at, end - begin);
         part.width = part.nv * AOTK_VL;
         part.col = col + at;
         part.valid = valid - at < part.width ? valid - at : part.width;

@@ -39,38 +39,60 @@ typedef struct aotk_tile {
 
 /* ------------------------------------------------------------------------------- register tiles */
 
-/* acc[i][j] += a[i][at] * b[j]. */
-AOTK_INLINE void aotk_tile_step(aotk_vf acc[AOTK_MR][AOTK_NV], const float *const *a, aotk_i64 at, const float *b, int mr,
-                                int nv) {
+/* Bytes of a stored weight, how many steps of k lie together, and a vector from column i on: of step `s` of those. */
+AOTK_INLINE aotk_i64 aotk_stored_bytes(int stored) {
+    return stored == AOTK_STORED_F32 ? 4 : stored == AOTK_STORED_I8 ? 1 : 2;
+}
+
+AOTK_INLINE int aotk_stored_steps(int stored) {
+    return stored == AOTK_STORED_BF16_PAIRS ? 2 : 1;
+}
+
+AOTK_INLINE aotk_vf aotk_load_stored(const void *b, aotk_i64 i, int stored, int s) {
+    const aotk_u16 *h = (const aotk_u16 *)b;
+    if (stored == AOTK_STORED_F32) return aotk_load((const float *)b + i);
+    if (stored == AOTK_STORED_I8) return aotk_load_i8((const signed char *)b + i);
+    if (stored == AOTK_STORED_BF16_PAIRS) return aotk_load_pairs(h + 2 * i, s);
+    return stored == AOTK_STORED_F16 ? aotk_load_f16(h + i) : aotk_load_bf16(h + i);
+}
+
+/* acc[i][j] += a[i][at] * b[j], of step `s` of those that lie together at b. */
+AOTK_INLINE void aotk_tile_step(aotk_vf acc[AOTK_MR][AOTK_NV], const float *const *a, aotk_i64 at, const char *b, int mr,
+                                int nv, int stored, int s) {
     aotk_vf row[AOTK_NV];
     AOTK_UNROLL
-    for (int j = 0; j < nv; j++) row[j] = aotk_load(b + j * AOTK_VL);
+    for (int j = 0; j < nv; j++) row[j] = aotk_load_stored(b, j * AOTK_VL, stored, s);
     AOTK_UNROLL
     for (int i = 0; i < mr; i++) {
-        aotk_vf s = aotk_splat(a[i][at]);
+        aotk_vf x = aotk_splat(a[i][at]);
         AOTK_UNROLL
-        for (int j = 0; j < nv; j++) aotk_add_product(&acc[i][j], s, row[j]);
+        for (int j = 0; j < nv; j++) aotk_add_product(&acc[i][j], x, row[j]);
     }
 }
 
 /* acc[i][j] += a[i][k] * b[k][j] over all segments, a's rows `on` floats further. */
 AOTK_INLINE void aotk_tile_sum(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_NV], aotk_i64 on, const float *next, int mr,
-                               int nv) {
-    const float *b = t->b, *a[AOTK_MR];
-    aotk_i64 ldb = t->ldb, step = t->step;
+                               int nv, int stored) {
+    const char *b = (const char *)t->b;
+    const float *a[AOTK_MR];
+    int steps = aotk_stored_steps(stored), ku = AOTK_KU < steps ? steps : AOTK_KU;
+    aotk_i64 ldb = t->ldb * aotk_stored_bytes(stored) * steps, step = t->step;
     AOTK_UNROLL
     for (int i = 0; i < mr; i++) a[i] = t->a[i];
     for (aotk_i64 y = 0; y < t->taps_h; y++) {
         for (aotk_i64 x = 0; x < t->taps_w; x++) {
             aotk_i64 k = on + y * t->tap_h + x * t->tap_w, end = k + t->seg;
-            for (; k + AOTK_KU <= end; k += AOTK_KU) {
+            for (; k + ku <= end; k += ku) {
                 AOTK_UNROLL
                 for (int u = 0; u < AOTK_AHEAD; u++) AOTK_PREFETCH(next + 16 * u);
-                next += AOTK_KU * step;
+                next += ku * step;
                 AOTK_UNROLL
-                for (int u = 0; u < AOTK_KU; u++, b += ldb) aotk_tile_step(acc, a, k + u, b, mr, nv);
+                for (int u = 0; u < ku; u++) {
+                    aotk_tile_step(acc, a, k + u, b, mr, nv, stored, u % steps);
+                    if (u % steps == steps - 1) b += ldb;
+                }
             }
-            for (; k < end; k++, b += ldb) aotk_tile_step(acc, a, k, b, mr, nv);
+            for (; k < end; k++, b += ldb) aotk_tile_step(acc, a, k, b, mr, nv, stored, 0);
         }
     }
 }
@@ -122,18 +144,18 @@ AOTK_INLINE void aotk_tile_finish(const aotk_tile *t, aotk_vf acc[AOTK_MR][AOTK_
     }
 }
 
-AOTK_INLINE void aotk_tile_run(const aotk_tile *t, int mr, int nv) {
+AOTK_INLINE void aotk_tile_run(const aotk_tile *t, int mr, int nv, int stored) {
     for (aotk_i64 i = 0; i < t->count; i++) {
         aotk_vf acc[AOTK_MR][AOTK_NV];
         aotk_tile_start(t, acc, i * t->on_c, i * t->on_r, mr, nv);
-        aotk_tile_sum(t, acc, i * t->on_a, t->next + i * t->on_next, mr, nv);
+        aotk_tile_sum(t, acc, i * t->on_a, t->next + i * t->on_next, mr, nv, stored);
         aotk_tile_finish(t, acc, i * t->on_c, i * t->on_r, mr, nv);
     }
 }
 
 #define AOTK_TILE(mr, nv)                                                                          \
     AOTK_NOINLINE void aotk_tile_##mr##x##nv(const aotk_tile *t) {                                 \
-        aotk_tile_run(t, mr, nv);                                                                  \
+        aotk_tile_run(t, mr, nv, AOTK_STORED_F32);                                                 \
     }
 
 #if AOTK_VL == 16

@@ -6,7 +6,7 @@
 #include "tile.h"
 
 enum { AOTK_KC = 1024 };    /* K beyond one and a half of this is cut into pieces */
-enum { AOTK_KC_16 = 96 };   /* the same for weights of 16 bits */
+enum { AOTK_KC_16 = 96 };   /* the same for weights that are widened into a buffer */
 enum { AOTK_KC_FEW = 256 }; /* the same for few rows */
 
 /* What multiplies pairs is assembly, so that the compiler need not know it, but its assembler must. */
@@ -109,9 +109,11 @@ typedef struct aotk_depth {
     aotk_i64 k, at, offset, taps_h, taps_w, seg, length;
 } aotk_depth;
 
-/* How weights are widened: into a buffer, a piece of a panel at a time, unless they are streamed. */
+/* How weights are widened: into a buffer, a piece of a panel at a time, or in registers, if they are streamed or AVX2's tiles
+ * of two vectors read them: those have instructions to spare. */
 AOTK_INLINE int aotk_widens(const aotk_igemm *p) {
-    return p->b_stored != AOTK_STORED_F32 && (AOTK_VL == 1 || p->m0 * p->m1 * p->m2 > 1) && !aotk_paired(p);
+    int direct = AOTK_VL == 8 || (AOTK_VL > 1 && p->m0 * p->m1 * p->m2 == 1);
+    return p->b_stored != AOTK_STORED_F32 && !direct && !aotk_paired(p);
 }
 
 /* Few rows wait for memory. Where a tile is narrower than a panel they take one panel after the other, in pieces that stay in

@@ -20,7 +20,7 @@
 #include "check.h"
 #include "multiply.h"
 
-enum { COPIES = 24, TILES = AOTK_STORED_BF16_PAIRS + AOTK_TILES, DOTS = AOTK_STORED_BF16_PAIRS + AOTK_DOTS };
+enum { COPIES = 24 };
 
 static double now(void) {
     struct timespec t;
@@ -187,18 +187,30 @@ static const product products[] = {
     {64, 128, 1024, 1, 0},       {256, 64, 512, 1, 0},
 };
 
-/* stored: how the weights are, or TILES, or DOTS. */
-static void bench_product(const level *l, const product *s, int stored, const char *word) {
-    static const char *const types[] = {[AOTK_STORED_F32] = "", [AOTK_STORED_F16] = " f16", [AOTK_STORED_BF16] = " bf16",
-                                        [AOTK_STORED_BF16_PAIRS] = " bf16 pairs", [TILES] = " bf16 tiles", [DOTS] = " bf16 dots"};
-    if (stored >= AOTK_STORED_BF16_PAIRS && s->k % AOTK_PAIRS_STEP) return;
-    int features = stored > AOTK_STORED_BF16_PAIRS ? stored - AOTK_STORED_BF16_PAIRS : 0;
-    if (features && (l->needs < 4 || !(features & features_here()))) return;
+/* How weights are stored, what multiplies them, how results are rounded, bytes of a weight. */
+typedef struct {
+    const char *name;
+    int stored, features, round, bytes;
+} way;
+
+static const way ways[] = {
+    {"", AOTK_STORED_F32, 0, 0, 4},
+    {" f16", AOTK_STORED_F16, 0, AOTK_ROUND_F16, 2},
+    {" bf16", AOTK_STORED_BF16, 0, AOTK_ROUND_BF16, 2},
+    {" bf16 pairs", AOTK_STORED_BF16_PAIRS, 0, AOTK_ROUND_BF16, 2},
+    {" bf16 tiles", AOTK_STORED_BF16_PAIRS, AOTK_TILES, AOTK_ROUND_BF16, 2},
+    {" bf16 dots", AOTK_STORED_BF16_PAIRS, AOTK_DOTS, AOTK_ROUND_BF16, 2},
+    {" i8", AOTK_STORED_I8, 0, 0, 1},
+};
+
+static void bench_product(const level *l, const product *s, const way *w, const char *word) {
+    if (w->stored == AOTK_STORED_BF16_PAIRS && s->k % AOTK_PAIRS_STEP) return;
+    if (w->features && (l->needs < 4 || !(w->features & features_here()))) return;
     char name[80];
     snprintf(name, sizeof name, "gemm %lldx%lldx%lld%s%s%s", s->m, s->n, s->k,
-             s->copies > 1 ? " cold" : "", s->act ? " gelu" : "", types[stored]);
+             s->copies > 1 ? " cold" : "", s->act ? " gelu" : "", w->name);
     if (word && !strstr(name, word)) return;
-    aotk_i64 b_size = (aotk_packed_size(s->k, s->n) * (stored ? 2 : 4) / 4 + 15) / 16 * 16;
+    aotk_i64 b_size = (aotk_packed_size(s->k, s->n) * w->bytes / 4 + 15) / 16 * 16;
     float *a = buffer(s->m * s->k, 0), *c = buffer(s->m * s->n, 0),
           *b = buffer(b_size * s->copies, 0), *work = buffer(aotk_igemm_work(s->m, s->k), 0);
     fill_unit(a, s->m * s->k);
@@ -217,10 +229,10 @@ static void bench_product(const level *l, const product *s, int stored, const ch
         .taps_h = 1,
         .taps_w = 1,
         .seg = s->k,
-        .act = s->act | (stored == AOTK_STORED_F16 ? AOTK_ROUND_F16 : stored ? AOTK_ROUND_BF16 : 0),
-        .b_stored = features ? AOTK_STORED_BF16_PAIRS : stored,
+        .act = s->act | w->round,
+        .b_stored = w->stored,
         .work = work,
-        .features = features,
+        .features = w->features,
         .tasks = 1,
     };
     double flops = 2.0 * (double)(s->m * s->n * s->k);
@@ -415,8 +427,8 @@ int main(int argc, char **argv) {
         }
         printf("level %s, FMA peak %.1f GFLOP/s for some microseconds\n", l->name, 1e-3 / least);
         for (size_t s = 0; s < sizeof products / sizeof *products; s++)
-            for (int stored = AOTK_STORED_F32; stored <= DOTS; stored++)
-                bench_product(l, &products[s], stored, word);
+            for (size_t w = 0; w < sizeof ways / sizeof *ways; w++)
+                bench_product(l, &products[s], &ways[w], word);
         for (size_t s = 0; s < sizeof convs / sizeof *convs; s++) {
             bench_conv(l, &convs[s], 1, word);
             if (convs[s].kernel != 3 || convs[s].stride != 1) continue;
