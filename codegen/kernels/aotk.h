@@ -102,8 +102,8 @@ enum {
     AOTK_ROUND_BF16 = 32
 };
 
-/* How the elements of packed weights are stored; sums are of floats. I8: whole numbers. PAIRS: bf16, the steps of k two by two, [k / 2][NR][2],
- * as instructions that multiply pairs read them; `seg` is a multiple of AOTK_PAIRS_STEP then. */
+/* How the elements of packed weights are stored; sums are of floats. I8: whole numbers. PAIRS: bf16, the steps of k two by
+ * two, [k / 2][NR][2], as instructions that multiply pairs read them; `seg` is a multiple of AOTK_PAIRS_STEP then. */
 enum { AOTK_STORED_F32, AOTK_STORED_F16, AOTK_STORED_BF16, AOTK_STORED_BF16_PAIRS, AOTK_STORED_I8 };
 enum { AOTK_PAIRS_STEP = 32 };
 

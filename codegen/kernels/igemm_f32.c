@@ -28,7 +28,8 @@
  *
  * Weights may be stored as f16 or bf16, or as whole numbers of 8 bits: fewer bytes where the speed is that of memory. M = 1
  * widens them in registers, and with AVX2 so do tiles of two vectors. Otherwise a piece of a panel is
- * widened into a buffer on the stack that stays in the L1 cache for all rows, K being cut into shorter pieces. Or nothing is widened: pairs.h.
+ * widened into a buffer on the stack that stays in the L1 cache for all rows, K being cut into shorter pieces.
+ * Or nothing is widened: pairs.h.
  *
  * Of up to six columns a vector would be mostly padding: narrow.h sums along K instead. A convolution of one channel has a
  * short K: wide.h has vectors of rows.
@@ -194,7 +195,7 @@ AOTK_INLINE void aotk_tile_call(const aotk_tile *t, const aotk_part *part, int m
         aotk_row_any(t, part->b, part->nv, part->stored);
         return;
     }
-    int stored = AOTK_VL == 8 ? part->stored : AOTK_STORED_F32;
+    int stored = AOTK_DIRECT ? part->stored : AOTK_STORED_F32;
     switch (AOTK_STORED_KIND(mr, part->nv, stored)) {
         AOTK_TILES(AOTK_TILE_CASE)
         AOTK_WHOLE_TILES(AOTK_TILE_CASE)
@@ -298,7 +299,7 @@ AOTK_INLINE void aotk_panel_run(const aotk_igemm *p, aotk_tile *t, const aotk_de
     part.act = d->k + d->length == aotk_sum_depth(p) ? p->act : AOTK_ACT_NONE;
     part.single = p->m0 * p->m1 * p->m2 == 1;
     int whole = part.single || (AOTK_VL == 8 && end - begin == 2); /* all columns at once, as one stream */
-    int direct = AOTK_VL == 8 && p->b_stored != AOTK_STORED_F32;
+    int direct = AOTK_DIRECT && p->b_stored != AOTK_STORED_F32;
     t->ldb = (valid + 15) / 16 * 16;
     t->residual = p->residual != (void *)0 || d->k > 0;
     t->clamp = aotk_act_clamps(part.act);
@@ -402,7 +403,7 @@ AOTK_NOINLINE void aotk_igemm_wide(const aotk_igemm *p, aotk_tile *t, aotk_i64 b
         if (rows < AOTK_VL) aotk_igemm_part(p, t, m, m + rows, first, last, (float *)0);
         for (aotk_i64 panel = first; rows >= AOTK_VL && panel < last; panel++) {
             aotk_i64 col = panel * nr, to = p->n - col < nr ? p->n : col + nr;
-            aotk_wide_line(p, &w, rows, (const float *)p->b + col * depth, col, to);
+            aotk_wide_line(p, t, &w, rows, (const float *)p->b + col * depth, col, to);
         }
         aotk_cursor_along(p, &w, rows);
     }

@@ -109,10 +109,12 @@ typedef struct aotk_depth {
     aotk_i64 k, at, offset, taps_h, taps_w, seg, length;
 } aotk_depth;
 
-/* How weights are widened: into a buffer, a piece of a panel at a time, or in registers, if they are streamed or AVX2's tiles
- * of two vectors read them: those have instructions to spare. */
+/* AVX2's tiles of two vectors widen weights in registers: they have instructions to spare. */
+enum { AOTK_DIRECT = AOTK_VL == 8 };
+
+/* How weights are widened: into a buffer, a piece of a panel at a time, or in registers, by such tiles or if they are streamed. */
 AOTK_INLINE int aotk_widens(const aotk_igemm *p) {
-    int direct = AOTK_VL == 8 || (AOTK_VL > 1 && p->m0 * p->m1 * p->m2 == 1);
+    int direct = AOTK_DIRECT || (AOTK_VL > 1 && p->m0 * p->m1 * p->m2 == 1);
     return p->b_stored != AOTK_STORED_F32 && !direct && !aotk_paired(p);
 }
 

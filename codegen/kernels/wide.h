@@ -109,12 +109,12 @@ AOTK_WIDES(AOTK_WIDE_TILE)
 #define AOTK_WIDE_CASE(columns) case columns: aotk_wide_##columns(p, &t); break;
 
 /* `rows` rows from the cursor on, at least a vector of them, which lie in one line; columns [col, end) of the panel at b. */
-AOTK_INLINE void aotk_wide_line(const aotk_igemm *p, const aotk_cursor *w, aotk_i64 rows, const float *b, aotk_i64 col,
-                                aotk_i64 end) {
+AOTK_INLINE void aotk_wide_line(const aotk_igemm *p, const aotk_tile *bounds, const aotk_cursor *w, aotk_i64 rows,
+                                const float *b, aotk_i64 col, aotk_i64 end) {
     const float none[AOTK_WIDE] = {0};
     aotk_wide_part t;
-    t.lo = aotk_act_lo(p->act, p->lo);
-    t.hi = aotk_act_hi(p->act, p->hi);
+    t.lo = bounds->lo;
+    t.hi = bounds->hi;
     t.ldb = (end - col + 15) / 16 * 16;
     for (aotk_i64 i = 0; i < rows; i += t.rows) {
         t.rows = rows - i < AOTK_WIDE_MOST + AOTK_VL ? rows - i : AOTK_WIDE_MOST;

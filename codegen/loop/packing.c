@@ -243,7 +243,7 @@ const char *packing_fault(const Packing *p, int64_t count)
         return "reaches out of its weight";
     if (p->kind == PACK_PLAIN)
         return NULL;
-    if (t->dtype != DT_f32 && t->dtype != DT_f16 && t->dtype != DT_bf16 && t->dtype != DT_i8)
+    if (t->dtype != DT_f32 && !dtype_is_stored(t->dtype))
         return "packs what is neither a float nor a whole number of 8 bits";
     bool pairs = p->kind == PACK_PAIRS || p->kind == PACK_CONV_PAIRS;
     if (is_matrix(p->kind) ? t->rank < 2 : t->rank < 3 || t->rank > (p->kind == PACK_DEPTHWISE ? 4 : 5))

@@ -215,8 +215,7 @@ static bool const_reshape(const Value *v, const Tensor *in, Tensor *out)
     return true;
 }
 
-/* Contractions read weights of such types. */
-static bool is_weight_type(DType d)
+bool dtype_is_stored(DType d)
 {
     return d == DT_f16 || d == DT_bf16 || d == DT_i8;
 }
@@ -230,7 +229,7 @@ bool const_view(const Value *v, Tensor *out)
     }
     const Node *n = v->kind == VALUE_NODE ? v->def : NULL;
     int64_t count;
-    if (n && n->op == OP_cast && v->type.dtype == DT_f32 && is_weight_type(n->in[0]->type.dtype))
+    if (n && n->op == OP_cast && v->type.dtype == DT_f32 && dtype_is_stored(n->in[0]->type.dtype))
         return const_view(n->in[0], out);
     if (!n || op_info[n->op].kind != VIEW || n->in_count != 1 || !type_static(&v->type, &count) ||
         !const_view(n->in[0], &in))

@@ -58,6 +58,8 @@ void *tensor_dense(Job *job, const Tensor *t, size_t *bytes);
 /* Lays out replaceable constants row-major, so that what is made of them does not depend on where a file has their
  * elements. */
 void constants_dense(Graph *g);
+/* Weights of contractions keep this type where they are packed; kernels widen them to f32. */
+bool dtype_is_stored(DType d);
 /* A constant seen through views as strided elements of its storage; false: it is none, or the views merge axes.  Through
  * casts of f16, bf16 and i8 to f32, too: the tensor has the constant's type. */
 bool const_view(const Value *v, Tensor *out);

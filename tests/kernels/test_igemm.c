@@ -327,6 +327,17 @@ static void test_groups(void) {
     }
 }
 
+/* Where the rows of C lie, epilogue and tasks of the i-th case, whose extents are set. */
+static void vary(aotk_igemm *p, int i, int residual) {
+    p->c2 = p->n + i / 2 % 3, p->c1 = p->m2 * p->c2, p->c0 = p->m1 * p->c1;
+    p->bias = i % 3 ? bias_room : NULL;
+    p->act = (int)random_in(0, AOTK_ACT_TANH);
+    p->lo = -9;
+    p->hi = 30;
+    p->tasks = random_in(1, 6);
+    if (residual) p->residual = res_room, p->r2 = p->n, p->r1 = p->m2 * p->n, p->r0 = p->m1 * p->r1;
+}
+
 /* Few columns: sums along K, whose segments end anywhere; what lies between them is no number. */
 static void test_narrow(void) {
     float *a = buffer(ROOM, 0);
@@ -341,13 +352,7 @@ static void test_narrow(void) {
         p.m0 = random_in(1, 2);
         p.taps_h = kh, p.taps_w = kw, p.tap_w = pixel, p.tap_h = p.a1 = (p.m2 + 3) * pixel;
         p.a2 = pixel, p.a0 = 6 * p.a1;
-        p.c2 = p.n + i % 2, p.c1 = p.m2 * p.c2, p.c0 = p.m1 * p.c1;
-        p.bias = i % 3 ? bias_room : NULL;
-        p.act = (int)random_in(0, AOTK_ACT_TANH);
-        p.lo = -9;
-        p.hi = 30;
-        p.tasks = random_in(1, 5);
-        if (i % 4 == 0) p.residual = res_room, p.r2 = p.n, p.r1 = p.m2 * p.n, p.r0 = p.m1 * p.r1;
+        vary(&p, i, i % 4 == 0);
         if (i % 7 == 0) p.all_h = kh + 1, p.all_w = kw + 2, p.first_h = 1, p.first_w = random_in(0, 2);
         check(&p, p.m0 * p.c0);
     }
@@ -369,13 +374,7 @@ static void test_wide(void) {
         p.m0 = random_in(1, 2);
         p.taps_h = kh, p.taps_w = kw, p.tap_w = seg + 2, p.tap_h = p.a1 = p.m2 + 20;
         p.a2 = 1, p.a0 = 8 * p.a1;
-        p.c2 = p.n + i % 3, p.c1 = p.m2 * p.c2, p.c0 = p.m1 * p.c1;
-        p.bias = i % 3 ? bias_room : NULL;
-        p.act = (int)random_in(0, AOTK_ACT_TANH);
-        p.lo = -9;
-        p.hi = 30;
-        p.tasks = random_in(1, 6);
-        if (i % 5 == 0) p.residual = res_room, p.r2 = p.n, p.r1 = p.m2 * p.n, p.r0 = p.m1 * p.r1;
+        vary(&p, i, i % 5 == 0);
         p.a = at_end(end, p.a, (p.m0 - 1) * p.a0 + (p.m1 - 1 + kh - 1) * p.a1 + (kw - 1) * p.tap_w + p.m2 - 1 + seg);
         check(&p, p.m0 * p.c0);
     }
