@@ -348,9 +348,11 @@ AOTK_INLINE aotk_i64 aotk_row_cuts(const aotk_igemm *p, aotk_i64 m, aotk_i64 pan
     return best;
 }
 
-/* Rows whose part of a fits AOTK_L2_FLOATS. */
+/* Rows whose part of a fits AOTK_L2_FLOATS; with that of c where weights are widened, as their short pieces of K often come back
+ * to c. */
 AOTK_INLINE aotk_i64 aotk_block_rows(const aotk_igemm *p, const aotk_depth *d) {
-    aotk_i64 fresh = aotk_fresh(p, d), rows = fresh > 0 ? AOTK_L2_FLOATS / fresh : AOTK_L2_FLOATS;
+    aotk_i64 fresh = aotk_fresh(p, d) + (aotk_widens(p) ? p->n : 0);
+    aotk_i64 rows = fresh > 0 ? AOTK_L2_FLOATS / fresh : AOTK_L2_FLOATS;
     return rows < 96 ? 96 : rows;
 }
 
