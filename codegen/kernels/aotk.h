@@ -86,7 +86,9 @@ static inline AOTK_UNUSED aotk_i64 aotk_packed_size(aotk_i64 k, aotk_i64 n) {
  * aotk_pack_stored, with the arguments of aotk_pack_conv_f32: the same for elements of 16 or 8 bits, which `stored`
  * (AOTK_STORED_...) says. For the compiler itself. */
 
-/* -------------------------------------------------------- aotk_igemm_f32: GEMM and convolution */
+/* -------------------------------------------------------- aotk_igemm_f32: GEMM and convolution
+ *
+ * aotk_igemm_f16, aotk_igemm_bf16, aotk_igemm_pairs and aotk_igemm_i8: the same where b_stored is something else than F32. */
 
 enum {
     AOTK_ACT_NONE,
@@ -398,6 +400,10 @@ static inline AOTK_UNUSED aotk_i64 aotk_first_row(const aotk_routine *p, aotk_i6
                                                     aotk_i64 s_n, aotk_i64 s_c, aotk_i64 s_d,      \
                                                     aotk_i64 s_h, aotk_i64 s_w);                   \
     void AOTK_PASTE(aotk_igemm_f32, suffix)(const aotk_igemm *p);                                  \
+    void AOTK_PASTE(aotk_igemm_f16, suffix)(const aotk_igemm *p);                                  \
+    void AOTK_PASTE(aotk_igemm_bf16, suffix)(const aotk_igemm *p);                                 \
+    void AOTK_PASTE(aotk_igemm_pairs, suffix)(const aotk_igemm *p);                                \
+    void AOTK_PASTE(aotk_igemm_i8, suffix)(const aotk_igemm *p);                                   \
     void AOTK_PASTE(aotk_pool_f32, suffix)(const aotk_pool *p);                                    \
     void AOTK_PASTE(aotk_depthwise_f32, suffix)(const aotk_depthwise *p);                          \
     void AOTK_PASTE(aotk_winograd_f32, suffix)(const aotk_winograd *p);                            \

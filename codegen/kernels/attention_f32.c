@@ -55,15 +55,15 @@ AOTK_INLINE void aotk_inner_tile(const aotk_inner *p, int mr, int nv)
     }
 }
 
-#define AOTK_INNER(mr, nv)                                                                                             \
+#define AOTK_INNER(mr, nv, of)                                                                                         \
     AOTK_NOINLINE void aotk_inner_##mr##x##nv(const aotk_inner *p)                                                     \
     {                                                                                                                  \
         aotk_inner_tile(p, mr, nv);                                                                                    \
     }
-#define AOTK_INNER_CASE(mr, nv)                                                                                        \
+#define AOTK_INNER_CASE(mr, nv, of)                                                                                    \
     case nv * 16 + mr: aotk_inner_##mr##x##nv(p); break;
 
-AOTK_TILES(AOTK_INNER)
+AOTK_TILES(AOTK_INNER, F32)
 
 /* All of a product: `rows` rows by `width` columns, in parts and tiles of neighbouring sizes. */
 AOTK_NOINLINE void aotk_inner_run(const aotk_inner *whole, aotk_i64 rows, aotk_i64 width)
@@ -79,7 +79,7 @@ AOTK_NOINLINE void aotk_inner_run(const aotk_inner *whole, aotk_i64 rows, aotk_i
         for (aotk_i64 j = 0; j < tiles; j++) {
             int mr = (int)(size + (j < larger));
             switch (nv * 16 + mr) {
-                AOTK_TILES(AOTK_INNER_CASE) default : break;
+                AOTK_TILES(AOTK_INNER_CASE, F32) default: break;
             }
             p->a += mr * p->row;
             p->c += mr * p->ldc;

@@ -22,7 +22,7 @@ AOTK_INLINE aotk_i64 aotk_narrow_depth(const aotk_igemm *p) {
 
 /* Whether it is worth turning B: it depends on the shape alone, so sums do not depend on tasks. */
 AOTK_INLINE int aotk_is_narrow(const aotk_igemm *p) {
-    return p->n <= AOTK_NARROW && p->m0 * p->m1 * p->m2 >= AOTK_NARROW_ROWS && p->b_stored == AOTK_STORED_F32
+    return p->n <= AOTK_NARROW && p->m0 * p->m1 * p->m2 >= AOTK_NARROW_ROWS
         && p->seg >= AOTK_VL && aotk_sum_depth(p) >= 4 * AOTK_VL && p->n * aotk_narrow_depth(p) <= AOTK_NARROW_FLOATS;
 }
 

@@ -296,7 +296,7 @@ AOTK_NOINLINE void aotk_panel_pairs(const aotk_igemm *p, const aotk_depth *d, ao
 }
 
 /* Rows [begin, end) of panels [first, last): row blocks, then pieces of K, then panels. */
-AOTK_NOINLINE void aotk_igemm_pairs(const aotk_igemm *p, aotk_i64 begin, aotk_i64 end, aotk_i64 first, aotk_i64 last) {
+AOTK_NOINLINE void aotk_pairs_run(const aotk_igemm *p, aotk_i64 begin, aotk_i64 end, aotk_i64 first, aotk_i64 last) {
     aotk_i64 all = aotk_sum_depth(p), blocks = (end - begin + AOTK_PAIRS_ROWS - 1) / AOTK_PAIRS_ROWS;
     if (p->features & AOTK_TILES) aotk_tiles_begin();
     for (aotk_i64 i = 0; i < blocks; i++) {

@@ -153,35 +153,36 @@ AOTK_INLINE void aotk_tile_run(const aotk_tile *t, int mr, int nv, int stored) {
     }
 }
 
-#define AOTK_TILE(mr, nv)                                                                          \
-    AOTK_NOINLINE void aotk_tile_##mr##x##nv(const aotk_tile *t) {                                 \
-        aotk_tile_run(t, mr, nv, AOTK_STORED_F32);                                                 \
+/* Of each shape a tile has, for weights that are stored as AOTK_STORED_... (`of`). */
+#define AOTK_TILE(mr, nv, of)                                                                      \
+    AOTK_NOINLINE void aotk_tile_##mr##x##nv##_##of(const aotk_tile *t) {                          \
+        aotk_tile_run(t, mr, nv, AOTK_STORED_##of);                                                \
     }
 
 #if AOTK_VL == 16
-#define AOTK_TILES(X)                                                                              \
-    X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1)                                \
-    X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2) X(7, 2) X(8, 2)                                \
-    X(1, 3) X(2, 3) X(3, 3) X(4, 3) X(5, 3) X(6, 3) X(7, 3) X(8, 3)                                \
-    X(1, 4) X(2, 4) X(3, 4) X(4, 4) X(5, 4) X(6, 4)
+#define AOTK_TILES(X, of)                                                                          \
+    X(1, 1, of) X(2, 1, of) X(3, 1, of) X(4, 1, of) X(5, 1, of) X(6, 1, of) X(7, 1, of) X(8, 1, of) \
+    X(1, 2, of) X(2, 2, of) X(3, 2, of) X(4, 2, of) X(5, 2, of) X(6, 2, of) X(7, 2, of) X(8, 2, of) \
+    X(1, 3, of) X(2, 3, of) X(3, 3, of) X(4, 3, of) X(5, 3, of) X(6, 3, of) X(7, 3, of) X(8, 3, of) \
+    X(1, 4, of) X(2, 4, of) X(3, 4, of) X(4, 4, of) X(5, 4, of) X(6, 4, of)
 #elif AOTK_VL == 8
-#define AOTK_TILES(X)                                                                              \
-    X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1)                                                \
-    X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)                                                \
-    X(1, 3) X(2, 3) X(3, 3) X(4, 3)
+#define AOTK_TILES(X, of)                                                                          \
+    X(1, 1, of) X(2, 1, of) X(3, 1, of) X(4, 1, of) X(5, 1, of) X(6, 1, of)                        \
+    X(1, 2, of) X(2, 2, of) X(3, 2, of) X(4, 2, of) X(5, 2, of) X(6, 2, of)                        \
+    X(1, 3, of) X(2, 3, of) X(3, 3, of) X(4, 3, of)
 #elif AOTK_VL == 4
-#define AOTK_TILES(X) X(1, 4) X(2, 4) X(3, 4) X(4, 4)
+#define AOTK_TILES(X, of) X(1, 4, of) X(2, 4, of) X(3, 4, of) X(4, 4, of)
 #else
-#define AOTK_TILES(X) X(1, 4) X(2, 4)
+#define AOTK_TILES(X, of) X(1, 4, of) X(2, 4, of)
 #endif
 
-AOTK_TILES(AOTK_TILE)
+AOTK_TILES(AOTK_TILE, F32)
 
-#define AOTK_TILE_CASE(mr, nv)                                                                     \
-    case nv * 16 + mr: aotk_tile_##mr##x##nv(t); break;
+#define AOTK_TILE_CASE(mr, nv, of)                                                                 \
+    case nv * 16 + mr: aotk_tile_##mr##x##nv##_##of(t); break;
 
 AOTK_INLINE void aotk_tile_any(const aotk_tile *t, int mr, int nv) {
-    switch (nv * 16 + mr) { AOTK_TILES(AOTK_TILE_CASE) default: break; }
+    switch (nv * 16 + mr) { AOTK_TILES(AOTK_TILE_CASE, F32) default: break; }
 }
 
 /* Vectors in a part of a panel that has `width` columns left, for so many rows, and the most rows of such a tile. */

@@ -109,12 +109,12 @@ typedef struct aotk_depth {
     aotk_i64 k, at, offset, taps_h, taps_w, seg, length;
 } aotk_depth;
 
-/* AVX2's tiles of two vectors widen weights in registers: they have instructions to spare. */
-enum { AOTK_DIRECT = AOTK_VL == 8 };
+enum { AOTK_DIRECT_ROWS = AOTK_VL == 16 ? 16 : AOTK_VL > 1 }; /* the most for which weights are widened in registers */
 
-/* How weights are widened: into a buffer, a piece of a panel at a time, or in registers, by such tiles or if they are streamed. */
+/* Whether weights are widened into a buffer, a piece of a panel at a time: igemm_stored.c. */
 AOTK_INLINE int aotk_widens(const aotk_igemm *p) {
-    int direct = AOTK_DIRECT || (AOTK_VL > 1 && p->m0 * p->m1 * p->m2 == 1);
+    int always = AOTK_VL == 8 || (AOTK_VL == 16 && p->b_stored == AOTK_STORED_BF16_PAIRS);
+    int direct = always || p->m0 * p->m1 * p->m2 <= AOTK_DIRECT_ROWS;
     return p->b_stored != AOTK_STORED_F32 && !direct && !aotk_paired(p);
 }
 

@@ -17,7 +17,7 @@ enum { AOTK_WIDE = 6, AOTK_WIDE_ROWS = 2 * AOTK_VL, AOTK_WIDE_MOST = 128 }; /* o
 /* Whether rows lie so, K is short, and columns would leave lanes without work, or be a tile of one vector. C must not be
  * read, as rows are computed twice where a line ends. */
 AOTK_INLINE int aotk_is_wide(const aotk_igemm *p) {
-    return p->a2 == 1 && (p->n <= 8 || p->n % (AOTK_VL == 8 ? 8 : 16)) && p->m2 >= AOTK_VL && p->b_stored == AOTK_STORED_F32
+    return p->a2 == 1 && (p->n <= 8 || p->n % (AOTK_VL == 8 ? 8 : 16)) && p->m2 >= AOTK_VL
         && !p->residual && !p->all_h && aotk_sum_depth(p) <= AOTK_KC_FEW;
 }
 

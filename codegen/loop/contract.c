@@ -87,11 +87,7 @@ void field_weights(Make *m, Stmt *s, const Node *n, Buffer *b, const Idx *offset
     if (b->dtype == DT_f32)
         return;
     bool pairs = contract_pairs(n);
-    field_text(m, s, "b_stored",
-               b->dtype == DT_f16  ? "AOTK_STORED_F16"
-               : b->dtype == DT_i8 ? "AOTK_STORED_I8"
-               : pairs             ? "AOTK_STORED_BF16_PAIRS"
-                                   : "AOTK_STORED_BF16");
+    field_text(m, s, "b_stored", stored_as(b->dtype, pairs).name);
     if (!pairs || !rows || idx_is(rows, 1) || !holds_bf16(n->in[0], MOST_VIEWS))
         return;
     /* as aotk_igemm_work has it */
@@ -227,7 +223,7 @@ static void lower_matmul(Lower *l, Node *n, Buffer *out)
             r_at = idx_add(job, r_at, idx_mul(job, at, rows.r[first]));
     }
     Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
-    s->var = sym(job, "aotk_igemm_f32");
+    s->var = sym(job, stored_as(panel->dtype, contract_pairs(n)).kernel);
     s->text = sym(job, "aotk_igemm");
     field_pointer(m, s, "a", a.buffer, a_at);
     const Idx *all = k(m, 1);

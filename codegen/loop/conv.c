@@ -3,6 +3,7 @@
  * channel or in small groups, and a pointwise one together with the depthwise one that reads it. */
 #include "../kernels/aotk.h"
 #include "call.h"
+#include "packing.h"
 #include <string.h>
 
 static const Idx *k(Make *m, int64_t n)
@@ -263,7 +264,7 @@ static void part_call(Make *m, const Conv *c, const Way *way, const Part *part, 
         some |= part->taps[i] < c->size[i];
     }
     Stmt *s = stmt_add(job, m->block[m->level], S_CALL);
-    s->var = sym(job, "aotk_igemm_f32");
+    s->var = sym(job, stored_as(packed->dtype, contract_pairs(c->n)).kernel);
     s->text = sym(job, "aotk_igemm");
     field_pointer(m, s, "a", c->x, idx_add(job, idx_add(job, c->corner, in), pixel_at(m, c, stride, from)));
     const Idx *panels = c->deep ? zero : idx_mulk(job, call, aotk_packed_size(depth, share));
@@ -517,7 +518,7 @@ static void lower_pair(Lower *l, Conv *point, Conv *depth)
                           { "tasks", one }, { NULL, NULL } });
 
     const Idx *inside = idx_addk(job, idx_mulk(job, b.top, b.line), depth->pad[WIDE] * b.panel);
-    Stmt *s = band_call(m, &b, "aotk_igemm_f32", "aotk_igemm", "c", inside,
+    Stmt *s = band_call(m, &b, stored_as(packed->dtype, contract_pairs(point->n)).kernel, "aotk_igemm", "c", inside,
                         (Number[]){ { "m0", one }, { "m1", b.real }, { "m2", between->dim[3] }, { "a1", x->stride[2] },
                                     { "a2", x->stride[3] }, { "c1", line }, { "c2", pixel }, { "n", b.width },
                                     { "taps_h", one }, { "taps_w", one }, { "seg", k(m, all) }, { NULL, NULL } });

@@ -145,10 +145,16 @@ static void pack_depthwise(float *to, const float *from, const Filters *f)
     }
 }
 
-/* AOTK_STORED_... of elements that are no f32. */
-static int stored_as(DType dtype, bool pairs)
+Stored stored_as(DType dtype, bool pairs)
 {
-    return pairs ? AOTK_STORED_BF16_PAIRS : dtype == DT_i8 ? AOTK_STORED_I8 : dtype == DT_f16 ? AOTK_STORED_F16 : AOTK_STORED_BF16;
+    switch (dtype) {
+    case DT_f16: return (Stored){ AOTK_STORED_F16, "AOTK_STORED_F16", "aotk_igemm_f16" };
+    case DT_i8: return (Stored){ AOTK_STORED_I8, "AOTK_STORED_I8", "aotk_igemm_i8" };
+    case DT_bf16:
+        return pairs ? (Stored){ AOTK_STORED_BF16_PAIRS, "AOTK_STORED_BF16_PAIRS", "aotk_igemm_pairs" }
+                     : (Stored){ AOTK_STORED_BF16, "AOTK_STORED_BF16", "aotk_igemm_bf16" };
+    default: return (Stored){ AOTK_STORED_F32, "AOTK_STORED_F32", "aotk_igemm_f32" };
+    }
 }
 
 static void pack_matrices(Job *job, const Tensor *t, bool pairs, char *to)
@@ -165,7 +171,7 @@ static void pack_matrices(Job *job, const Tensor *t, bool pairs, char *to)
         if (t->dtype == DT_f32)
             aotk_pack_f32_host(panels, matrix, k, n, sk, sn);
         else
-            aotk_pack_stored_host(panels, matrix, n, k, 1, 1, sn, sk, 0, 0, stored_as(t->dtype, pairs));
+            aotk_pack_stored_host(panels, matrix, n, k, 1, 1, sn, sk, 0, 0, stored_as(t->dtype, pairs).as);
     }
 }
 
@@ -189,7 +195,8 @@ static void pack_conv(Job *job, const Tensor *view, int64_t groups, bool pairs, 
         if (t->dtype == DT_f32)
             aotk_pack_conv_f32_host(panels, filter, share, f.in, high, f.w, f.s_out, f.s_in, f.s_h, f.s_w);
         else
-            aotk_pack_stored_host(panels, filter, share, f.in, high, f.w, f.s_out, f.s_in, f.s_h, f.s_w, stored_as(t->dtype, pairs));
+            aotk_pack_stored_host(panels, filter, share, f.in, high, f.w, f.s_out, f.s_in, f.s_h, f.s_w,
+                                  stored_as(t->dtype, pairs).as);
     }
 }
 

@@ -28,6 +28,12 @@ typedef struct Packing {
 Packing packing_of(const Value *v, PackKind kind, int64_t n);
 /* Whether the panels of a weight of `depth` values of K that lie together are in pairs: AOTK_STORED_BF16_PAIRS. */
 bool packs_pairs(DType dtype, int64_t depth);
+/* How panels hold elements of a type: as AOTK_STORED_..., by that name, and which kernel multiplies them. */
+typedef struct Stored {
+    int as;
+    const char *name, *kernel;
+} Stored;
+Stored stored_as(DType dtype, bool pairs);
 /* What the packed elements are: weights of f16, bf16 and i8 stay so in panels, other kernels read floats. */
 DType packed_dtype(const Packing *p);
 /* Elements from one packed matrix to the next along each leading axis of PACK_MATRIX, 0 where they repeat; returns how

@@ -68,23 +68,23 @@ enum { READ = 2 }; /* floats of weights that are read in the time of one scalar 
 static const Idx *call_count(Work *w, const Stmt *s, Count what)
 {
     static const struct {
-        const char *callee, *size[8];
+        const char *type, *size[8];
         int steps, flops;
         const char *weights[5];
-    } calls[] = { { "aotk_igemm_f32", { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" }, 12, 2, { "n", "taps_h", "taps_w", "seg" } },
-                  { "aotk_winograd_f32", { "n", "oh", "ow", "planes", "cin", "cout" }, 3, 18, { NULL } },
-                  { "aotk_attention_f32", { "n0", "n1", "n2", "l", "s", "e" }, 6, 4, { NULL } },
-                  { "aotk_depthwise_f32", { "n", "oh", "ow", "c", "group", "kh", "kw" }, 4, 2, { NULL } },
-                  { "aotk_pool_f32", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 0, { NULL } },
-                  { "aotk_copy4_f32", { "n[0]", "n[1]", "n[2]", "n[3]" }, 1, 0, { NULL } } };
+    } calls[] = { { "aotk_igemm", { "m0", "m1", "m2", "n", "taps_h", "taps_w", "seg" }, 12, 2, { "n", "taps_h", "taps_w", "seg" } },
+                  { "aotk_winograd", { "n", "oh", "ow", "planes", "cin", "cout" }, 3, 18, { NULL } },
+                  { "aotk_attention", { "n0", "n1", "n2", "l", "s", "e" }, 6, 4, { NULL } },
+                  { "aotk_depthwise", { "n", "oh", "ow", "c", "group", "kh", "kw" }, 4, 2, { NULL } },
+                  { "aotk_pool", { "n", "oh", "ow", "c", "kh", "kw" }, 4, 0, { NULL } },
+                  { "aotk_copy4", { "n[0]", "n[1]", "n[2]", "n[3]" }, 1, 0, { NULL } } };
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-        if (strcmp(calls[i].callee, s->var) != 0)
+        if (!s->text || strcmp(calls[i].type, s->text) != 0)
             continue;
         const Idx *work = sizes_product(w, s, calls[i].size);
         if (field(s, "groups")) /* a call's are some of the rows */
             work = idx_div(w->job, work, field(s, "groups"));
         int64_t tile = 0;
-        if (what == DONE && !strcmp(s->var, "aotk_winograd_f32") && idx_is_const(field(s, "tile"), &tile))
+        if (what == DONE && !strcmp(s->text, "aotk_winograd") && idx_is_const(field(s, "tile"), &tile))
             return idx_div(w->job, idx_mulk(w->job, work, 2 * (tile + 2) * (tile + 2)), idx_const(w->job, tile * tile));
         if (what != WORK)
             return idx_mulk(w->job, work, calls[i].flops);

@@ -19,7 +19,7 @@ typedef struct {
     void (*pack)(float *, const float *, aotk_i64, aotk_i64, aotk_i64, aotk_i64);
     void (*pack_conv)(float *, const float *, aotk_i64, aotk_i64, aotk_i64, aotk_i64, aotk_i64,
                       aotk_i64, aotk_i64, aotk_i64);
-    void (*igemm)(const aotk_igemm *);
+    void (*igemm[AOTK_STORED_I8 + 1])(const aotk_igemm *); /* by b_stored */
     void (*pool)(const aotk_pool *);
     void (*depthwise)(const aotk_depthwise *);
     void (*winograd)(const aotk_winograd *);
@@ -30,7 +30,10 @@ typedef struct {
 
 #define LEVEL(name, needs)                                                                         \
     {#name,                 needs,                aotk_pack_f32##name, aotk_pack_conv_f32##name,   \
-     aotk_igemm_f32##name,  aotk_pool_f32##name,  aotk_depthwise_f32##name,                        \
+     {[AOTK_STORED_F32] = aotk_igemm_f32##name, [AOTK_STORED_F16] = aotk_igemm_f16##name,          \
+      [AOTK_STORED_BF16] = aotk_igemm_bf16##name, [AOTK_STORED_BF16_PAIRS] = aotk_igemm_pairs##name, \
+      [AOTK_STORED_I8] = aotk_igemm_i8##name},                                                     \
+     aotk_pool_f32##name,   aotk_depthwise_f32##name,                                              \
      aotk_winograd_f32##name, aotk_attention_f32##name,                                            \
      aotk_copy4_f32##name,  aotk_zero_halo_f32##name}
 

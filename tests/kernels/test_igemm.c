@@ -115,7 +115,7 @@ static void check_stored(aotk_igemm *p, aotk_i64 c_size) {
         p->b = b_room;
         fill_canary(c_room, size);
         fill_canary(work_room, work + 64);
-        for (p->task = 0; p->task < tasks; p->task++) l->igemm(p);
+        for (p->task = 0; p->task < tasks; p->task++) l->igemm[p->b_stored](p);
         compare(l, p, want_room, c_room, size);
         for (int j = 0; j < 64; j++) {
             if (!same(work_room[work + j], canary)) FAIL("igemm%s m %lld k %lld writes behind its work", l->name, m, k);
@@ -458,7 +458,7 @@ static void test_in_place_residual(void) {
         levels[i].pack(b_room, plain, 20, 50, 50, 1);
         fill_canary(p.c, 700);
         p.b = b_room;
-        levels[i].igemm(&p);
+        levels[i].igemm[p.b_stored](&p);
         compare(&levels[i], &p, want_room, p.c, 700);
     }
 }
@@ -487,7 +487,7 @@ static void test_every_half(void) {
         p.c = c;
         p.b_stored = f16 ? AOTK_STORED_F16 : AOTK_STORED_BF16;
         if (round) p.bias = bias, p.act = f16 ? AOTK_ROUND_F16 : AOTK_ROUND_BF16;
-        l->igemm(&p);
+        l->igemm[p.b_stored](&p);
         for (int j = 0; j < ALL * (round ? 1 : rows); j++) {
             aotk_u16 h = (aotk_u16)j;
             float want = round ? rounded(bias[j], p.act) : f16 ? aotk_f16_to_f32(h) : aotk_bf16_to_f32(h);
@@ -515,7 +515,7 @@ static void test_bytes(void) {
         p.a = ones;
         p.b = b_room;
         p.b_stored = AOTK_STORED_I8;
-        l->igemm(&p);
+        l->igemm[p.b_stored](&p);
         for (int j = 0; j < ALL * (1 + i % 3); j++)
             if (c_room[64 + j] != (float)all[j % ALL]) FAIL("igemm%s byte %d: %g", l->name, all[j % ALL], (double)c_room[64 + j]);
     }
@@ -542,11 +542,11 @@ static void test_tasks(void) {
             p.c = want_room;
             p.task = 0;
             p.tasks = 1;
-            levels[i].igemm(&p);
+            levels[i].igemm[p.b_stored](&p);
             p.c = c_room;
             for (p.tasks = 2; p.tasks <= 9; p.tasks++) {
                 fill_canary(c_room, size);
-                for (p.task = p.tasks; p.task-- > 0;) levels[i].igemm(&p);
+                for (p.task = p.tasks; p.task-- > 0;) levels[i].igemm[p.b_stored](&p);
                 compare(&levels[i], &p, want_room, c_room, size);
             }
         }

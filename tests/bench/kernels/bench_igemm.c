@@ -106,7 +106,7 @@ static void run_igemm(const level *l, void *call, int n) {
     const igemm_call *c = call;
     aotk_igemm p = c->p;
     p.b = (const float *)p.b + n % c->copies * c->size;
-    l->igemm(&p);
+    l->igemm[p.b_stored](&p);
 }
 
 typedef struct {
@@ -185,6 +185,8 @@ static const product products[] = {
     {480, 1024, 100, 1, 0},      {1024, 256, 256, 1, 0},
     {16, 256, 2048, 1, 0},       {16, 256, 2048, COPIES, 0},
     {64, 128, 1024, 1, 0},       {256, 64, 512, 1, 0},
+    {24, 3072, 768, COPIES, 0},  {32, 3072, 768, COPIES, 0},
+    {64, 3072, 768, COPIES, 0},
 };
 
 /* How weights are stored, what multiplies them, how results are rounded, bytes of a weight. */

@@ -16,7 +16,7 @@ static void g__k0_x32(const u16 *AOT_RESTRICT x_, f32 *AOT_RESTRICT x32)
 static void g__k1_y_(const f32 *AOT_RESTRICT x32, const u16 *AOT_RESTRICT w_packed, f32 *AOT_RESTRICT y_pairs,
     f32 *AOT_RESTRICT out_0, int features)
 {
-    AOTK_NAME_AT(aotk_igemm_f32)(&(aotk_igemm){
+    AOTK_NAME_AT(aotk_igemm_pairs)(&(aotk_igemm){
         .a = x32, .b = w_packed, .b_stored = AOTK_STORED_BF16_PAIRS, .work = y_pairs, .features = features,
         .c = out_0, .m0 = 1, .a0 = 0, .c0 = 0, .m1 = 1, .a1 = 0, .c1 = 0, .m2 = 40, .a2 = 64, .c2 = 48,
         .n = 48, .taps_h = 1, .taps_w = 1, .seg = 64, .tasks = 1
